@@ -1,0 +1,41 @@
+# Two commands set a fresh machine up: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+# One run must not fight itself for the cores.
+export OMP_NUM_THREADS ?= 2
+export SKLIMB_DATA ?= $(abspath ../shared/data)
+
+.PHONY: help install demo test test-slow lint bench clean
+help:
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+install: $(VENV)/.installed ## own virtual environment with everything
+
+demo: install ## the loan and the fraud workflow: tables and pictures in demo_output/
+	$(BIN)/python examples/loan_workflow.py --out demo_output
+	$(BIN)/python examples/fraud_workflow.py --out demo_output
+
+test: install ## everything but the slow tests
+	$(BIN)/python -m pytest -m "not slow and not gpu" -q
+
+test-slow: install ## the slow tests
+	$(BIN)/python -m pytest -m "slow and not gpu" -q
+
+lint: install ## ruff, ruff format, codespell, pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/pyright --warnings
+
+bench: install ## every benchmark, resumable (hours)
+	$(BIN)/python benchmarks/loop_overhead.py
+	$(BIN)/python benchmarks/tables.py
+
+clean: ## what the commands above made
+	rm -rf $(VENV) demo_output build *.egg-info

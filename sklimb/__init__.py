@@ -1,0 +1,10 @@
+"""scikit-learn classifiers for class-imbalanced tables and images, trained by torch."""
+
+from sklimb.persistence import load
+from sklimb.preprocessing import TabularEncoder
+from sklimb.tabular import TabularMLPClassifier
+from sklimb.training.losses import LOSSES
+
+__all__ = ["LOSSES", "TabularEncoder", "TabularMLPClassifier", "load"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,272 @@
+"""What training teaches about one column of a table, and how it is encoded."""
+
+from decimal import Decimal
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import ndtri
+
+from sklimb._table import column_label, hash_values
+
+_SMALLEST_P = 2.0**-53
+
+
+class NumericColumn:
+    """Range, mean, scale and knots of a numeric column; missing is a share.
+
+    A scale of 0 marks a column that becomes zeros. knots has the shape (2, n_knots),
+    without knots where the transform needs none.
+    """
+
+    __slots__ = ("center", "high", "knots", "low", "missing", "scale")
+
+    def __init__(self, stats, knots):
+        self.low, self.high, self.center, self.scale, self.missing = map(float, stats)
+        self.knots = knots
+
+    @classmethod
+    def fit(cls, values, weights, total, transform, n_quantiles):
+        """Learn from training values with weights (None: all 1) of the given total."""
+        knots = np.zeros((2, 0))
+        is_missing = np.isnan(values)
+        missing = 0.0
+        if is_missing.any():
+            lost = is_missing if weights is None else weights[is_missing]
+            missing = lost.sum() / total
+            values = values[~is_missing]
+            weights = None if weights is None else weights[~is_missing]
+        if len(values) == 0:
+            return cls((np.inf, -np.inf, 0.0, 0.0, 1.0), knots)
+        values, sums = distinct_values(values, weights)
+        center, scale = mean_and_scale(values, sums)
+        if len(values) == 1:
+            scale = 0.0
+        elif transform == "quantile":
+            knots = gaussian_knots(values, sums, n_quantiles)
+        return cls((values[0], values[-1], center, scale, missing), knots)
+
+    @property
+    def stats(self):
+        """The numbers that, with the knots, make the column anew."""
+        return self.low, self.high, self.center, self.scale, self.missing
+
+    @property
+    def has_indicator(self):
+        """Whether training had both missing and other values."""
+        return self.missing > 0 and self.low <= self.high
+
+    def encode(self, values, is_missing, transform, limit):
+        """Encode float64 values, which may be overwritten, within +-limit."""
+        if self.scale == 0:
+            return 0.0
+        fill = 0.0
+        if transform == "quantile":
+            values = interpolate(values, *self.knots)
+        elif transform == "standard":
+            values -= self.center
+            with np.errstate(over="ignore"):
+                values /= self.scale
+            np.clip(values, -limit, limit, out=values)
+        else:
+            fill = self.center
+        values[is_missing] = fill
+        return values
+
+    def compare(self, values):
+        """The column's line of TabularEncoder.input_report."""
+        return {
+            "kind": "numeric",
+            "unseen": np.nan,
+            "missing": np.isnan(values).mean(),
+            "missing_train": self.missing,
+            "out_of_range": ((values < self.low) | (values > self.high)).mean(),
+        }
+
+
+class CategoricalColumn:
+    """The values with codes 1, 2, ... and the hashes of the rarer training values."""
+
+    __slots__ = ("codes", "kept", "missing", "rare")
+
+    def __init__(self, kept, rare, missing):
+        self.kept = kept
+        self.rare = rare
+        self.missing = float(missing)
+        self.codes = {value: code for code, value in enumerate(kept, start=1)}
+
+    @classmethod
+    def fit(cls, column, weights, total, min_frequency):
+        """Learn from training Categories with weights of the given total."""
+        codes = column.codes.astype(np.intp) + 1
+        sums = np.bincount(codes, weights, minlength=len(column.values) + 1)
+        limit = min_frequency
+        if not isinstance(limit, Integral):
+            limit = limit * total
+        kept, rare = [], []
+        for value, weight in zip(column.values, sums[1:], strict=True):
+            if weight > 0:
+                (kept if weight >= limit else rare).append(value)
+        kept = sorted_values(kept)
+        if sums[0] > 0 and sums[0] >= limit:
+            kept.append(None)
+        return cls(kept, np.sort(hash_values(rare)), sums[0] / total)
+
+    def encode(self, column):
+        """The codes of Categories: 0 for rare and unseen values."""
+        column = column.used()
+        codes = [self.codes.get(value, 0) for value in column.values]
+        return np.array([*codes, self.codes.get(None, 0)])[column.codes]
+
+    def compare(self, column):
+        """The column's line of TabularEncoder.input_report."""
+        column = column.used()
+        unseen = np.array([value not in self.codes for value in column.values], bool)
+        unseen &= ~np.isin(hash_values(column.values), self.rare)
+        return {
+            "kind": "categorical",
+            "unseen": np.append(unseen, False)[column.codes].mean(),
+            "missing": (column.codes < 0).mean(),
+            "missing_train": self.missing,
+            "out_of_range": np.nan,
+        }
+
+
+def distinct_values(values, weights=None):
+    """Sorted distinct values as float64, with their summed weights."""
+    values = np.asarray(values, dtype=np.float64)
+    if weights is None:
+        values = np.sort(values)
+    else:
+        order = np.argsort(values)
+        values, weights = values[order], weights[order]
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+    # Counts and sums of whole weights are exact, hence equal to the last bit.
+    if weights is None:
+        sums = np.diff(starts, append=len(values)).astype(np.float64)
+    else:
+        sums = np.add.reduceat(weights, starts)
+    # Adding 0.0 leaves no -0.0 whose sign would depend on the order of the rows.
+    return values[starts] + 0.0, sums
+
+
+def mean_and_scale(values, weights):
+    """Weighted mean and standard deviation."""
+    total = weights.sum()
+    mean = (weights * values).sum() / total
+    return mean, np.sqrt((weights * (values - mean) ** 2).sum() / total)
+
+
+def gaussian_knots(values, weights, n_quantiles):
+    """Knots (x, z) that give a column mean 0, variance 1 and a Gaussian shape.
+
+    values and weights come from distinct_values; z is the normal quantile of the
+    mid-rank of x, standardised over the column.
+    """
+    cumulative = np.cumsum(weights)
+    p = (cumulative - weights / 2) / cumulative[-1]
+    x = values
+    if len(x) > n_quantiles:
+        keep = np.searchsorted(p, np.linspace(p[0], p[-1], n_quantiles))
+        keep[0], keep[-1] = 0, len(x) - 1
+        keep = np.unique(keep)
+        x, p = x[keep], p[keep]
+    z = ndtri(np.clip(p, _SMALLEST_P, 1 - _SMALLEST_P))
+    mean, scale = mean_and_scale(np.interp(values, x, z), weights)
+    return np.stack([x, (z - mean) / scale if scale > 0 else np.zeros(len(z))])
+
+
+def interpolate(values, x, z):
+    """np.interp, which is several times faster on sorted values."""
+    if len(values) < 1024 or len(x) < 32:
+        return np.interp(values, x, z)
+    order = np.argsort(values)
+    result = np.empty(len(values))
+    result[order] = np.interp(values[order], x, z)
+    return result
+
+
+def sorted_values(values):
+    """Category values in an order that depends on nothing but the values."""
+    values = [_plain_value(value) for value in values]
+
+    def kind(value):
+        return "" if isinstance(value, Real | Decimal) else type(value).__name__
+
+    try:
+        return sorted(values, key=lambda value: (kind(value), value))
+    except TypeError:
+        return sorted(values, key=lambda value: (kind(value), repr(value)))
+
+
+def _plain_value(value):
+    """Python's own type for numpy's scalars, int for whole floats."""
+    value = value.item() if isinstance(value, np.generic) else value
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+def columns_to_state(columns, names):
+    """Fitted columns as JSON-able categories and a dict of arrays."""
+    numeric = [c for c in columns if isinstance(c, NumericColumn)]
+    categorical = [c for c in columns if isinstance(c, CategoricalColumn)]
+    knots, knot_counts = _pack([c.knots for c in numeric], np.zeros((2, 0)))
+    rare, rare_counts = _pack([c.rare for c in categorical], np.zeros(0, np.uint64))
+    categories = [
+        [_tag(value, column_label(names, i)) for value in column.kept]
+        for i, column in enumerate(columns)
+        if isinstance(column, CategoricalColumn)
+    ]
+    return categories, {
+        "is_categorical": np.array([isinstance(c, CategoricalColumn) for c in columns]),
+        "stats": np.array([c.stats for c in numeric]).reshape(-1, 5),
+        "knots": knots,
+        "knot_counts": knot_counts,
+        "missing": np.array([c.missing for c in categorical]),
+        "rare": rare,
+        "rare_counts": rare_counts,
+    }
+
+
+def columns_from_state(categories, arrays):
+    """Inverse of columns_to_state."""
+    knots = _unpack(arrays["knots"], arrays["knot_counts"])
+    numeric = map(NumericColumn, arrays["stats"], knots)
+    kept = [[_untag(*pair) for pair in tagged] for tagged in categories]
+    rare = _unpack(arrays["rare"], arrays["rare_counts"])
+    categorical = map(CategoricalColumn, kept, rare, arrays["missing"])
+    return [next(categorical if flag else numeric) for flag in arrays["is_categorical"]]
+
+
+def _tag(value, label):
+    """A category value as [type, JSON value]."""
+    if value is None:
+        return ["none", None]
+    for kind in (bool, int, str):
+        if isinstance(value, kind):
+            return [kind.__name__, kind(value)]
+    if isinstance(value, float):
+        return ["float", value.hex()]
+    raise ValueError(
+        f"Cannot save {label}: its category {value!r} is a {type(value).__name__}, and "
+        "only str, int, float and bool can be saved. Convert the column to strings."
+    )
+
+
+def _untag(kind, value):
+    """Inverse of _tag."""
+    return float.fromhex(value) if kind == "float" else value
+
+
+def _pack(arrays, empty):
+    """Arrays joined along the last axis, and their lengths."""
+    lengths = np.array([array.shape[-1] for array in arrays], dtype=np.int64)
+    return np.concatenate([empty, *arrays], axis=-1), lengths
+
+
+def _unpack(joined, lengths):
+    """Inverse of _pack."""
+    ends = np.cumsum(lengths)
+    return [
+        np.array(joined[..., end - length : end])
+        for end, length in zip(ends, lengths, strict=True)
+    ]

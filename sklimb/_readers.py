@@ -1,0 +1,223 @@
+"""How one column of an array or a data frame is read: numbers or Categories."""
+
+import datetime
+import sys
+from decimal import Decimal
+from numbers import Complex, Real
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import infer_dtype
+
+NUMBER = Real | Decimal | np.bool_
+_DATE = datetime.date | datetime.time | np.datetime64 | pd.Period
+_DURATION = datetime.timedelta | np.timedelta64
+
+
+class Categories:
+    """A categorical column: integer codes into a list of values, -1 where missing."""
+
+    __slots__ = ("codes", "values")
+
+    def __init__(self, codes, values):
+        self.codes = codes
+        self.values = values
+
+    def __len__(self):
+        return len(self.codes)
+
+    def __getitem__(self, rows):
+        return Categories(self.codes[rows], self.values)
+
+    def used(self):
+        """The same column over the values that occur in it, where that is cheaper."""
+        if len(self.codes) >= len(self.values):
+            return self
+        used, codes = np.unique(self.codes, return_inverse=True)
+        n_missing = int(np.any(used[:1] < 0))
+        return Categories(codes - n_missing, [self.values[i] for i in used[n_missing:]])
+
+
+def column_label(names, index):
+    """How messages call a column: 'age' (index 3), or 3 when it has no name."""
+    name = index if names is None else f"{names[index]!r} (index {index})"
+    return f"column {name}"
+
+
+def to_float(value):
+    """float(value), infinite where Python refuses the conversion."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def open_matrix(X):
+    """No names, the columns of an array, none of them categorical by dtype."""
+    return None, list(X.T), np.zeros(X.shape[1], dtype=bool)
+
+
+def open_pandas(X):
+    """Names, column arrays and which of them are categorical by dtype."""
+    if not X.columns.is_unique:
+        names = X.columns[X.columns.duplicated()].unique().tolist()
+        raise ValueError(
+            f"X has duplicate column names: {names}. Rename or drop them, so that "
+            "every column has a name of its own."
+        )
+    names = X.columns.tolist()
+    arrays = [_unwrap(series.array) for _, series in X.items()]
+    by_dtype = np.array([_is_categorical_pandas(array) for array in arrays])
+    named = all(isinstance(name, str) for name in names)
+    return names if named else None, arrays, by_dtype
+
+
+def _unwrap(array):
+    """The numpy array, not a copy, under a column of a numpy dtype."""
+    is_numpy = isinstance(array, pd.arrays.NumpyExtensionArray)
+    return array.to_numpy() if is_numpy else array
+
+
+def _is_categorical_pandas(array):
+    """Whether a pandas column is categorical by its dtype or, if object, values."""
+    dtype = array.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return False
+    if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype):
+        return True
+    if isinstance(dtype, pd.ArrowDtype):
+        return dtype.kind == "U" or str(dtype).startswith("dictionary")
+    return dtype.kind == "O" and infer_dtype(array, skipna=True) == "string"
+
+
+def read_pandas(array, is_categorical, label):
+    """One pandas column as numbers or Categories."""
+    dtype = array.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        column = Categories(array.codes, array.categories.tolist())
+        if is_categorical:
+            return column
+        column = column.used()
+        values = np.fromiter(column.values, dtype=object, count=len(column.values))
+        return np.append(_objects_to_numbers(values, label), np.nan)[column.codes]
+    if isinstance(dtype, pd.SparseDtype | np.dtype):
+        return read_values(np.asarray(array), is_categorical, label)
+    if dtype.kind in "Mm" or isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
+        _refuse_time(label, dtype)
+    if is_categorical:
+        return _factorize(array, label)
+    if dtype.kind in "biuf":
+        return array.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _objects_to_numbers(array.to_numpy(dtype=object), label)
+
+
+def open_polars(X):
+    """Names, series and which of them are categorical by dtype."""
+    kinds = ("String", "Utf8", "Categorical", "Enum")
+    series = X.get_columns()
+    return (
+        X.columns,
+        series,
+        np.array([type(s.dtype).__name__ in kinds for s in series]),
+    )
+
+
+def read_polars(series, is_categorical, label):
+    """One polars column as numbers or Categories, without pyarrow."""
+    pl = sys.modules["polars"]
+    dtype = series.dtype
+    if dtype.is_temporal():
+        _refuse_time(label, dtype)
+    if is_categorical and dtype in (pl.String, pl.Categorical, pl.Enum):
+        series = series.cast(pl.String)
+        values = series.drop_nulls().unique(maintain_order=True)
+        codes = series.cast(pl.Enum(values)).to_physical().cast(pl.Int32)
+        return Categories(codes.fill_null(-1).to_numpy(), values.to_list())
+    if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
+        # numpy has neither 128-bit integers nor integers with nulls.
+        is_plain = dtype.is_float() or (dtype.is_integer() and "128" not in str(dtype))
+        if series.null_count() or not is_plain:
+            series = series.cast(pl.Float64)
+        return read_values(series.to_numpy(), is_categorical, label)
+    values = np.fromiter(series.to_list(), dtype=object, count=len(series))
+    return read_values(values, is_categorical, label)
+
+
+def read_values(values, is_categorical, label):
+    """One numpy column as numbers or Categories."""
+    kind = values.dtype.kind
+    if kind in "Mm":
+        _refuse_time(label, values.dtype)
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {label} is {values.dtype}.")
+    if is_categorical:
+        return _factorize(values, label)
+    if kind in "biu" or (kind == "f" and values.itemsize <= 8):
+        return values
+    if kind == "f":
+        with np.errstate(over="ignore"):
+            return values.astype(np.float64)
+    if kind == "U":
+        # numpy made strings of the numbers beside a column of strings.
+        try:
+            return values.astype(np.float64)
+        except ValueError:
+            values = values.astype(object)
+    return _objects_to_numbers(values, label)
+
+
+def _factorize(values, label):
+    """Codes and values in order of appearance, -1 where missing."""
+    try:
+        codes, uniques = pd.factorize(values)
+    except TypeError:
+        for value in np.asarray(values, dtype=object):
+            if type(value).__hash__ is None:
+                _refuse_object(value, label)
+        raise
+    return Categories(codes, uniques.tolist())
+
+
+def _objects_to_numbers(values, label):
+    """float64 of an object column of numbers, Decimals, booleans and missing."""
+    is_missing = pd.isna(values)
+    present = values[~is_missing]
+    if infer_dtype(present) not in ("floating", "integer", "boolean", "decimal"):
+        for value in present:
+            _check_number(value, label)
+    numbers = np.full(len(values), np.nan)
+    numbers[~is_missing] = [to_float(value) for value in present]
+    return numbers
+
+
+def _check_number(value, label):
+    """Refuse what an object column of numbers cannot hold."""
+    if isinstance(value, _DATE | _DURATION):
+        _refuse_time(label, type(value).__name__)
+    if isinstance(value, str | bytes):
+        raise ValueError(
+            f"Cannot read {label} as numbers: it holds {value!r}. Convert it to "
+            "numbers, or make it categorical: list it in categorical_features, or "
+            "pass a data frame in which it has a category or string dtype."
+        )
+    if not isinstance(value, NUMBER):
+        if isinstance(value, Complex):
+            raise ValueError(f"Complex data not supported: {label} holds {value!r}.")
+        _refuse_object(value, label)
+
+
+def _refuse_time(label, what):
+    """Error for dates, durations, periods and intervals."""
+    raise ValueError(
+        f"Cannot encode {label}: it holds values of type {what}. Replace it by "
+        "numbers, such as the days since a fixed date, or drop it."
+    )
+
+
+def _refuse_object(value, label):
+    """Error for values that are neither numbers nor categories."""
+    raise TypeError(
+        f"Cannot read {label}: a value's argument must be a string or a real number, "
+        f"got {value!r} of type {type(value).__name__}. Turn such values into numbers "
+        "or strings, or drop the column."
+    )

@@ -1,0 +1,210 @@
+"""What the columns of the user's X are: one reader for arrays and data frames."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+from pandas.util import hash_array
+from sklearn.utils import check_array
+
+from sklimb._compat import validate_data
+from sklimb._readers import (
+    NUMBER,
+    Categories,
+    column_label,
+    open_matrix,
+    open_pandas,
+    open_polars,
+    read_pandas,
+    read_polars,
+    read_values,
+    to_float,
+)
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Table:
+    """Columns of X: numpy arrays (numeric) or Categories, with names or None."""
+
+    __slots__ = ("columns", "is_categorical", "n_rows", "names")
+
+    def __init__(self, columns, is_categorical, names=None):
+        self.columns = columns
+        self.is_categorical = is_categorical
+        self.names = names
+        self.n_rows = len(columns[0])
+
+    @property
+    def shape(self):
+        """(n_rows, n_columns), as scikit-learn's validation asks for."""
+        return self.n_rows, len(self.columns)
+
+    def take(self, rows):
+        """Table of the given rows (indices, mask or slice)."""
+        columns = [column[rows] for column in self.columns]
+        return Table(columns, self.is_categorical, self.names)
+
+    def row_hash(self):
+        """One 64-bit hash per row; equal values hash alike whatever their dtype."""
+        result = np.zeros(self.n_rows, dtype=np.uint64)
+        for column in self.columns:
+            if isinstance(column, Categories):
+                column = column.used()
+                hashes = np.append(hash_values(column.values), hash_numbers([np.nan]))
+                hashes = hashes[column.codes]
+            else:
+                hashes = hash_numbers(column)
+            # Not a plain xor: the order of the columns must matter.
+            result ^= hashes
+            result *= _HASH_FACTOR
+        return result
+
+
+def hash_numbers(values):
+    """64-bit hashes of numbers by value: -0.0 as 0.0 and one NaN."""
+    values = np.array(values, dtype=np.float64)
+    values += 0.0
+    values[np.isnan(values)] = np.nan
+    return hash_array(values)
+
+
+def hash_values(values):
+    """64-bit hashes of category values: numbers by value, the rest by text."""
+    numbers = np.array([_exact_float(value) for value in values], dtype=np.float64)
+    hashes = hash_numbers(numbers)
+    is_text = np.flatnonzero(np.isnan(numbers))
+    texts = np.empty(len(is_text), dtype=object)
+    for i, position in enumerate(is_text):
+        value = values[position]
+        texts[i] = value if isinstance(value, str) else f"{type(value)}{value!r}"
+    hashes[is_text] = hash_array(texts, categorize=False)
+    return hashes
+
+
+def _exact_float(value):
+    """The float that equals a category value, NaN if there is none."""
+    if not isinstance(value, NUMBER):
+        return np.nan
+    number = to_float(value)
+    return number if number == value else np.nan
+
+
+def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=None):
+    """Read X as a Table; with reset given, also set or check names and count.
+
+    categorical_features is "from_dtype", None, names, indices or a boolean mask.
+    reset=True stores n_features_in_ and feature_names_in_ on the estimator, False
+    compares with them (scikit-learn's messages), None does neither.
+    """
+    polars = sys.modules.get("polars")
+    if isinstance(X, pd.DataFrame):
+        open_frame, read = open_pandas, read_pandas
+    elif polars is not None and isinstance(X, polars.DataFrame):
+        open_frame, read = open_polars, read_polars
+    elif polars is not None and isinstance(X, polars.LazyFrame):
+        raise TypeError("X is a polars LazyFrame. Pass X.collect() instead.")
+    else:
+        open_frame, read = open_matrix, read_values
+        X = _as_matrix(X, categorical_features, estimator)
+    _check_shape(X, estimator)
+    if reset is not None:
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
+    names, parts, by_dtype = open_frame(X)
+    mask = categorical_mask(categorical_features, names, by_dtype)
+    columns = []
+    for i, (part, is_categorical) in enumerate(zip(parts, mask, strict=True)):
+        label = column_label(names, i)
+        columns.append(read(part, is_categorical, label))
+        if not is_categorical:
+            _check_finite(columns[-1], label)
+    return Table(columns, mask, names)
+
+
+def _as_matrix(X, categorical_features, estimator):
+    """Anything but a data frame as a 2-D array of numbers or objects."""
+    by_dtype = categorical_features is None or isinstance(categorical_features, str)
+    X = check_array(
+        X,
+        # Of a list of numbers and strings numpy would make strings.
+        dtype=object if isinstance(X, list | tuple) and not by_dtype else None,
+        ensure_all_finite=False,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        estimator=estimator,
+        input_name="X",
+    )
+    return X.astype(str) if X.dtype.kind == "S" else X
+
+
+def _check_shape(X, estimator):
+    """Refuse what has no rows or no columns, in scikit-learn's words."""
+    for size, what in zip(X.shape, ("sample", "feature"), strict=True):
+        if size == 0:
+            by = "" if estimator is None else f" by {type(estimator).__name__}"
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 "
+                f"is required{by}."
+            )
+
+
+def categorical_mask(spec, names, by_dtype):
+    """Boolean mask of the categorical columns (HistGradientBoosting's rules)."""
+    if isinstance(spec, str) and spec == "from_dtype":
+        return by_dtype
+    n_columns = len(by_dtype)
+    mask = np.zeros(n_columns, dtype=bool)
+    items = [] if spec is None else np.asarray(spec).tolist()
+    if not isinstance(items, list):
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None or an array-like of bool, "
+            f"int or str, got {spec!r}."
+        )
+    types = sorted({type(item).__name__ for item in items})
+    if types == ["bool"]:
+        if len(items) != n_columns:
+            raise ValueError(
+                "categorical_features set as a boolean mask must have shape "
+                f"(n_features,) = ({n_columns},), got: ({len(items)},)."
+            )
+        mask[:] = items
+    elif types == ["int"]:
+        if max(items) >= n_columns or min(items) < 0:
+            raise ValueError(
+                "categorical_features set as integer indices must be in "
+                f"[0, n_features - 1], here [0, {n_columns - 1}], got: {items}."
+            )
+        mask[items] = True
+    elif types == ["str"]:
+        if names is None:
+            raise ValueError(
+                f"categorical_features={items} names columns, but X has no column "
+                "names. Pass integer indices, a boolean mask, or X as a data frame."
+            )
+        for name in items:
+            if name not in names:
+                raise ValueError(
+                    f"categorical_features has an item value {name!r} which is not a "
+                    f"column of X. Columns of X: {names}."
+                )
+            mask[names.index(name)] = True
+    elif types:
+        raise ValueError(
+            "categorical_features must be an array-like of bool, int or str, got: "
+            f"{', '.join(types)}."
+        )
+    return mask
+
+
+def _check_finite(column, label):
+    """Refuse infinity and what becomes infinite in float32; NaN is fine."""
+    if column.dtype.kind != "f":
+        return
+    for value in (float(np.fmin.reduce(column)), float(np.fmax.reduce(column))):
+        if abs(value) > FLOAT32_MAX:
+            raise ValueError(
+                "Input X contains infinity or a value too large for float32: "
+                f"{label} holds {value!r}. Clip the column or replace such "
+                "values by NaN, which is read as missing."
+            )

@@ -1,0 +1,448 @@
+"""BaseNeuralClassifier: validate, encode labels, weights, fit, predict.
+
+The one room with scikit-learn plumbing. A classifier adds its parameters and
+`_make_members`; meta-estimators reuse `_encode`, `_make_members` and `_fit_members`.
+"""
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from sklimb._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    _fit_context,
+    with_callbacks,
+)
+from sklimb._random import member_seeds, root_seed
+from sklimb._rows import RowSet, split_default, split_given
+from sklimb._table import read_table
+from sklimb.persistence import save
+from sklimb.preprocessing import TabularEncoder
+from sklimb.training.compatibility import (
+    check_fit_arguments,
+    check_per_class,
+    check_strategies,
+    resolve_prior,
+)
+from sklimb.training.fitting import fit_members, resolve_device
+from sklimb.training.losses import LOSSES
+from sklimb.training.monitor import MONITORS, check_monitor
+from sklimb.training.optimizers import OPTIMIZERS
+from sklimb.training.plan import class_weight_vector, make_plan
+from sklimb.training.samplers import SAMPLERS, class_share
+from sklimb.training.scales import SCALES
+
+_BATCH_SIZE = 256
+
+
+class BaseNeuralClassifier(
+    CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """What every sklimb classifier shares; see TabularMLPClassifier for parameters."""
+
+    _parameter_constraints: dict = {
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "sampler": [StrOptions(set(SAMPLERS)), object],
+        "smoothing_eps": [Interval(Real, 0, 1, closed="left")],
+        "smoothing_scale": [StrOptions(set(SCALES)), "array-like"],
+        "smoothing_max": [Interval(Real, 0, 1, closed="left")],
+        "sam_asymmetric_rho": [Interval(Real, 0, None, closed="left")],
+        "sam_scale": [StrOptions(set(SCALES)), "array-like"],
+        "sam_scale_max": [Interval(Real, 1, None, closed="left")],
+        "sam_norm": [StrOptions({"batch", "weighted"})],
+        "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": [StrOptions({"auto"}), "boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_split": ["cv_object", None],
+        "monitor": [StrOptions(set(MONITORS))],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions({"constant", "cosine"})],
+        "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "warm_start": ["boolean"],
+        "merge_duplicates": ["boolean"],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "callbacks": [list, tuple, None],
+        "net_params": [dict, None],
+    }
+
+    @abstractmethod
+    def _make_members(self, layout, members):
+        """The packed module of `members` (a list of settings, one dict a member)."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        groups=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Fit the network to a table.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Numbers and categories, missing values allowed.
+        y : array-like of shape (n_samples,)
+            Labels; -1 is a label like any other.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight k is the same as k repetitions; 0 removes the row.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group stay on one side of the internal split.
+        X_val, y_val, sample_weight_val : optional
+            Validation rows instead of an internal split.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            Before training: parameters that exclude each other, one class only,
+            infinite values, datetime columns, wrong lengths. After the first epoch: a
+            loss that is not finite.
+        KeyboardInterrupt
+            Ctrl-C, after the best weights so far and all attributes are in place.
+        """
+        check_strategies(self)
+        check_fit_arguments(X_val, y_val, sample_weight_val, groups, self)
+        self._device = resolve_device(self.device)
+        warm = self.warm_start and hasattr(self, "net_")
+        rows = self._read_rows(X, y, sample_weight, groups, reset=not warm)
+        seed = root_seed(self.random_state)
+        train, held_out = self._hold_out(rows, X_val, y_val, sample_weight_val, seed)
+        if not warm:
+            self.encoder_ = self._make_encoder()._fit_table(train.table, train.weight)
+        if X_val is not None:
+            self._warn_if_foreign(held_out.table)
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        seen = {"X": X, "y": y}
+        if sample_weight is not None:
+            seen["metadata"] = {"sample_weight": sample_weight}
+        self._train(train, held_out, seed, warm=warm, context=context, seen=seen)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch over the given rows.
+
+        The first call fits the encoder and fixes the classes; later calls refit
+        neither (unseen categories use the common code) and add to the class counts. No
+        early stopping, re-sampling or merging across calls.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call if it does not
+            hold them all.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            As `fit`; also a label that is not among the classes, or a sampler that
+            re-samples.
+        """
+        check_strategies(self, partial=True)
+        self._device = resolve_device(self.device)
+        first = not hasattr(self, "net_")
+        rows = self._read_rows(
+            X, y, sample_weight, None, reset=first, classes=classes, partial=True
+        )
+        rows = rows.canonical(self.merge_duplicates)
+        if first:
+            self.encoder_ = self._make_encoder()._fit_table(rows.table, rows.weight)
+        seed = root_seed(self.random_state)
+        self._train(rows, None, seed, warm=not first, partial=True)
+        return self
+
+    def predict(self, X):
+        """Labels of the largest probability, shape (n_samples,)."""
+        p = self.predict_proba(X)
+        return self.classes_[p.argmax(1)]
+
+    def predict_proba(self, X):
+        """Probabilities of shape (n_samples, n_classes), averaged over members."""
+        p = self.predict_proba_members(X)
+        return p[0] if len(p) == 1 else p.mean(0)
+
+    def predict_proba_members(self, X):
+        """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
+        X = self._encode(X)
+        p = self.net_.blocks_log_probability(X).exp_()
+        return p.cpu().numpy()
+
+    def embed(self, X):
+        """Penultimate features, (n_samples, d), or (n_members, n_samples, d)."""
+        h = self.net_.blocks_embed(self._encode(X)).cpu().numpy()
+        return h[0] if len(h) == 1 else h
+
+    def input_report(self, X):
+        """Share of unseen, missing and out-of-range values of each column of X.
+
+        See `TabularEncoder.input_report`.
+        """
+        check_is_fitted(self)
+        return self.encoder_.input_report(X)
+
+    def save(self, path):
+        """Write the fitted classifier to one safetensors file; see `sklimb.load`."""
+        check_is_fitted(self)
+        save(self, path)
+
+    def _make_encoder(self):
+        return TabularEncoder(
+            categorical_features=self.categorical_features,
+            numeric_transform=self.numeric_transform,
+            min_frequency=self.min_frequency,
+            dtype=self.dtype,
+        )
+
+    def _encode(self, X):
+        """Encoded rows of X as a tensor on the CPU, ready for the net."""
+        check_is_fitted(self)
+        table = self._read_table(X, reset=False)
+        encoded = self.encoder_._transform_table(table)
+        return torch.from_numpy(encoded).to(getattr(torch, self.dtype_))
+
+    def _read_table(self, X, reset):
+        return read_table(
+            X,
+            categorical_features=self.categorical_features,
+            estimator=self,
+            reset=reset,
+        )
+
+    def _read_rows(
+        self, X, y, sample_weight, groups, *, reset, classes=None, partial=False
+    ):
+        """Validated rows of positive weight, labels as codes of `classes_`."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but "
+                "the target y is None."
+            )
+        table = self._read_table(X, reset)
+        y = _check_labels(y)
+        check_consistent_length(np.empty((table.n_rows, 1)), y)
+        weight = _check_sample_weight(
+            sample_weight,
+            np.empty((table.n_rows, 1)),
+            dtype=np.float64,
+            ensure_non_negative=True,
+        )
+        keep = np.flatnonzero(weight > 0)
+        if not len(keep):
+            raise ValueError(
+                "all sample weights are zero: there is no row to learn from."
+            )
+        group = None
+        if groups is not None:
+            group = column_or_1d(groups)
+            check_consistent_length(y, group)
+            group = pd.factorize(group, sort=True)[0].astype(np.int64)
+        if reset:
+            labels = y[keep] if classes is None else column_or_1d(classes)
+            self.classes_ = np.unique(labels)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"y must hold at least two classes, got one class: "
+                    f"{self.classes_[0]!r}. A classifier has nothing to tell apart."
+                )
+        codes = self._label_codes(y, keep)
+        rows = RowSet(table, codes, weight, group)
+        return rows if len(keep) == len(y) else rows.take(keep)
+
+    def _label_codes(self, y, keep):
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        known = self.classes_[codes] == y
+        if not known[keep].all():
+            unknown = y[keep][~known[keep]][0]
+            raise ValueError(
+                f"y holds the label {unknown!r}, which is not among the classes "
+                f"{self.classes_.tolist()!r}. Name all classes in the first call of "
+                "partial_fit (classes=), or fit anew with warm_start=False."
+            )
+        return codes.astype(np.int64)
+
+    def _hold_out(self, rows, X_val, y_val, weight_val, seed):
+        """Training and validation rows (or None), each in canonical order."""
+        merge = self.merge_duplicates
+        if X_val is not None:
+            held_out = self._read_rows(X_val, y_val, weight_val, None, reset=False)
+            return rows.canonical(merge), held_out.canonical(merge)
+        if not self.early_stopping:
+            return rows.canonical(merge), None
+        if self.validation_split is not None:
+            train, held_out = split_given(rows, self.validation_split)
+            parts = rows.take(train), rows.take(held_out)
+            return tuple(part.canonical(merge) for part in parts)
+        rows = rows.canonical(merge)
+        train, held_out = split_default(rows, self.validation_fraction, seed)
+        if not len(held_out):
+            if self.early_stopping is True:
+                raise ValueError(
+                    "early_stopping=True needs a class with two different rows to "
+                    f"hold one out, and all {len(self.classes_)} classes have one. Set "
+                    "early_stopping=False or 'auto'."
+                )
+            return rows, None
+        return rows.take(train), rows.take(held_out)
+
+    def _warn_if_foreign(self, table):
+        share = self.encoder_.input_report_table(table)["out_of_range"]
+        if (share > 0.5).mean() > 0.5:
+            warnings.warn(
+                "More than half of the rows of X_val lie outside the training range in "
+                "most columns. Inside a Pipeline, X_val must pass the same steps as X: "
+                'give the Pipeline transform_input=["X_val"].',
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _train(
+        self, train, held_out, seed, *, warm, partial=False, context=None, seen=None
+    ):
+        """Plan, fit the members and set the fitted attributes, also on Ctrl-C."""
+        n_classes = len(self.classes_)
+        for name in ("smoothing_scale", "sam_scale"):
+            check_per_class(name, getattr(self, name), n_classes)
+        X = self.encoder_._transform_table(train.table)
+        if X.shape[1] == 0:
+            raise ValueError("X must have at least one column.")
+        factor = class_weight_vector(
+            self.class_weight, train.y, train.weight, self.classes_
+        )
+        plan = make_plan(
+            X,
+            train.y,
+            train.weight,
+            sampler=self.sampler,
+            class_factor=factor,
+            classes=self.classes_,
+            layout=(self.encoder_.n_numeric_, self.encoder_.n_indicators_),
+            seed=seed,
+        )
+        self._count_classes(train, plan, partial)
+        validation = None
+        if held_out is not None:
+            check_monitor(self.monitor, held_out.y, n_classes)
+            validation = (
+                self.encoder_._transform_table(held_out.table),
+                held_out.y,
+                held_out.weight * factor[held_out.y],
+            )
+        if not warm:
+            self.member_seeds_ = member_seeds(seed, self.n_members)
+        self._fit_members(
+            plan,
+            validation,
+            [self._member_settings(s) for s in self.member_seeds_],
+            warm=warm,
+            partial=partial,
+            context=context,
+            seen=seen,
+        )
+
+    def _count_classes(self, train, plan, partial):
+        """Class shares of training, and what the sampler made of them."""
+        weight = np.bincount(
+            train.y, weights=train.weight, minlength=len(self.classes_)
+        )
+        if partial and hasattr(self, "class_weight_sum_"):
+            weight = weight + self.class_weight_sum_
+        self.class_weight_sum_ = weight
+        self.class_prior_ = prior = weight / weight.sum()
+        drawn = class_share(self.sampler, prior) if partial else plan.drawn_prior
+        wanted = resolve_prior(self.target_prior, prior, self.classes_)
+        shift = np.ones(len(self.classes_))
+        if wanted is not None:
+            known = (drawn > 0) & (wanted > 0)
+            shift[known] = drawn[known] / wanted[known]
+        self.prior_shift_ = shift
+
+    def _member_settings(self, seed):
+        """What may differ from member to member."""
+        return {
+            "seed": int(seed),
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+            "dropout": self.dropout,
+            "smoothing_eps": self.smoothing_eps,
+            "sam_asymmetric_rho": self.sam_asymmetric_rho,
+            "frequency_scale": self.frequency_scale,
+        }
+
+    def _fit_members(self, plan, validation, members, **how):
+        """Train `members` (one dict of settings each) and keep the result in `net_`."""
+        batch_size = _BATCH_SIZE if self.batch_size == "auto" else self.batch_size
+        if batch_size > len(plan.y) and self.batch_size != "auto":
+            warnings.warn(
+                f"batch_size={batch_size} is larger than the {len(plan.y)} training "
+                f"rows and is taken as {len(plan.y)}.",
+                UserWarning,
+                stacklevel=4,
+            )
+        fit_members(
+            self, plan, validation, members, min(batch_size, len(plan.y)), **how
+        )
+
+
+def _check_labels(y):
+    """One label a row, none missing."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind not in "biuSU" and pd.isna(y).any():
+        row = int(np.flatnonzero(pd.isna(y))[0])
+        raise ValueError(
+            f"Input y contains NaN: row {row} has no label. Drop such rows, or give "
+            "the missing label a name."
+        )
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("Input y contains infinity: a label must be finite.")
+    check_classification_targets(y)
+    if y.dtype.kind == "O":
+        y = np.asarray(y.tolist())
+    return y

@@ -1,0 +1,180 @@
+"""The packed MLP: K networks over numbers, missing indicators and category codes."""
+
+import torch
+from torch import nn
+
+from sklimb._random import stream_generator
+from sklimb.nn.embeddings import (
+    PackedCategoryEmbeddings,
+    PackedLinearEmbeddings,
+    PackedPeriodicEmbeddings,
+    PackedPiecewiseLinearEmbeddings,
+)
+from sklimb.nn.packed import PackedLinear, draw_uniform
+
+# Where a stream of initial weights belongs; the position is part of the seed.
+_NUMBER, _INDICATOR, _CATEGORY, _SHARED, _LAYER = range(5)
+
+
+class PackedMLP(nn.Module):
+    """K multi-layer perceptrons with embeddings, every parameter (K, ...).
+
+    Parameters
+    ----------
+    n_members : int
+        K.
+    n_numeric, n_indicators : int
+        The first columns of the input, numbers and 0/1 missing indicators.
+    cardinalities : tuple of int
+        Codes a category column; they are the last columns of the input.
+    n_classes : int
+        Logits a row.
+    n_blocks, d_block : int
+        Hidden layers and their width.
+    num_embeddings : {None, "linear", "plr", "plr-lite", "ple"}
+        How numbers enter.
+    d_embedding, n_frequencies : int
+        Width of an embedding; cosines a number.
+    frequency_scale : float or array of length K
+        Standard deviation of the initial frequencies.
+    edges : tensor of shape (n_numeric, n_edges) or None
+        Bins for "ple".
+    live : tensor of bool of shape (n_numeric,) or None
+        Numeric columns that carry anything; the others send no signal.
+
+    **Shape**
+
+    - Input: `(K, batch, columns)`, or `(1, batch, columns)` for the same rows
+    - Output: `(K, batch, n_classes)`
+    """
+
+    def __init__(
+        self,
+        n_members,
+        n_numeric,
+        n_indicators,
+        cardinalities,
+        n_classes,
+        *,
+        n_blocks=2,
+        d_block=256,
+        num_embeddings=None,
+        d_embedding=24,
+        n_frequencies=48,
+        frequency_scale=0.1,
+        edges=None,
+        live=None,
+    ):
+        super().__init__()
+        self.n_members = n_members
+        self.n_numeric, self.n_indicators = n_numeric, n_indicators
+        self.n_blocks, self.d_block = n_blocks, d_block
+        self.numbers = None
+        if n_numeric and num_embeddings == "linear":
+            self.numbers = PackedLinearEmbeddings(n_members, n_numeric, d_embedding)
+        elif n_numeric and num_embeddings in ("plr", "plr-lite"):
+            self.numbers = PackedPeriodicEmbeddings(
+                n_members,
+                n_numeric,
+                d_embedding,
+                n_frequencies,
+                frequency_scale,
+                lite=num_embeddings == "plr-lite",
+            )
+        elif n_numeric and num_embeddings == "ple":
+            self.numbers = PackedPiecewiseLinearEmbeddings(
+                n_members, edges, d_embedding
+            )
+        self.categories = None
+        if cardinalities:
+            self.categories = PackedCategoryEmbeddings(
+                n_members, cardinalities, d_embedding
+            )
+        # Inputs of the first layer that each column of X feeds.
+        d_number = 1 if self.numbers is None else d_embedding
+        self.widths = (
+            [d_number] * n_numeric
+            + [1] * n_indicators
+            + [d_embedding] * len(cardinalities)
+        )
+        if live is None:
+            live = torch.ones(n_numeric, dtype=torch.bool)
+        self.register_buffer("live", live.to(torch.get_default_dtype()))
+        self.all_live = bool(live.all())
+        dims = [sum(self.widths)] + [d_block] * n_blocks
+        self.blocks = nn.ModuleList(
+            PackedLinear(n_members, d_in, d_out)
+            for d_in, d_out in zip(dims[:-1], dims[1:], strict=True)
+        )
+        self.head = PackedLinear(n_members, dims[-1], n_classes)
+
+    @torch.no_grad()
+    def reset_parameters(self, seeds):
+        """Draw the initial weights of member k from `seeds[k]`, column by column."""
+        n_kinds = (self.n_numeric, self.n_indicators)
+        fan_in = sum(self.widths) - int((1 - self.live).sum()) * (
+            self.widths[0] if self.n_numeric else 0
+        )
+        for k, seed in enumerate(seeds):
+            begin = 0
+            for column, width in enumerate(self.widths):
+                kind, j = _NUMBER, column
+                if column >= sum(n_kinds):
+                    kind, j = _CATEGORY, column - sum(n_kinds)
+                elif column >= n_kinds[0]:
+                    kind, j = _INDICATOR, column - n_kinds[0]
+                generator = stream_generator(seed, "init", kind, j)
+                table = {_NUMBER: self.numbers, _CATEGORY: self.categories}.get(kind)
+                if table is not None:
+                    table.reset_column(k, j, generator)
+                weight = draw_uniform(
+                    (width, self.blocks[0].weight.shape[-1]),
+                    max(fan_in, 1) ** -0.5,
+                    generator,
+                )
+                self.blocks[0].weight[k, begin : begin + width] = weight
+                begin += width
+            generator = stream_generator(seed, "init", _SHARED)
+            if isinstance(self.numbers, PackedPeriodicEmbeddings):
+                self.numbers.reset_shared(k, generator)
+            bias = self.blocks[0].bias
+            bound = max(fan_in, 1) ** -0.5
+            bias[k] = draw_uniform(bias.shape[1:], bound, generator)
+            for i, layer in enumerate([*self.blocks[1:], self.head]):
+                layer.reset_member(k, stream_generator(seed, "init", _LAYER, i))
+
+    def mask_widths(self):
+        """Widths of the dropout masks that `forward` takes, in order."""
+        return [self.d_block] * self.n_blocks
+
+    def _inputs(self, x):
+        if x.shape[0] != self.n_members:
+            x = x.expand(self.n_members, -1, -1)
+        if self.numbers is None and self.categories is None:
+            return x
+        parts = []
+        n, m = self.n_numeric, self.n_numeric + self.n_indicators
+        if self.numbers is None:
+            parts.append(x[..., :m])
+        else:
+            vectors = self.numbers(x[..., :n])
+            if not self.all_live:
+                vectors = vectors * self.live.unsqueeze(-1)
+            parts.append(vectors.flatten(-2))
+            if m > n:
+                parts.append(x[..., n:m])
+        if self.categories is not None:
+            parts.append(self.categories(x[..., m:].long()).flatten(-2))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+    def embed(self, x, masks=None):
+        """Penultimate features, (K, batch, d_block)."""
+        h = self._inputs(x)
+        for i, block in enumerate(self.blocks):
+            h = torch.relu(block(h))
+            if masks is not None:
+                h = h * masks[i]
+        return h
+
+    def forward(self, x, masks=None):
+        return self.head(self.embed(x, masks))

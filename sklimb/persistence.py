@@ -1,0 +1,209 @@
+"""save and load: one safetensors file, tensors plus JSON, no pickle, written at once."""
+
+import importlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+FORMAT = 1
+_PLAIN = (
+    "class_prior_",
+    "class_weight_sum_",
+    "prior_shift_",
+    "member_seeds_",
+    "best_epoch_",
+    "best_score_",
+)
+
+
+def save(estimator, path):
+    """Write a fitted classifier; the old file is replaced only when all is written.
+
+    Raises
+    ------
+    ValueError
+        A loss with its own `log_probability` that is not one of sklimb's, because its
+        code cannot be put into a file of numbers.
+    OSError
+        The file cannot be written; nothing of it is left behind.
+    """
+    encoder_config, encoder_arrays = estimator.encoder_._get_state()
+    params, dropped = _json_params(estimator)
+    header = {
+        "format": FORMAT,
+        "class": [type(estimator).__module__, type(estimator).__qualname__],
+        "params": params,
+        "dropped": dropped,
+        "classes": [estimator.classes_.dtype.str, estimator.classes_.tolist()],
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": _names(estimator),
+        "encoder": encoder_config,
+        "module": estimator.module_config_,
+        "dtype": estimator.dtype_,
+        "n_iter": estimator.n_iter_,
+        "history": estimator.history_,
+    }
+    tensors = {
+        f"module.{name}": value.detach().cpu().contiguous()
+        for name, value in estimator.net_.module_.state_dict().items()
+    }
+    for name, array in encoder_arrays.items():
+        tensors[f"encoder.{name}"] = torch.from_numpy(np.array(array))
+    for name in _PLAIN:
+        tensors[f"fitted.{name}"] = torch.from_numpy(np.array(getattr(estimator, name)))
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata={"sklimb": json.dumps(header)})
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(path, device="auto"):
+    """Read a classifier that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+    device : str, default="auto"
+        Where it shall predict; a model trained on a GPU loads on a CPU.
+
+    Returns
+    -------
+    estimator : fitted classifier
+        Its predictions have the same bits as those of the saved one on the same kind
+        of device.
+
+    Raises
+    ------
+    ValueError
+        The file is not one that sklimb wrote, or a newer sklimb wrote it.
+
+    Examples
+    --------
+    >>> import os, tempfile, sklimb
+    >>> from sklearn.datasets import make_classification
+    >>> X, y = make_classification(random_state=0)
+    >>> clf = sklimb.TabularMLPClassifier(max_epochs=2, random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     clf.save(path)
+    ...     again = sklimb.load(path)
+    >>> bool((again.predict_proba(X) == clf.predict_proba(X)).all())
+    True
+    """
+    header, tensors = _read(path)
+    module_name, class_name = header["class"]
+    if module_name.split(".")[0] != "sklimb":
+        raise ValueError(
+            f"{path} names the class {module_name}.{class_name}: only "
+            "classes of sklimb are loaded."
+        )
+    cls = getattr(importlib.import_module(module_name), class_name)
+    params = {name: _from_json(value) for name, value in header["params"].items()}
+    estimator = cls(**{**params, "device": device})
+    return _restore(estimator, header, tensors)
+
+
+def _restore(estimator, header, tensors):
+    from sklimb.preprocessing import TabularEncoder
+    from sklimb.training.fitting import make_net, resolve_device
+
+    arrays = _prefixed(tensors, "encoder.")
+    estimator.encoder_ = TabularEncoder._from_state(
+        header["encoder"], {name: value.numpy() for name, value in arrays.items()}
+    )
+    dtype, labels = header["classes"]
+    estimator.classes_ = np.array(labels, dtype=np.dtype(dtype))
+    estimator.n_features_in_ = header["n_features_in"]
+    if header["feature_names_in"] is not None:
+        names = np.array(header["feature_names_in"], dtype=object)
+        estimator.feature_names_in_ = names
+    for name, value in _prefixed(tensors, "fitted.").items():
+        setattr(estimator, name, value.numpy())
+    estimator.module_config_ = header["module"]
+    estimator.dtype_, estimator.n_iter_ = header["dtype"], header["n_iter"]
+    estimator.history_ = header["history"]
+    estimator._device = resolve_device(estimator.device)
+    estimator.device_ = str(estimator._device)
+    module = estimator._build_module(header["module"])
+    module.to(getattr(torch, header["dtype"]))
+    module.load_state_dict(_prefixed(tensors, "module."))
+    module.all_live = bool(module.live.all())
+    module.to(estimator._device)
+    net = make_net(estimator, module, None, estimator._device)
+    estimator.net_ = net.prepare(None, None, None).release()
+    return estimator
+
+
+def _read(path):
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
+    if "sklimb" not in metadata:
+        raise ValueError(f"{path} was not written by sklimb's save.")
+    header = json.loads(metadata["sklimb"])
+    if header["format"] > FORMAT:
+        raise ValueError(
+            f"{path} has format {header['format']}, and this sklimb reads up to "
+            f"{FORMAT}. Update sklimb."
+        )
+    return header, tensors
+
+
+def _prefixed(tensors, prefix):
+    return {
+        k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
+    }
+
+
+def _names(estimator):
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else names.tolist()
+
+
+def _json_params(estimator):
+    """Parameters as JSON values, and the names of those that only code could hold."""
+    from sklimb.training import losses
+
+    params, dropped = {}, []
+    for name, value in estimator.get_params(deep=False).items():
+        if is_dataclass(value) and type(value).__module__ == losses.__name__:
+            params[name] = {"loss": type(value).__name__, **asdict(value)}
+            continue
+        if name == "loss" and hasattr(value, "log_probability"):
+            raise ValueError(
+                f"loss={value!r} has a log_probability of its own, which a file of "
+                "numbers cannot hold. Use joblib.dump, or one of sklimb's losses."
+            )
+        value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        try:
+            json.dumps(value)
+            params[name] = value
+        except TypeError:
+            dropped.append(name)
+    return params, dropped
+
+
+def _from_json(value):
+    if isinstance(value, dict) and "loss" in value:
+        from sklimb.training import losses
+
+        fields = {k: v for k, v in value.items() if k != "loss"}
+        return getattr(losses, value["loss"])(**fields)
+    return value

@@ -1,0 +1,1 @@
+"""The training room: one training step, one file a question."""

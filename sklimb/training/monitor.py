@@ -1,0 +1,67 @@
+"""What validation measures: one score a member and epoch, on fixed rows."""
+
+import numpy as np
+import torch
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    roc_auc_score,
+)
+from sklearn.preprocessing import label_binarize
+
+MONITORS = ("loss", "average_precision", "roc_auc", "balanced_accuracy")
+
+
+class Monitor:
+    """Weighted score of the probabilities that predict_proba would give.
+
+    Parameters
+    ----------
+    name : {"loss", "average_precision", "roc_auc", "balanced_accuracy"}
+        "loss" is the log loss, on the device; the others are scikit-learn's (one
+        against the rest, macro average, with more than two classes).
+    rows : Rows
+        Validation rows.
+    """
+
+    def __init__(self, name, rows):
+        self.name, self.rows = name, rows
+        self.greater_is_better = name != "loss"
+
+    def __call__(self, log_probability):
+        """Score of each member from log probabilities (K, rows, classes)."""
+        y, weight = self.rows.y, self.rows.weight
+        if self.name == "loss":
+            index = y.expand(len(log_probability), -1).unsqueeze(-1)
+            nll = -log_probability.gather(2, index).squeeze(-1)
+            return (nll * weight).sum(1) / weight.sum()
+        p = log_probability.exp().cpu().numpy()
+        return np.array(
+            [self._score(y.cpu().numpy(), member, weight.cpu().numpy()) for member in p]
+        )
+
+    def _score(self, y, p, weight):
+        if self.name == "balanced_accuracy":
+            return balanced_accuracy_score(y, p.argmax(1), sample_weight=weight)
+        present = np.unique(y)
+        score = roc_auc_score if self.name == "roc_auc" else average_precision_score
+        if p.shape[1] == 2:
+            return score(y, p[:, 1], sample_weight=weight)
+        one_hot = label_binarize(y, classes=np.arange(p.shape[1]))
+        return np.mean(
+            [score(one_hot[:, c], p[:, c], sample_weight=weight) for c in present]
+        )
+
+
+def check_monitor(name, y, n_classes):
+    """Refuse a ranking score on validation rows of one class."""
+    if name in ("average_precision", "roc_auc") and len(np.unique(y)) < 2:
+        raise ValueError(
+            f"monitor={name!r} needs validation rows of two classes, and they are all "
+            "of one. Use monitor='loss', or a validation split that holds both."
+        )
+
+
+def as_tensor(array, dtype, device):
+    """A device tensor of a (possibly read-only) array."""
+    return torch.tensor(np.asarray(array), dtype=dtype, device=device)

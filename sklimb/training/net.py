@@ -1,0 +1,236 @@
+"""The loop: skorch's net with our batches, our step, and one host read an epoch."""
+
+import time
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
+from sklearn.base import ClassifierMixin
+
+from sklimb.training.batches import Rows, padded_blocks
+from sklimb.training.callbacks import StopTraining
+from sklimb.training.steps import clip_gradients
+
+# Rows of one inference block: small enough that one row costs little, large enough
+# that a million rows cost what the arithmetic costs.
+BLOCK_ROWS = {"cpu": 256, "cuda": 4096}
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class _Net(ClassifierMixin, NeuralNet):
+    """The one skorch net. `module` is the packed model, `criterion` the Objective.
+
+    What skorch and callbacks see is averaged over members; a training batch's hooks
+    see the rows of the first member. Per-member values are in the history under names
+    that end in `_members`.
+    """
+
+    def prepare(self, batches, step, monitor, average=None, clip_norm=None):
+        """Hand over what one fit trains with; called after `initialize`."""
+        self.batches_, self.step_, self.monitor_ = batches, step, monitor
+        self.average_, self.clip_norm_ = average, clip_norm
+        self.parameters_ = [p for p in self.module_.parameters() if p.requires_grad]
+        given = [cb for _, cb in self.callbacks_]
+        self.hooks_ = {
+            name: [
+                cb
+                for cb in given
+                if getattr(type(cb), name, None) is not getattr(Callback, name)
+            ]
+            for name in _BATCH_HOOKS
+        }
+        self.has_batch_hooks_ = any(self.hooks_.values())
+        self.updates_ = [cb for cb in given if hasattr(cb, "after_update")]
+        self.interrupted_ = False
+        return self
+
+    def release(self):
+        """Forget the training rows and tools: a fitted net holds what predicts."""
+        self.module, self.criterion = type(self.module_), type(self.criterion_)
+        self.train_split, self.callbacks, self.callbacks_ = None, None, []
+        for name in ("batches_", "step_", "average_", "hooks_", "updates_"):
+            setattr(self, name, None)
+        for p in self.parameters_:
+            p.grad = None
+        self.parameters_ = None
+        return self
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    @property
+    def classes_(self):
+        return np.arange(self.module_.head.weight.shape[-1])
+
+    def parameters(self):
+        """The trained parameters, each with a leading member axis."""
+        return self.parameters_
+
+    def notify(self, method_name, **cb_kwargs):
+        getattr(self, method_name)(self, **cb_kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt as stop:
+                # skorch's own early stopping speaks the language of Ctrl-C.
+                if isinstance(callback, EarlyStopping):
+                    raise StopTraining from stop
+                raise
+
+    def fit_loop(self, X, y=None, epochs=None, **kwargs):
+        try:
+            return super().fit_loop(X, y, epochs, **kwargs)
+        except StopTraining:
+            raise
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+            raise
+
+    def get_dataset(self, X, y=None):
+        if isinstance(X, Rows):
+            return X
+        X = torch.as_tensor(np.asarray(X), dtype=self._dtype(), device=self.device)
+        y = torch.zeros(len(X), dtype=torch.long) if y is None else torch.as_tensor(y)
+        return Rows(X, y.to(self.device), torch.ones(len(X), device=self.device))
+
+    def _dtype(self):
+        return next(self.module_.parameters()).dtype
+
+    def get_iterator(self, dataset, training=False):
+        if training:
+            return self.batches_
+        size = self._block_rows()
+        return list(zip(dataset.X.split(size), dataset.y.split(size), strict=True))
+
+    def _block_rows(self):
+        return BLOCK_ROWS.get(torch.device(self.device).type, BLOCK_ROWS["cuda"])
+
+    def train_step_single(self, batch, **fit_params):
+        """Fill the gradients of one batch; {"loss": detached loss of each member}."""
+        for p in self.parameters_:
+            p.grad = None
+        loss = self.step_(self.criterion_, batch)
+        if self.clip_norm_ is not None:
+            clip_gradients(self.parameters_, self.clip_norm_)
+        return {"loss": loss}
+
+    def train_step(self, batch, **fit_params):
+        step = self.train_step_single(batch, **fit_params)
+        if self.hooks_["on_grad_computed"]:
+            named = list(self.module_.named_parameters())
+            for callback in self.hooks_["on_grad_computed"]:
+                callback.on_grad_computed(self, named, batch=batch, training=True)
+        self.optimizer_.step()
+        for callback in self.updates_:
+            callback.after_update(self)
+        return step
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """One epoch of training, or of validation; the second reads the device once."""
+        if not training:
+            self._end_epoch(self._evaluate(iterator))
+            return
+        self._set_training(True)
+        self.epoch_start_ = time.perf_counter()
+        if self.average_ is not None and len(self.history) > 1:
+            self.average_.swap(self)
+        losses = []
+        if not self.has_batch_hooks_:
+            for batch in iterator:
+                losses.append(step_fn(batch)["loss"])
+        else:
+            for batch in iterator:
+                losses.append(self._step_with_hooks(batch, step_fn))
+        self.epoch_losses_ = torch.stack(losses).reshape(len(losses), -1).mean(0)
+
+    def _step_with_hooks(self, batch, step_fn):
+        """A step for callbacks that look at batches: (X, y) of the first member."""
+        seen = (batch["X"][0], batch["y"][0])
+        self.history.new_batch()
+        for callback in self.hooks_["on_batch_begin"]:
+            callback.on_batch_begin(self, batch=seen, training=True)
+        loss = step_fn(batch)["loss"]
+        self.history.record_batch("train_loss", loss.mean().item())
+        self.history.record_batch("train_batch_size", len(seen[0]))
+        for callback in self.hooks_["on_batch_end"]:
+            y_pred = self.evaluation_step(seen)
+            callback.on_batch_end(
+                self, batch=seen, training=True, loss=loss.mean(), y_pred=y_pred
+            )
+        return loss
+
+    @torch.no_grad()
+    def _evaluate(self, iterator):
+        """Monitor's value of each member on the validation rows, on the device."""
+        if self.average_ is not None:
+            self.average_.swap(self)
+        if iterator is None or self.monitor_ is None:
+            return None
+        for batch in iterator if self.hooks_["on_batch_end"] else ():
+            step = self.validation_step(batch)
+            for callback in self.hooks_["on_batch_end"]:
+                callback.on_batch_end(self, batch=batch, training=False, **step)
+        rows = self.monitor_.rows
+        return self.monitor_(self.blocks_log_probability(rows.X))
+
+    def _end_epoch(self, score):
+        """Everything that the host learns of an epoch, in one transfer."""
+        finite = torch.stack(
+            [p.flatten(1).isfinite().all(1) for p in self.parameters_]
+        ).all(0)
+        read = [self.epoch_losses_.double(), finite.double()]
+        if isinstance(score, torch.Tensor):
+            read.append(score.double())
+        read = torch.stack(read).cpu().numpy()
+        self.finite_ = read[1] > 0
+        record = self.history.record
+        record("train_loss_members", read[0].tolist())
+        record("train_loss", float(read[0].mean()))
+        if score is not None:
+            score = read[2] if isinstance(score, torch.Tensor) else score
+            record("valid_score_members", np.asarray(score).tolist())
+            record("valid_score", float(np.mean(score)))
+            if self.monitor_.name == "loss":
+                record("valid_loss", float(np.mean(score)))
+        record("dur", time.perf_counter() - self.epoch_start_)
+
+    def finite_members(self):
+        """Which members have only finite weights after this epoch."""
+        return self.finite_
+
+    def validation_step(self, batch, **fit_params):
+        y_pred = self.evaluation_step(batch)
+        y = batch[1].to(y_pred.device)
+        loss = -y_pred.clamp_min(1e-300).log().gather(1, y.unsqueeze(1)).mean()
+        return {"loss": loss, "y_pred": y_pred}
+
+    @torch.no_grad()
+    def evaluation_step(self, batch, training=False):
+        """Probabilities (rows, classes) of (X, y), averaged over members."""
+        return self.blocks_log_probability(batch[0]).exp().mean(0)
+
+    @torch.no_grad()
+    def _blocks(self, X, function):
+        """`function` of every padded block, cut to the rows that are real."""
+        self._set_training(False)
+        device = torch.device(self.device)
+        out = []
+        for _, n, block in padded_blocks(X, self._block_rows()):
+            out.append(function(block.to(device))[:, :n])
+        return out[0] if len(out) == 1 else torch.cat(out, 1)
+
+    def blocks_log_probability(self, X):
+        """log P of each member, (K, rows, classes), float64."""
+        return self._blocks(X, self._log_probability)
+
+    def _log_probability(self, block):
+        return self.criterion_.log_probability(self.module_(block))
+
+    def blocks_embed(self, X):
+        """Penultimate features of each member, (K, rows, d_block)."""
+        return self._blocks(X, self.module_.embed)
+
+    def predict(self, X):
+        return self.predict_proba(X).argmax(1)

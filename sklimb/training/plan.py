@@ -1,0 +1,152 @@
+"""What one fit trains on: encoded rows, class shares, draws and loss weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sklimb._random import stream_seed
+from sklimb.training.batches import Rows
+from sklimb.training.samplers import (
+    DRAWS,
+    UniformOrder,
+    WeightedOrder,
+    class_share,
+    resample,
+)
+
+
+@dataclass
+class Plan:
+    """Everything that the loop needs to know about the training rows.
+
+    Attributes
+    ----------
+    X, y, weight : arrays
+        Encoded rows after re-sampling; loss weights divided by their mean under the
+        draw.
+    row_weight : array
+        Sample weights of the same rows.
+    order : callable
+        generator -> row numbers of one epoch.
+    prior : array of shape (classes,)
+        Class shares of the rows given, by sample weight, before `sampler` and without
+        `class_weight`.
+    drawn_prior : array of shape (classes,)
+        Class shares under the sampler's draw, without `class_weight`.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    row_weight: np.ndarray
+    order: object
+    prior: np.ndarray
+    drawn_prior: np.ndarray
+
+    def rows(self, dtype, device):
+        """The same rows on the device."""
+        return device_rows(self.X, self.y, self.weight, dtype, device)
+
+
+def device_rows(X, y, weight, dtype, device):
+    """Rows on a device; read-only arrays are copied, others shared."""
+    X = X if X.flags.writeable else X.copy()
+    return Rows(
+        torch.from_numpy(X).to(device=device, dtype=dtype),
+        torch.from_numpy(np.ascontiguousarray(y)).to(device),
+        torch.from_numpy(np.asarray(weight, dtype=np.float64)).to(device, dtype),
+    )
+
+
+def class_weight_vector(class_weight, y, weight, classes):
+    """Factor of each class: None, "balanced" (by summed sample weight) or a dict.
+
+    Raises
+    ------
+    ValueError
+        A key that is no class, or a negative weight.
+    """
+    n_classes = len(classes)
+    if class_weight is None:
+        return np.ones(n_classes)
+    if isinstance(class_weight, str):
+        total = np.bincount(y, weights=weight, minlength=n_classes)
+        return np.where(
+            total > 0, total.sum() / (n_classes * np.where(total > 0, total, 1)), 1.0
+        )
+    position = {label: c for c, label in enumerate(classes.tolist())}
+    unknown = [label for label in class_weight if label not in position]
+    if unknown:
+        raise ValueError(
+            f"class_weight names {unknown!r}, which are not among the classes "
+            f"{classes.tolist()!r}."
+        )
+    vector = np.ones(n_classes)
+    for label, value in class_weight.items():
+        if not np.isfinite(value) or value < 0:
+            raise ValueError(
+                f"class_weight[{label!r}] must be a non-negative number, got {value!r}."
+            )
+        vector[position[label]] = value
+    return vector
+
+
+def make_plan(X, y, weight, *, sampler, class_factor, classes, layout, seed):
+    """Class shares, re-sampling and draws for the encoded training rows.
+
+    Parameters
+    ----------
+    X, y, weight : arrays
+        Encoded rows, label codes, sample weights.
+    sampler : str or imbalanced-learn object
+    class_factor : array of shape (classes,)
+        From `class_weight_vector`.
+    classes : array
+        The labels, for messages.
+    layout : pair of int
+        Numeric and indicator columns of X, which come first.
+    seed : int
+        Root seed of the fit.
+    """
+    n_classes = len(classes)
+    prior = _share(y, weight, n_classes)
+    if not isinstance(sampler, str) or sampler not in DRAWS:
+        X, y, weight = resample(
+            sampler,
+            X,
+            y,
+            weight,
+            classes=classes,
+            n_numeric=layout[0],
+            n_indicators=layout[1],
+            seed=stream_seed(seed, "resampling"),
+        )
+        sampler = "uniform"
+    drawn = _share(y, weight, n_classes)
+    factor = class_factor[y]
+    if sampler == "uniform":
+        order = UniformOrder(len(y))
+        loss_weight = weight * factor
+        mean = loss_weight.mean()
+    else:
+        # A class by its share, then a row by its sample weight, which is thereby used
+        # up: weight 2 is two repetitions. Only class_weight is left for the loss.
+        share = class_share(sampler, drawn)
+        total = np.bincount(y, weights=weight, minlength=n_classes)
+        probability = weight * (share / np.where(total > 0, total, 1))[y]
+        order = WeightedOrder(probability)
+        loss_weight = factor
+        mean = float((probability * factor).sum() / probability.sum())
+        drawn = share
+    if not mean > 0:
+        raise ValueError(
+            "class_weight leaves no training row with a positive weight. Give at least "
+            "one class that occurs a weight above 0."
+        )
+    return Plan(X, y, loss_weight / mean, weight, order, prior, drawn)
+
+
+def _share(y, weight, n_classes):
+    total = np.bincount(y, weights=weight, minlength=n_classes)
+    return total / total.sum()

@@ -1,0 +1,150 @@
+"""WHICH rows make an epoch: orders of row numbers, and re-sampling before training.
+
+"uniform", "balanced" and "sqrt" draw row numbers every epoch; "over", "under", "smote"
+and imbalanced-learn objects change the encoded training rows once, before training.
+"""
+
+import inspect
+import warnings
+
+import numpy as np
+import torch
+from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import clone
+
+DRAWS = ("uniform", "balanced", "sqrt")
+SAMPLERS = (*DRAWS, "over", "under", "smote")
+
+
+def class_share(sampler, prior):
+    """Share of the draws that each class gets under a string sampler of DRAWS."""
+    if sampler == "uniform":
+        return prior
+    share = (prior > 0).astype(float) if sampler == "balanced" else np.sqrt(prior)
+    return share / share.sum()
+
+
+class UniformOrder:
+    """Every row once, in a new order each epoch."""
+
+    def __init__(self, n_rows):
+        self.n_rows = n_rows
+
+    def __call__(self, generator):
+        return torch.randperm(self.n_rows, generator=generator)
+
+
+class WeightedOrder:
+    """As many draws as rows, with replacement, row i with probability p_i."""
+
+    def __init__(self, probability):
+        self.n_rows = len(probability)
+        total = np.cumsum(probability)
+        self.cumulative = torch.from_numpy(total / total[-1])
+
+    def __call__(self, generator):
+        u = torch.rand(self.n_rows, generator=generator, dtype=torch.float64)
+        rows = torch.searchsorted(self.cumulative, u, right=True)
+        return rows.clamp_max(self.n_rows - 1)
+
+
+def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
+    """Run an imbalanced-learn sampler on encoded rows.
+
+    Rows that keep their index keep their weight; a synthetic row gets the mean weight
+    of its class.
+
+    Returns
+    -------
+    X, y, weight : arrays
+        The new rows.
+
+    Raises
+    ------
+    ValueError
+        SMOTE on a table with categories; too few rows of a class for an object.
+    """
+    sampler = _make_sampler(sampler, X, y, classes, n_numeric, n_indicators)
+    if "random_state" in sampler.get_params():
+        sampler.set_params(random_state=int(seed % 2**32))
+    n_rows = len(X)
+    try:
+        new_X, new_y = sampler.fit_resample(X, y)
+    except ValueError as error:
+        counts = {str(classes[c]): int(n) for c, n in enumerate(np.bincount(y))}
+        raise ValueError(
+            f"sampler={type(sampler).__name__} cannot re-sample the {n_rows} training "
+            f"rows (rows a class: {counts}, after the internal validation split): "
+            f"{error} Give it fewer neighbours, or use sampler='over' or 'balanced'."
+        ) from error
+    new_X = np.asarray(new_X, dtype=X.dtype)
+    new_y = np.asarray(new_y, dtype=y.dtype)
+    index = getattr(sampler, "sample_indices_", None)
+    totals = np.bincount(y, weights=weight, minlength=len(classes))
+    mean = totals / np.maximum(np.bincount(y, minlength=len(classes)), 1)
+    if index is not None and len(index) == len(new_X):
+        return new_X, new_y, weight[index]
+    new_weight = mean[new_y]
+    # Over-samplers put the rows that they were given first.
+    if len(new_X) >= n_rows and np.array_equal(new_X[:n_rows], X):
+        new_weight[:n_rows] = weight
+    return new_X, new_y, new_weight
+
+
+def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
+    n_flags = X.shape[1] - n_numeric
+    n_codes = n_flags - n_indicators
+    if not isinstance(sampler, str):
+        if n_codes and type(sampler).__name__ in _NUMBERS_ONLY:
+            raise ValueError(
+                f"sampler={type(sampler).__name__} would interpolate category codes, "
+                f"and the table has {n_codes} categorical columns. Use "
+                "sampler='smote', which takes SMOTENC or SMOTEN by the columns at hand."
+            )
+        return clone(sampler)
+    if sampler == "over":
+        return RandomOverSampler()
+    if sampler == "under":
+        return RandomUnderSampler()
+    counts = np.bincount(y, minlength=len(classes))
+    smallest = int(counts[counts > 0].min())
+    if smallest < 2:
+        name = classes[int(np.where(counts > 0, counts, counts.max() + 1).argmin())]
+        warnings.warn(
+            f"sampler='smote' needs 2 rows of a class and class {name!r} has 1 after "
+            "the internal split: it is over-sampled by repetition (sampler='over').",
+            UserWarning,
+            stacklevel=2,
+        )
+        return RandomOverSampler()
+    k = min(5, smallest - 1)
+    if k < 5:
+        warnings.warn(
+            f"sampler='smote' uses {k} instead of 5 neighbours: the smallest class has "
+            f"{smallest} training rows.",
+            UserWarning,
+            stacklevel=2,
+        )
+    if not n_flags:
+        return SMOTE(k_neighbors=k)
+    if not n_numeric:
+        return SMOTEN(k_neighbors=k)
+    flags = np.arange(n_numeric, X.shape[1])
+    return SMOTENC(categorical_features=flags, k_neighbors=k)
+
+
+_NUMBERS_ONLY = (
+    "SMOTE",
+    "ADASYN",
+    "BorderlineSMOTE",
+    "SVMSMOTE",
+    "KMeansSMOTE",
+    "SMOTEENN",
+    "SMOTETomek",
+)
+
+
+def is_sampler(value):
+    """Whether `value` behaves like an imbalanced-learn sampler object."""
+    return hasattr(value, "fit_resample") and not inspect.isclass(value)

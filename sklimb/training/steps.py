@@ -1,0 +1,101 @@
+"""HOW the gradient is made: a step fills p.grad and returns the detached loss.
+
+To add a step, write a class with `__call__(objective, batch)`, name it in STEPS and
+teach compatibility.py what it excludes. A step never knows the loss.
+"""
+
+import torch
+
+
+def backward(loss):
+    """Gradient of the sum over members; each member's loss has its own weights."""
+    loss.backward(None if loss.ndim == 0 else torch.ones_like(loss))
+
+
+class PlainStep:
+    """One forward and one backward pass."""
+
+    def __call__(self, objective, batch):
+        loss = objective(batch)
+        backward(loss)
+        return loss.detach()
+
+
+class SAMStep:
+    """Sharpness-aware minimisation; a larger ascent for rare classes is SAM-A.
+
+    Foret et al. (2021); asymmetric: S000 section 7, S002 section 3.2. The ascent
+    direction is the gradient of the loss whose rows are multiplied by r_y; the descent
+    gradient is that of the plain loss at the perturbed weights.
+
+    Parameters
+    ----------
+    rho : float or tensor of shape (K,)
+        Radius, the length of the perturbation in weight space.
+    scale : tensor of shape (classes,) or None
+        Factor r_c; None is r = 1, plain SAM.
+    norm : {"batch", "weighted"}
+        Length of the perturbation: rho times the batch's weighted mean of r ("batch"),
+        or rho whatever is in the batch ("weighted", the authors' code).
+    """
+
+    # NOTE[DIFF]: equation 3 of S002 multiplies by the gradient's norm, which is no SAM
+    # (the step vanishes at a minimum); equation 5 grows with the class share. Both
+    # contradict the text; scale="printed" keeps equation 5.
+
+    def __init__(self, rho, scale=None, norm="batch"):
+        self.rho, self.scale, self.norm = rho, scale, norm
+
+    def __call__(self, objective, batch):
+        parameters = [p for p in objective.parameters() if p.requires_grad]
+        logits = objective.logits(batch)
+        radius = self.rho
+        if self.scale is None:
+            ascent = objective.loss(logits, batch)
+            loss = ascent.detach()
+        else:
+            weight = batch["weight"]
+            scaled = weight * self.scale[batch["y"]]
+            ascent = objective.loss(logits, {**batch, "weight": scaled})
+            with torch.no_grad():
+                loss = objective.loss(logits, batch)
+                if self.norm == "batch":
+                    radius = radius * (scaled.sum(-1) / weight.sum(-1))
+        backward(ascent)
+        with torch.no_grad():
+            kept = [p.detach().clone() for p in parameters]
+            _climb(parameters, radius)
+        for p in parameters:
+            p.grad = None
+        # The masks are in the batch, so the second pass drops the same units.
+        backward(objective(batch))
+        with torch.no_grad():
+            torch._foreach_copy_(parameters, kept)
+        return loss
+
+
+def _climb(parameters, radius):
+    """Add radius * gradient / |gradient|, the norm taken over each member's weights."""
+    grads = [p.grad for p in parameters]
+    n_members = len(grads[0])
+    if n_members == 1:
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+        length = torch.as_tensor(radius / (norm + 1e-12)).reshape(())
+        torch._foreach_add_(parameters, torch._foreach_mul(grads, length))
+        return
+    square = sum(g.flatten(1).square().sum(1) for g in grads)
+    length = radius / (square.sqrt() + 1e-12)
+    for p, g in zip(parameters, grads, strict=True):
+        p.addcmul_(g, length.to(g.dtype).view(-1, *[1] * (g.ndim - 1)))
+
+
+def clip_gradients(parameters, max_norm):
+    """Scale each member's gradient to a norm of at most `max_norm`, in place."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    square = sum(g.flatten(1).square().sum(1) for g in grads)
+    factor = (max_norm / (square.sqrt() + 1e-12)).clamp_max(1.0)
+    for g in grads:
+        g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
+
+
+STEPS = {"plain": PlainStep, "sam": SAMStep}
