@@ -145,8 +145,7 @@ def distinct_values(values, weights=None):
         sums = np.diff(starts, append=len(values)).astype(np.float64)
     else:
         sums = np.add.reduceat(weights, starts)
-    # Adding 0.0 leaves no -0.0 whose sign would depend on the order of the rows.
-    return values[starts] + 0.0, sums
+    return values[starts], sums
 
 
 def mean_and_scale(values, weights):
@@ -222,7 +221,8 @@ def columns_to_state(columns, names):
         "knots": knots,
         "knot_counts": knot_counts,
         "missing": np.array([c.missing for c in categorical]),
-        "rare": rare,
+        # Not every tensor format has unsigned integers.
+        "rare": rare.view(np.int64),
         "rare_counts": rare_counts,
     }
 
@@ -232,7 +232,7 @@ def columns_from_state(categories, arrays):
     knots = _unpack(arrays["knots"], arrays["knot_counts"])
     numeric = map(NumericColumn, arrays["stats"], knots)
     kept = [[_untag(*pair) for pair in tagged] for tagged in categories]
-    rare = _unpack(arrays["rare"], arrays["rare_counts"])
+    rare = _unpack(arrays["rare"].view(np.uint64), arrays["rare_counts"])
     categorical = map(CategoricalColumn, kept, rare, arrays["missing"])
     return [next(categorical if flag else numeric) for flag in arrays["is_categorical"]]
 

@@ -1,7 +1,7 @@
 """scikit-learn's private imports and version differences, in one place."""
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
@@ -26,7 +26,9 @@ except ImportError:
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "_check_feature_names",
     "_check_n_features",

@@ -7,6 +7,7 @@ The one room with scikit-learn plumbing. A classifier adds its parameters and
 import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import (
     CallbackSupportMixin,
+    HasMethods,
     Interval,
     StrOptions,
     _check_sample_weight,
@@ -40,7 +42,7 @@ from sklimb.training.losses import LOSSES
 from sklimb.training.monitor import MONITORS, check_monitor
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.plan import class_weight_vector, make_plan
-from sklimb.training.samplers import SAMPLERS, class_share
+from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 
 _BATCH_SIZE = 256
@@ -51,10 +53,10 @@ class BaseNeuralClassifier(
 ):
     """What every sklimb classifier shares; see TabularMLPClassifier for parameters."""
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "loss": [StrOptions(set(LOSSES)), callable],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "sampler": [StrOptions(set(SAMPLERS)), object],
+        "sampler": [StrOptions(set(SAMPLERS)), HasMethods("fit_resample")],
         "smoothing_eps": [Interval(Real, 0, 1, closed="left")],
         "smoothing_scale": [StrOptions(set(SCALES)), "array-like"],
         "smoothing_max": [Interval(Real, 0, 1, closed="left")],
@@ -156,7 +158,15 @@ class BaseNeuralClassifier(
         seen = {"X": X, "y": y}
         if sample_weight is not None:
             seen["metadata"] = {"sample_weight": sample_weight}
-        self._train(train, held_out, seed, warm=warm, context=context, seen=seen)
+        self._train(
+            train,
+            held_out,
+            seed,
+            warm=warm,
+            foreign=X_val is not None,
+            context=context,
+            seen=seen,
+        )
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -344,7 +354,16 @@ class BaseNeuralClassifier(
             )
 
     def _train(
-        self, train, held_out, seed, *, warm, partial=False, context=None, seen=None
+        self,
+        train,
+        held_out,
+        seed,
+        *,
+        warm,
+        foreign=False,
+        partial=False,
+        context=None,
+        seen=None,
     ):
         """Plan, fit the members and set the fitted attributes, also on Ctrl-C."""
         n_classes = len(self.classes_)
@@ -375,6 +394,12 @@ class BaseNeuralClassifier(
                 held_out.y,
                 held_out.weight * factor[held_out.y],
             )
+        calibration = None
+        if self.target_prior is not None and not partial:
+            calibration = (X, train.y, train.weight * factor[train.y])
+            if validation is not None and not foreign:
+                pairs = zip(calibration, validation, strict=True)
+                calibration = tuple(np.concatenate(pair) for pair in pairs)
         if not warm:
             self.member_seeds_ = member_seeds(seed, self.n_members)
         self._fit_members(
@@ -383,6 +408,7 @@ class BaseNeuralClassifier(
             [self._member_settings(s) for s in self.member_seeds_],
             warm=warm,
             partial=partial,
+            calibration=calibration,
             context=context,
             seen=seen,
         )
@@ -396,12 +422,13 @@ class BaseNeuralClassifier(
             weight = weight + self.class_weight_sum_
         self.class_weight_sum_ = weight
         self.class_prior_ = prior = weight / weight.sum()
-        drawn = class_share(self.sampler, prior) if partial else plan.drawn_prior
+        if partial:
+            plan.accumulate(prior, self.sampler)
         wanted = resolve_prior(self.target_prior, prior, self.classes_)
         shift = np.ones(len(self.classes_))
         if wanted is not None:
-            known = (drawn > 0) & (wanted > 0)
-            shift[known] = drawn[known] / wanted[known]
+            known = (plan.drawn_prior > 0) & (wanted > 0)
+            shift[known] = plan.drawn_prior[known] / wanted[known]
         self.prior_shift_ = shift
 
     def _member_settings(self, seed):

@@ -1,4 +1,4 @@
-"""save and load: one safetensors file, tensors plus JSON, no pickle, written at once."""
+"""save and load: one safetensors file of tensors and JSON, no pickle, atomic."""
 
 import importlib
 import json
@@ -16,6 +16,7 @@ FORMAT = 1
 _PLAIN = (
     "class_prior_",
     "class_weight_sum_",
+    "intercept_",
     "prior_shift_",
     "member_seeds_",
     "best_epoch_",
@@ -117,7 +118,7 @@ def load(path, device="auto"):
 
 def _restore(estimator, header, tensors):
     from sklimb.preprocessing import TabularEncoder
-    from sklimb.training.fitting import make_net, resolve_device
+    from sklimb.training.fitting import make_net, resolve_device, set_prior
 
     arrays = _prefixed(tensors, "encoder.")
     estimator.encoder_ = TabularEncoder._from_state(
@@ -141,8 +142,9 @@ def _restore(estimator, header, tensors):
     module.load_state_dict(_prefixed(tensors, "module."))
     module.all_live = bool(module.live.all())
     module.to(estimator._device)
-    net = make_net(estimator, module, None, estimator._device)
+    net = make_net(estimator, module, estimator._device)
     estimator.net_ = net.prepare(None, None, None).release()
+    set_prior(estimator, estimator.net_)
     return estimator
 
 
@@ -150,7 +152,7 @@ def _read(path):
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except FileNotFoundError:
         raise
     except Exception as error:

@@ -299,10 +299,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             weights = None
         total = float(table.n_rows) if weights is None else weights.sum()
         self._columns = []
-        for column, is_categorical in zip(
-            table.columns, table.is_categorical, strict=True
-        ):
-            if is_categorical:
+        for column, flag in zip(table.columns, table.is_categorical, strict=True):
+            if flag:
                 fitted = CategoricalColumn.fit(
                     column, weights, total, self.min_frequency
                 )
@@ -375,10 +373,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """(JSON-able config, arrays) from which _from_state builds a copy."""
         names = getattr(self, "feature_names_in_", None)
         names = None if names is None else names.tolist()
-        params = self.get_params(deep=False)
-        spec = params["categorical_features"]
-        if spec is not None and not isinstance(spec, str):
-            params["categorical_features"] = np.asarray(spec).tolist()
+        # tolist makes Python's own types of arrays and of numpy's scalars.
+        params = {
+            name: value if value is None else np.asarray(value).tolist()
+            for name, value in self.get_params(deep=False).items()
+        }
         columns, arrays = columns_to_state(self._columns, names)
         return {"params": params, "names": names, "columns": columns}, arrays
 

@@ -1,21 +1,22 @@
 """Classifiers for tables: their parameters and the networks that they build."""
 
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from sklimb._compat import Interval, StrOptions
-from sklimb.nn.bins import weighted_edges
+from sklimb._compat import Interval, RealNotInt, StrOptions
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn import PackedMLP
+from sklimb.nn.bins import weighted_edges
 from sklimb.training.optimizers import one_value
 
 
 class TabularMLPClassifier(BaseNeuralClassifier):
     """Multi-layer perceptron for class-imbalanced tables."""
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **BaseNeuralClassifier._parameter_constraints,
         "num_embeddings": [StrOptions({"ple", "plr", "plr-lite", "linear"}), None],
         "n_blocks": [Interval(Integral, 1, None, closed="left")],
@@ -28,7 +29,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "numeric_transform": [StrOptions({"quantile", "standard"}), None],
         "min_frequency": [
-            Interval(Real, 0, 1, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="left"),
             Interval(Integral, 1, None, closed="left"),
         ],
     }

@@ -1,5 +1,7 @@
 """The packed MLP: K networks over numbers, missing indicators and category codes."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -103,8 +105,7 @@ class PackedMLP(nn.Module):
         self.all_live = bool(live.all())
         dims = [sum(self.widths)] + [d_block] * n_blocks
         self.blocks = nn.ModuleList(
-            PackedLinear(n_members, d_in, d_out)
-            for d_in, d_out in zip(dims[:-1], dims[1:], strict=True)
+            PackedLinear(n_members, d_in, d_out) for d_in, d_out in pairwise(dims)
         )
         self.head = PackedLinear(n_members, dims[-1], n_classes)
 

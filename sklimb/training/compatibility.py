@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklimb.training.samplers import DRAWS, is_sampler
+from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 
 
@@ -25,15 +25,15 @@ def check_strategies(estimator, partial=False):
             "combined: both move the prior, so the probabilities would be corrected "
             "twice. Set class_weight=None or target_prior='train'."
         )
-    if not isinstance(p.sampler, str) and not is_sampler(p.sampler):
+    if isinstance(p.sampler, type):
         raise ValueError(
-            f"sampler must be one of the names or an imbalanced-learn object with "
-            f"fit_resample, got {p.sampler!r}."
+            f"sampler must be a name or an instance, got the class "
+            f"{p.sampler.__name__}. Write {p.sampler.__name__}()."
         )
-    if partial and p.sampler not in DRAWS:
+    if partial and not isinstance(p.sampler, str):
         raise ValueError(
             f"sampler={p.sampler!r} cannot be used with partial_fit: it re-samples a "
-            f"whole training set once. Use one of {list(DRAWS)}."
+            f"whole training set once. Use one of {list(SAMPLERS)}."
         )
     for name in ("smoothing_scale", "sam_scale"):
         value = getattr(p, name)

@@ -12,6 +12,7 @@ from sklimb.training.callbacks import (
     Progress,
     WeightAverage,
 )
+from sklimb.training.intercept import solve_intercept
 from sklimb.training.losses import make_loss
 from sklimb.training.monitor import Monitor
 from sklimb.training.net import _Net
@@ -36,9 +37,10 @@ def resolve_device(device):
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"device must be 'auto', 'cpu' or a device of this machine, got {device!r}: "
-            f"{str(error).splitlines()[0]} Use device='auto' to take what is there."
+            f"device must be 'auto', 'cpu' or a device of this machine, got "
+            f"{device!r}: {reason} Use device='auto' to take what is there."
         ) from error
     return resolved
 
@@ -67,14 +69,32 @@ def soft_targets(estimator, members, prior, dtype, device):
     return torch.tensor(np.stack(tables), dtype=dtype, device=device)
 
 
-def make_net(estimator, module, dtype, device, **net_params):
+def make_net(estimator, module, device, **net_params):
     """A fresh, initialised net around a packed module."""
-    shift = torch.tensor(np.log(estimator.prior_shift_), device=device)
-    objective = Objective(
-        module, make_loss(estimator.loss), shift if bool((shift != 0).any()) else None
-    )
+    objective = Objective(module, make_loss(estimator.loss))
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
     return net.initialize()
+
+
+def set_prior(estimator, net, drawn_shift=None, rows=None):
+    """Give the objective the prior shift and each member's intercept.
+
+    With `rows` = (X, y, weight), of the training prior, the intercepts are solved on
+    them; `drawn_shift` is what the sampler did to that prior.
+    """
+    objective, device = net.criterion_, estimator._device
+    if rows is not None:
+        X, y, weight = rows
+        objective.log_shift = log_shift(drawn_shift, device)
+        log_p = net.blocks_log_probability(torch.from_numpy(X)).cpu().numpy()
+        estimator.intercept_ = np.stack([solve_intercept(m, y, weight) for m in log_p])
+    total = np.log(estimator.prior_shift_) - estimator.intercept_[:, None, :]
+    objective.log_shift = torch.tensor(total, device=device)
+
+
+def log_shift(shift, device):
+    """Logarithm of class factors as a tensor, None if they are all 1."""
+    return None if (shift == 1).all() else torch.tensor(np.log(shift), device=device)
 
 
 def fit_members(
@@ -84,6 +104,7 @@ def fit_members(
     members,
     batch_size,
     *,
+    calibration=None,
     warm=False,
     partial=False,
     context=None,
@@ -135,7 +156,6 @@ def fit_members(
     net = make_net(
         estimator,
         module,
-        dtype,
         device,
         optimizer=OPTIMIZERS[p.optimizer],
         lr=one_value([m["lr"] for m in members]),
@@ -148,12 +168,16 @@ def fit_members(
     )
     if partial and warm and hasattr(estimator, "_optimizer_state"):
         net.optimizer_.load_state_dict(estimator._optimizer_state)
+    if p.target_prior is not None:
+        net.criterion_.log_shift = log_shift(plan.shift, device)
     step = make_step(p, members, prior, dtype, device)
     net.prepare(batches, step, monitor, average, p.clip_norm)
     estimator.net_, estimator.dtype_ = net, p.dtype
     estimator.device_ = str(device)
     net.fit(rows)
     keep.restore(net)
+    estimator.intercept_ = np.zeros((len(members), len(estimator.classes_)))
+    set_prior(estimator, net, plan.shift, calibration)
     estimator.n_iter_ = epochs_before + len(net.history)
     estimator.best_epoch_ = keep.best_epoch_ + epochs_before
     estimator.best_score_ = keep.best_score_

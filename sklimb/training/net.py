@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 import torch
+from sklearn.base import ClassifierMixin
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
-from sklearn.base import ClassifierMixin
 
 from sklimb.training.batches import Rows, padded_blocks
 from sklimb.training.callbacks import StopTraining

@@ -17,7 +17,8 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.loss_function = loss
-        # log(prior under the training devices / prior that is wanted), by class.
+        # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
+        # shift of the training devices, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
 
     def logits(self, batch):

@@ -44,9 +44,19 @@ class Plan:
     prior: np.ndarray
     drawn_prior: np.ndarray
 
-    def rows(self, dtype, device):
-        """The same rows on the device."""
-        return device_rows(self.X, self.y, self.weight, dtype, device)
+    def accumulate(self, prior, sampler):
+        """Take `prior`, of all calls of partial_fit, for that of these rows."""
+        if sampler in DRAWS:
+            drawn = class_share(sampler, prior)
+        else:
+            drawn = prior * self.shift
+        self.prior, self.drawn_prior = prior, drawn / drawn.sum()
+
+    @property
+    def shift(self):
+        """What the draw did to each class's share, as a factor."""
+        known = (self.prior > 0) & (self.drawn_prior > 0)
+        return np.where(known, self.drawn_prior / np.where(known, self.prior, 1), 1.0)
 
 
 def device_rows(X, y, weight, dtype, device):

@@ -4,7 +4,6 @@
 and imbalanced-learn objects change the encoded training rows once, before training.
 """
 
-import inspect
 import warnings
 
 import numpy as np
@@ -130,7 +129,8 @@ def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
         return SMOTE(k_neighbors=k)
     if not n_numeric:
         return SMOTEN(k_neighbors=k)
-    flags = np.arange(n_numeric, X.shape[1])
+    # A list: imbalanced-learn compares it to "auto".
+    flags = list(range(n_numeric, X.shape[1]))
     return SMOTENC(categorical_features=flags, k_neighbors=k)
 
 
@@ -143,8 +143,3 @@ _NUMBERS_ONLY = (
     "SMOTEENN",
     "SMOTETomek",
 )
-
-
-def is_sampler(value):
-    """Whether `value` behaves like an imbalanced-learn sampler object."""
-    return hasattr(value, "fit_resample") and not inspect.isclass(value)

@@ -1,0 +1,52 @@
+"""The output bias, solved exactly: mean probabilities equal the class shares.
+
+At a minimum of the (weighted) cross-entropy the weighted mean of the predicted
+probabilities equals the weighted class shares: that is the condition of the output
+bias. A network that was stopped early, or trained on re-sampled rows, misses it by 5 to
+30 %, so the last step of `fit` solves for the bias alone, on the rows given, before any
+re-sampling. It moves no ranking.
+"""
+
+import numpy as np
+
+
+def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
+    """Offsets b with mean softmax(log_p + b) = class shares, all by weight.
+
+    Newton's method on a convex problem, its steps cut to length 2.
+
+    Parameters
+    ----------
+    log_p : array of shape (rows, classes)
+    y : integer array of shape (rows,)
+    weight : array of shape (rows,)
+
+    Returns
+    -------
+    array of shape (classes,)
+        Mean 0 over the classes that occur; 0 for the others.
+    """
+    n_classes = log_p.shape[1]
+    total = np.bincount(y, weights=weight, minlength=n_classes)
+    present = np.flatnonzero(total > 0)
+    b = np.zeros(n_classes)
+    if len(present) < 2:
+        return b
+    share = total[present] / total.sum()
+    w = weight / weight.sum()
+    shifted = log_p[:, present] - log_p[:, present].max(1, keepdims=True)
+    step = np.zeros(len(present))
+    offset = np.zeros(len(present))
+    for _ in range(max_iter):
+        p = np.exp(shifted + offset)
+        p /= p.sum(1, keepdims=True)
+        weighted = p * w[:, None]
+        gap = share - weighted.sum(0)
+        if np.abs(gap).max() < tol * share.min():
+            break
+        curvature = np.diag(weighted.sum(0)) - weighted.T @ p
+        # The direction of all ones changes nothing; least squares leaves it at 0.
+        step = np.linalg.lstsq(curvature, gap, rcond=1e-12)[0]
+        offset += np.clip(step, -2.0, 2.0)
+    b[present] = offset - offset.mean()
+    return b if np.isfinite(b).all() else np.zeros(n_classes)

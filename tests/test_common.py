@@ -1,0 +1,45 @@
+"""scikit-learn's own estimator checks: none fails, none is expected to fail."""
+
+import pytest
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+from sklimb import TabularMLPClassifier
+
+# Only what makes small data learnable in seconds differs from the defaults.
+SMALL = {"max_epochs": 60, "d_block": 32, "lr": 5e-3}
+
+# Object samplers are left out: they count rows and cannot see weights, so a weight of 2
+# cannot equal two rows for them. So is target_prior="uniform", which refuses the
+# class_weight that a check sets, because both move the prior.
+STRATEGIES = [
+    {},
+    {"loss": "focal"},
+    {"class_weight": "balanced"},
+    {"sampler": "balanced"},
+    {"sampler": "sqrt"},
+    {"sampler": "over"},
+    {"sampler": "under"},
+    {"sampler": "smote"},
+    {"smoothing_eps": 0.05},
+    {"sam_asymmetric_rho": 0.05},
+    {"ema_decay": 0.9},
+    {"n_members": 3},
+]
+
+
+# The tables of these checks are tiny, and "smote" says so each time.
+@pytest.mark.filterwarnings("ignore:sampler='smote':UserWarning")
+@parametrize_with_checks([TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES])
+def test_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check", [check_param_validation, check_dataframe_column_names_consistency]
+)
+def test_checks_that_scikit_learn_runs_apart(check):
+    check("TabularMLPClassifier", TabularMLPClassifier(**SMALL))
