@@ -134,9 +134,9 @@ def read_polars(series, is_categorical, label):
         codes = series.cast(pl.Enum(values)).to_physical().cast(pl.Int32)
         return Categories(codes.fill_null(-1).to_numpy(), values.to_list())
     if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
-        # numpy has neither 128-bit integers nor integers with nulls.
+        # numpy has no 128-bit integers.
         is_plain = dtype.is_float() or (dtype.is_integer() and "128" not in str(dtype))
-        if series.null_count() or not is_plain:
+        if not is_plain:
             series = series.cast(pl.Float64)
         return read_values(series.to_numpy(), is_categorical, label)
     values = np.fromiter(series.to_list(), dtype=object, count=len(series))

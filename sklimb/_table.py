@@ -65,6 +65,7 @@ class Table:
 def hash_numbers(values):
     """64-bit hashes of numbers by value: -0.0 as 0.0 and one NaN."""
     values = np.array(values, dtype=np.float64)
+    # Before 3.1 pandas hashed the bits as they were.
     values += 0.0
     values[np.isnan(values)] = np.nan
     return hash_array(values)

@@ -48,7 +48,7 @@ def resolve_device(device):
 def make_step(estimator, members, prior, dtype, device):
     """The step that the strategy parameters ask for."""
     rho = one_value([m["sam_asymmetric_rho"] for m in members])
-    if rho == 0.0:  # a tensor, with different members, is not
+    if isinstance(rho, float) and rho == 0.0:
         return STEPS["plain"]()
     scale = class_scale(estimator.sam_scale, prior, estimator.sam_scale_max)
     uniform = bool((scale == 1.0).all())

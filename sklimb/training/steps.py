@@ -45,33 +45,33 @@ class SAMStep:
 
     def __init__(self, rho, scale=None, norm="batch"):
         self.rho, self.scale, self.norm = rho, scale, norm
+        self.parameters, self.kept = None, None
 
     def __call__(self, objective, batch):
-        parameters = [p for p in objective.parameters() if p.requires_grad]
+        if self.parameters is None:
+            self.parameters = [p for p in objective.parameters() if p.requires_grad]
+            self.kept = [torch.empty_like(p) for p in self.parameters]
         logits = objective.logits(batch)
         radius = self.rho
         if self.scale is None:
-            ascent = objective.loss(logits, batch)
-            loss = ascent.detach()
+            ascent = loss = objective.loss(logits, batch)
         else:
             weight = batch["weight"]
             scaled = weight * self.scale[batch["y"]]
-            ascent = objective.loss(logits, {**batch, "weight": scaled})
-            with torch.no_grad():
-                loss = objective.loss(logits, batch)
-                if self.norm == "batch":
-                    radius = radius * (scaled.sum(-1) / weight.sum(-1))
+            ascent, loss = objective.loss(logits, batch, scaled, weight)
+            if self.norm == "batch":
+                radius = radius * (scaled.sum(-1) / weight.sum(-1))
         backward(ascent)
         with torch.no_grad():
-            kept = [p.detach().clone() for p in parameters]
-            _climb(parameters, radius)
-        for p in parameters:
+            torch._foreach_copy_(self.kept, self.parameters)
+            _climb(self.parameters, radius)
+        for p in self.parameters:
             p.grad = None
         # The masks are in the batch, so the second pass drops the same units.
         backward(objective(batch))
         with torch.no_grad():
-            torch._foreach_copy_(parameters, kept)
-        return loss
+            torch._foreach_copy_(self.parameters, self.kept)
+        return loss.detach()
 
 
 def _climb(parameters, radius):
