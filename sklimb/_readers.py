@@ -128,7 +128,9 @@ def read_polars(series, is_categorical, label):
     dtype = series.dtype
     if dtype.is_temporal():
         _refuse_time(label, dtype)
-    if is_categorical and dtype in (pl.String, pl.Categorical, pl.Enum):
+    is_long = len(series) > 1000
+    # polars' own coding is the faster one for many rows and the slower one for few.
+    if is_categorical and is_long and dtype in (pl.String, pl.Categorical, pl.Enum):
         series = series.cast(pl.String)
         values = series.drop_nulls().unique(maintain_order=True)
         codes = series.cast(pl.Enum(values)).to_physical().cast(pl.Int32)

@@ -259,12 +259,11 @@ class BaseNeuralClassifier(
         return torch.from_numpy(encoded).to(getattr(torch, self.dtype_))
 
     def _read_table(self, X, reset):
-        return read_table(
-            X,
-            categorical_features=self.categorical_features,
-            estimator=self,
-            reset=reset,
-        )
+        spec = self.categorical_features if reset else self._is_categorical
+        table = read_table(X, categorical_features=spec, estimator=self, reset=reset)
+        if reset:
+            self._is_categorical = table.is_categorical
+        return table
 
     def _read_rows(
         self, X, y, sample_weight, groups, *, reset, classes=None, partial=False
@@ -300,7 +299,7 @@ class BaseNeuralClassifier(
             if len(self.classes_) < 2:
                 raise ValueError(
                     f"y must hold at least two classes, got one class: "
-                    f"{self.classes_[0]!r}. A classifier has nothing to tell apart."
+                    f"{self.classes_.tolist()[0]!r}. A classifier has nothing to tell apart."
                 )
         codes = self._label_codes(y, keep)
         rows = RowSet(table, codes, weight, group)
@@ -312,7 +311,7 @@ class BaseNeuralClassifier(
         if not known[keep].all():
             unknown = y[keep][~known[keep]][0]
             raise ValueError(
-                f"y holds the label {unknown!r}, which is not among the classes "
+                f"y holds the label {unknown.item()!r}, which is not among the classes "
                 f"{self.classes_.tolist()!r}. Name all classes in the first call of "
                 "partial_fit (classes=), or fit anew with warm_start=False."
             )
@@ -343,11 +342,10 @@ class BaseNeuralClassifier(
         return rows.take(train), rows.take(held_out)
 
     def _warn_if_foreign(self, table):
-        share = self.encoder_.input_report_table(table)["out_of_range"]
-        if (share > 0.5).mean() > 0.5:
+        if self.encoder_._foreign_rows(table).mean() > 0.5:
             warnings.warn(
-                "More than half of the rows of X_val lie outside the training range in "
-                "most columns. Inside a Pipeline, X_val must pass the same steps as X: "
+                "More than half of the rows of X_val lie outside the training ranges "
+                "in most columns. Inside a Pipeline, X_val must pass the same steps as X: "
                 'give the Pipeline transform_input=["X_val"].',
                 UserWarning,
                 stacklevel=3,

@@ -124,6 +124,7 @@ def _restore(estimator, header, tensors):
     estimator.encoder_ = TabularEncoder._from_state(
         header["encoder"], {name: value.numpy() for name, value in arrays.items()}
     )
+    estimator._is_categorical = estimator.encoder_._is_categorical
     dtype, labels = header["classes"]
     estimator.classes_ = np.array(labels, dtype=np.dtype(dtype))
     estimator.n_features_in_ = header["n_features_in"]

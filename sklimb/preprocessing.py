@@ -269,6 +269,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         columns = ["kind", "unseen", "missing", "missing_train", "out_of_range"]
         return pd.DataFrame(lines, columns=columns, index=names)
 
+    def _foreign_rows(self, table):
+        """Which rows lie outside the training range in most of their numbers."""
+        outside = np.zeros(table.n_rows)
+        for i in self.numeric_columns_:
+            fitted, values = self._columns[i], table.columns[i]
+            outside += (values < fitted.low) | (values > fitted.high)
+        return outside > 0.5 * max(self.n_numeric_, 1)
+
     def _read(self, X, *, reset):
         """X as a Table, its columns checked against training unless reset."""
         if reset:

@@ -33,9 +33,7 @@ class Pack(TabularMLPClassifier):
     settings = ()
 
     def _fit_members(self, plan, validation, members, **how):
-        members = [
-            {**m, **own} for m, own in zip(members, self.settings, strict=True)
-        ]
+        members = [{**m, **own} for m, own in zip(members, self.settings, strict=True)]
         super()._fit_members(plan, validation, members, **how)
 
 
@@ -49,7 +47,8 @@ def fit_pack(settings, **params):
 def weights(clf):
     """The trained weights, name -> array with a leading member axis."""
     return {
-        name: p.detach().cpu().numpy() for name, p in clf.net_.module_.named_parameters()
+        name: p.detach().cpu().numpy()
+        for name, p in clf.net_.module_.named_parameters()
     }
 
 

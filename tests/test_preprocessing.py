@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sklimb._table import read_table
 from sklimb.preprocessing import TabularEncoder
 
 pl = pytest.importorskip("polars")
@@ -118,7 +119,11 @@ def test_output_is_nearly_gaussian():
     X = np.column_stack([np.exp(2 * rng.normal(size=20_000)), rng.random(20_000)])
     new = np.column_stack([np.exp(2 * rng.normal(size=20_000)), rng.random(20_000)])
     encoder = TabularEncoder().fit(X)
-    assert all(c.knots.shape[1] <= 1000 for c in encoder._columns)
+    for column, fitted in zip(X.T, encoder._columns, strict=True):
+        assert 900 < fitted.knots.shape[1] <= 1000
+        assert fitted.knots[0, 0] == column.min()
+        assert fitted.knots[0, -1] == column.max()
+    assert TabularEncoder(n_quantiles=9).fit(X[:50])._columns[0].knots.shape[1] == 9
     for column in encoder.transform(X).T:
         assert stats.kstest(column, "norm").statistic < 0.002
         assert abs(column.mean()) < 1e-6 and abs(column.std() - 1) < 1e-6
@@ -145,7 +150,7 @@ def test_standard_is_a_standard_scaler():
         encoder.fit_transform(X, sample_weight=weight),
         scaler.fit_transform(X, sample_weight=weight),
     )
-    encoder.set_params(dtype="float32").fit(X * 1e-6)
+    encoder.set_params(dtype="float32").fit(X * 1e-12)
     assert np.isfinite(encoder.transform(X * 1e31)).all()
 
 
@@ -176,7 +181,7 @@ def test_a_row_is_encoded_the_same_in_any_company(transform):
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_constant_columns_become_zeros_in_their_place(transform):
     X = pd.DataFrame(
-        {"c": [5.0, 5, 5], "x": [1.0, 2, 3], "m": [nan] * 3, "p": [4, nan, 4]}
+        {"c": [0.1, 0.1, 0.1], "x": [1.0, 2, 3], "m": [nan] * 3, "p": [4, nan, 4]}
     )
     encoder = TabularEncoder(numeric_transform=transform).fit(X)
     assert encoder.constant_columns_.tolist() == [0, 2, 3]
@@ -208,6 +213,9 @@ def test_codes_of_frequent_rare_unseen_and_missing():
     encoder = TabularEncoder(min_frequency=7).fit(X)
     assert encoder.categories_ == [[]] and encoder.cardinalities_ == (1,)
     assert codes(encoder, "b", None) == [0, 0]
+    weight = np.r_[np.full(8, 0.25), 1, np.full(3, 7)]
+    encoder = TabularEncoder(min_frequency=1 / 24).fit(X, sample_weight=weight)
+    assert encoder.categories_ == [["b", "rare", None]]
     weight = np.r_[np.ones(8), 2, np.full(3, 0.5)]
     encoder = TabularEncoder(min_frequency=2).fit(X, sample_weight=weight)
     assert encoder.categories_ == [["a", "b", "rare"]]
@@ -229,6 +237,14 @@ def test_codes_do_not_depend_on_order_or_type():
     assert again.categories_ == [["clerk", "cook", "judge", None], [1, 2, 3, 4]]
 
 
+def test_codes_of_a_few_rows_of_a_large_category():
+    values = pd.Categorical(["d", None, "b"], list("abcdefgh"))
+    encoder = TabularEncoder().fit(pd.DataFrame({"x": ["a", "b", "d", None]}))
+    new = pd.DataFrame({"x": values})
+    assert encoder.transform(new).ravel().tolist() == [3, 4, 2]
+    assert encoder.transform(new[1:2]).tolist() == [[4]]
+
+
 def test_values_of_many_types_in_one_column():
     X = pd.DataFrame({"x": pd.Series(["b", 2, 1.5, None, "a", True], dtype=object)})
     encoder = TabularEncoder(categorical_features=["x"]).fit(X)
@@ -248,13 +264,18 @@ def test_a_categorical_column_stays_one_whatever_its_type_later():
 
 
 def test_onehot():
-    X = pd.DataFrame({"n": [1.0, 2, 3], "x": ["b", "a", None]})
-    encoder = TabularEncoder(category_encoding="onehot").fit(X)
-    new = pd.DataFrame({"n": [2.0] * 4, "x": ["a", "b", None, "new"]})
-    out = encoder.set_output(transform="pandas").transform(new)
-    assert list(out) == ["n", "x_infrequent", "x_a", "x_b", "x_missing"]
-    assert out.to_numpy().argmax(axis=1).tolist() == [2, 3, 4, 1]
-    assert (out.iloc[:, 1:].sum(axis=1) == 1).all()
+    X = pd.DataFrame({"n": [1, 2, 3], "x": ["b", "a", None], "y": [2.0, 1.0, 2.0]})
+    encoder = TabularEncoder(
+        category_encoding="onehot", categorical_features=["x", "y"]
+    )
+    new = pd.DataFrame({"n": [2] * 4, "x": ["a", "b", None, "new"], "y": [3, 2, 1, 1]})
+    out = encoder.fit(X).set_output(transform="pandas").transform(new)
+    x = ["x_infrequent", "x_a", "x_b", "x_missing"]
+    y = ["y_infrequent", "y_1", "y_2"]
+    assert list(out) == ["n", *x, *y]
+    assert out[x].to_numpy().argmax(axis=1).tolist() == [1, 2, 3, 0]
+    assert out[y].to_numpy().argmax(axis=1).tolist() == [0, 2, 1, 1]
+    assert (out[x + y].sum(axis=1) == 2).all()
 
 
 def test_feature_names():
@@ -266,6 +287,15 @@ def test_feature_names():
     encoder.fit(np.array([[nan, 1], [1, 2], [2, 3]]))
     assert encoder.get_feature_names_out().tolist() == ["x0", "x1", "x0_missing"]
     assert not hasattr(encoder, "feature_names_in_")
+    encoder.fit(X)._fit_table(read_table(np.eye(2)))
+    assert not hasattr(encoder, "feature_names_in_")
+
+
+def test_indicators_follow_the_numbers():
+    X = np.array([[1, nan, 1, nan], [nan, nan, 2, 2], [1, nan, 3, 3.0]])
+    encoder = TabularEncoder().fit(X)
+    assert encoder.indicator_columns_.tolist() == [0, 3]
+    assert encoder.transform(X)[:, 4:].tolist() == [[0, 1], [1, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
@@ -342,6 +372,10 @@ def test_input_report():
         index=["n", "c", "m"],
     )
     pd.testing.assert_frame_equal(encoder.input_report(new), expected)
+    levels = pd.DataFrame({"c": pd.Categorical(["a", "b"], ["a", "b", "c"])})
+    new = pd.DataFrame({"c": ["a", "b", "c", "c"]})
+    report = TabularEncoder(min_frequency=0.0).fit(levels).input_report(new)
+    assert report.loc["c", "unseen"] == 0.5
     own = encoder.input_report(X)
     assert (own["unseen"].dropna() == 0).all()
     assert (own["out_of_range"].dropna() == 0).all()

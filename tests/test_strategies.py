@@ -277,7 +277,10 @@ def test_sam_with_one_factor_for_all_is_sam():
     assert same_bits(uniform, ones)
     # "weighted" divides by the scaled gradient's own norm, so a common factor cancels.
     weighted = fit(
-        sam_asymmetric_rho=0.1, sam_scale=[2.0, 2.0], sam_norm="weighted", dtype="float64"
+        sam_asymmetric_rho=0.1,
+        sam_scale=[2.0, 2.0],
+        sam_norm="weighted",
+        dtype="float64",
     )
     plain = fit(sam_asymmetric_rho=0.1, sam_scale="uniform", dtype="float64")
     np.testing.assert_allclose(

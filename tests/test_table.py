@@ -54,6 +54,7 @@ POLARS = {
     "uint8": (pl.Series([1, 2], dtype=pl.UInt8), False, [1, 2]),
     "bool": (pl.Series([True, None]), False, [1, None]),
     "null": (pl.Series([None, None]), False, [None, None]),
+    "int128": (pl.Series([1, 2], dtype=pl.Int128), False, [1, 2]),
     "decimal": (pl.Series([Decimal("1.5"), None]), False, [1.5, None]),
     "string": (pl.Series(["b", None]), True, ["b", None]),
     "no string": (pl.Series([None, None], dtype=pl.String), True, [None, None]),
@@ -71,12 +72,14 @@ def test_pandas_dtypes(kind):
     assert table.names == ["other", "x"]
 
 
+@pytest.mark.parametrize("n_copies", [1, 600])
 @pytest.mark.parametrize("kind", POLARS)
-def test_polars_dtypes(kind):
+def test_polars_dtypes(kind, n_copies):
     column, is_categorical, expected = POLARS[kind]
-    table = read_table(pl.DataFrame({"other": [0, 1], "x": column}))
+    frame = pl.DataFrame({"other": [0, 1], "x": column})
+    table = read_table(pl.concat([frame] * n_copies))
     assert table.is_categorical.tolist() == [False, is_categorical]
-    assert values_of(table.columns[1]) == expected
+    assert values_of(table.columns[1]) == expected * n_copies
     assert table.names == ["other", "x"]
 
 
@@ -114,6 +117,18 @@ def test_arrays_and_lists():
     assert [values_of(c) for c in table.columns] == [[1, 2], ["a", "b"]]
     table = read_table([[1, pd.NA], [None, 2]])
     assert [values_of(c) for c in table.columns] == [[1, None], [None, 2]]
+
+    table = read_table([[True, "a"], [2, "b"]], categorical_features=[1])
+    assert [values_of(c) for c in table.columns] == [[1, 2], ["a", "b"]]
+    table = read_table(np.array([[b"a", b"1"]]), categorical_features=[0])
+    assert [values_of(c) for c in table.columns] == [["a"], [1]]
+
+
+def test_column_labels_that_are_not_strings():
+    X = pd.DataFrame([[1.0, np.inf]])
+    assert read_table(X[[0]]).names is None
+    with pytest.raises(ValueError, match="column 1 holds inf"):
+        read_table(X)
 
 
 def test_listed_columns_compare_by_equality():
@@ -237,6 +252,13 @@ def test_bad_input_gets_one_sentence(case):
         read_table(X)
 
 
+@pytest.mark.parametrize("case", ["datetime", "time zone", "complex"])
+def test_listed_column_is_refused_all_the_same(case):
+    X, message = BAD[case]
+    with pytest.raises(ValueError, match=message[:3].replace("{x}", "column 'x'")):
+        read_table(X, categorical_features=["x"])
+
+
 def test_listed_column_of_lists_is_refused():
     with pytest.raises(TypeError, match=r"'x' .*got \[2\] of type list"):
         read_table(frame_with(obj("a", [2])), categorical_features=["x"])
@@ -270,6 +292,10 @@ def test_hash_of_number_categories():
     for dtype in ("float32", "Int64", "category", object):
         same = mixed_hash(X.astype(dtype), categorical_features=["c"])
         np.testing.assert_array_equal(same, expected)
+    large = X["c"].astype(pd.CategoricalDtype([*range(9, -1, -1)])).to_frame()
+    for rows in (slice(0, 1), slice(1, 4)):
+        same = mixed_hash(large[rows], categorical_features=["c"])
+        np.testing.assert_array_equal(same, expected[rows])
     text = mixed_hash(X.astype(str), categorical_features=["c"])
     assert not np.isin(text, expected).any()
 
@@ -284,6 +310,14 @@ def test_hash_follows_rows_and_tells_them_apart():
     rows = X.apply(lambda row: repr(row.tolist()), axis=1)
     assert len(set(hashes)) == rows.nunique()
     assert len(set(zip(rows, hashes, strict=True))) == rows.nunique()
+
+
+def test_hash_of_zeros_and_nans():
+    other_nan = np.array([0xFFF8000000000001], dtype=np.uint64).view(np.float64)[0]
+    a, b, c, d = mixed_hash(np.array([[0.0], [-0.0], [nan], [other_nan]]))
+    assert a == b and c == d and a != c
+    a, b = (mixed_hash(pd.DataFrame({"x": obj(v)})) for v in ("a", np.str_("a")))
+    assert a == b
 
 
 def test_hash_depends_on_column():
@@ -314,7 +348,7 @@ data = {"n": [1.5, -0.0, None], "i": [1, None, 2], "b": [True, None, False],
 frame = pl.DataFrame(data).with_columns(
     pl.col("c").cast(pl.Categorical).alias("d"),
     pl.col("c").cast(pl.Enum(["b", "a"])).alias("e"))
-print(read_table(frame).row_hash().tolist())
+print(read_table(pl.concat([frame] * 400)).row_hash()[:3].tolist())
 print(read_table(pd.DataFrame(data)).row_hash().tolist())
 """
 

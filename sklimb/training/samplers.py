@@ -8,8 +8,6 @@ import warnings
 
 import numpy as np
 import torch
-from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
-from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone
 
 DRAWS = ("uniform", "balanced", "sqrt")
@@ -92,6 +90,10 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
 
 
 def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
+    # Here, because importing imbalanced-learn takes longer than all of sklimb.
+    from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
+    from imblearn.under_sampling import RandomUnderSampler
+
     n_flags = X.shape[1] - n_numeric
     n_codes = n_flags - n_indicators
     if not isinstance(sampler, str):

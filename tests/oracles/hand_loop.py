@@ -16,7 +16,9 @@ def train_by_hand(X, y, weight, *, width, lr, batch_size, epochs, seed):
     optimizer = torch.optim.AdamW(weights, lr=lr, weight_decay=1e-4, fused=True)
     onehot = torch.eye(int(y.max()) + 1, dtype=X.dtype)
     for epoch in range(epochs):
-        order = torch.randperm(len(X), generator=stream_generator(seed, "shuffle", epoch))
+        order = torch.randperm(
+            len(X), generator=stream_generator(seed, "shuffle", epoch)
+        )
         for rows in order.split(batch_size):
             h = X[rows].unsqueeze(0)
             w1, b1, w2, b2, w3, b3 = weights
