@@ -8,6 +8,8 @@ from scipy.special import ndtri
 
 from sklimb._table import column_label, hash_values
 
+# A flag set in one row of a hundred has this standard deviation.
+_SMALLEST_SCALE = 0.25
 _SMALLEST_P = 2.0**-53
 
 
@@ -156,7 +158,7 @@ def mean_and_scale(values, weights):
 
 
 def gaussian_knots(values, weights, n_quantiles):
-    """Knots (x, z) that give a column mean 0, variance 1 and a Gaussian shape.
+    """Knots (x, z) that give a column mean 0, variance at most 1 and a Gaussian shape.
 
     values and weights come from distinct_values; z is the normal quantile of the
     mid-rank of x, standardised over the column.
@@ -171,7 +173,8 @@ def gaussian_knots(values, weights, n_quantiles):
         x, p = x[keep], p[keep]
     z = ndtri(np.clip(p, _SMALLEST_P, 1 - _SMALLEST_P))
     mean, scale = mean_and_scale(np.interp(values, x, z), weights)
-    return np.stack([x, (z - mean) / scale if scale > 0 else np.zeros(len(z))])
+    # A flag that is set once in 300,000 rows would come out at 550.
+    return np.stack([x, (z - mean) / max(scale, _SMALLEST_SCALE)])
 
 
 def interpolate(values, x, z):

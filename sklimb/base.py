@@ -298,8 +298,8 @@ class BaseNeuralClassifier(
             self.classes_ = np.unique(labels)
             if len(self.classes_) < 2:
                 raise ValueError(
-                    f"y must hold at least two classes, got one class: "
-                    f"{self.classes_.tolist()[0]!r}. A classifier has nothing to tell apart."
+                    "y must hold at least two classes, got one class: "
+                    f"{self.classes_.tolist()[0]!r}. There is nothing to tell apart."
                 )
         codes = self._label_codes(y, keep)
         rows = RowSet(table, codes, weight, group)
@@ -345,8 +345,8 @@ class BaseNeuralClassifier(
         if self.encoder_._foreign_rows(table).mean() > 0.5:
             warnings.warn(
                 "More than half of the rows of X_val lie outside the training ranges "
-                "in most columns. Inside a Pipeline, X_val must pass the same steps as X: "
-                'give the Pipeline transform_input=["X_val"].',
+                "in most columns. Inside a Pipeline, X_val must pass the same steps as "
+                'X: give the Pipeline transform_input=["X_val"].',
                 UserWarning,
                 stacklevel=3,
             )

@@ -111,7 +111,8 @@ def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
     counts = np.bincount(y, minlength=len(classes))
     smallest = int(counts[counts > 0].min())
     if smallest < 2:
-        name = classes[int(np.where(counts > 0, counts, counts.max() + 1).argmin())]
+        rarest = np.where(counts > 0, counts, counts.max() + 1).argmin()
+        name = classes.tolist()[rarest]
         warnings.warn(
             f"sampler='smote' needs 2 rows of a class and class {name!r} has 1 after "
             "the internal split: it is over-sampled by repetition (sampler='over').",
