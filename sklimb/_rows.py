@@ -50,6 +50,22 @@ class RowSet:
         return merged
 
 
+def hold_out(rows, splitter, fraction, seed, merge):
+    """Training and validation rows, each in canonical order; (rows, None) if none.
+
+    A user's splitter sees the rows in the user's order; the default split comes after
+    merging, so that no copy of a row can stand on the other side.
+    """
+    if splitter is not None:
+        train, held_out = split_given(rows, splitter)
+        return rows.take(train).canonical(merge), rows.take(held_out).canonical(merge)
+    rows = rows.canonical(merge)
+    train, held_out = split_default(rows, fraction, seed)
+    if not len(held_out):
+        return rows, None
+    return rows.take(train), rows.take(held_out)
+
+
 def split_default(rows, fraction, seed):
     """Stratified hold-out (train, validation) row numbers; whole groups if there are.
 

@@ -10,11 +10,9 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import (
@@ -26,8 +24,9 @@ from sklimb._compat import (
     _fit_context,
     with_callbacks,
 )
+from sklimb._labels import check_labels, group_codes, label_codes
 from sklimb._random import member_seeds, root_seed
-from sklimb._rows import RowSet, split_default, split_given
+from sklimb._rows import RowSet, hold_out
 from sklimb._table import read_table
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
@@ -235,12 +234,12 @@ class BaseNeuralClassifier(
 
         See `TabularEncoder.input_report`.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         return self.encoder_.input_report(X)
 
     def save(self, path):
         """Write the fitted classifier to one safetensors file; see `sklimb.load`."""
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         save(self, path)
 
     def _make_encoder(self):
@@ -253,7 +252,7 @@ class BaseNeuralClassifier(
 
     def _encode(self, X):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         table = self._read_table(X, reset=False)
         encoded = self.encoder_._transform_table(table)
         return torch.from_numpy(encoded).to(getattr(torch, self.dtype_))
@@ -275,7 +274,7 @@ class BaseNeuralClassifier(
                 "the target y is None."
             )
         table = self._read_table(X, reset)
-        y = _check_labels(y)
+        y = check_labels(y)
         check_consistent_length(np.empty((table.n_rows, 1)), y)
         weight = _check_sample_weight(
             sample_weight,
@@ -288,11 +287,7 @@ class BaseNeuralClassifier(
             raise ValueError(
                 "all sample weights are zero: there is no row to learn from."
             )
-        group = None
-        if groups is not None:
-            group = column_or_1d(groups)
-            check_consistent_length(y, group)
-            group = pd.factorize(group, sort=True)[0].astype(np.int64)
+        group = None if groups is None else group_codes(groups, y)
         if reset:
             labels = y[keep] if classes is None else column_or_1d(classes)
             self.classes_ = np.unique(labels)
@@ -301,21 +296,9 @@ class BaseNeuralClassifier(
                     "y must hold at least two classes, got one class: "
                     f"{self.classes_.tolist()[0]!r}. There is nothing to tell apart."
                 )
-        codes = self._label_codes(y, keep)
+        codes = label_codes(y, self.classes_, keep)
         rows = RowSet(table, codes, weight, group)
         return rows if len(keep) == len(y) else rows.take(keep)
-
-    def _label_codes(self, y, keep):
-        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        known = self.classes_[codes] == y
-        if not known[keep].all():
-            unknown = y[keep][~known[keep]][0]
-            raise ValueError(
-                f"y holds the label {unknown.item()!r}, which is not among the classes "
-                f"{self.classes_.tolist()!r}. Name all classes in the first call of "
-                "partial_fit (classes=), or fit anew with warm_start=False."
-            )
-        return codes.astype(np.int64)
 
     def _hold_out(self, rows, X_val, y_val, weight_val, seed):
         """Training and validation rows (or None), each in canonical order."""
@@ -325,21 +308,16 @@ class BaseNeuralClassifier(
             return rows.canonical(merge), held_out.canonical(merge)
         if not self.early_stopping:
             return rows.canonical(merge), None
-        if self.validation_split is not None:
-            train, held_out = split_given(rows, self.validation_split)
-            parts = rows.take(train), rows.take(held_out)
-            return tuple(part.canonical(merge) for part in parts)
-        rows = rows.canonical(merge)
-        train, held_out = split_default(rows, self.validation_fraction, seed)
-        if not len(held_out):
-            if self.early_stopping is True:
-                raise ValueError(
-                    "early_stopping=True needs a class with two different rows to "
-                    f"hold one out, and all {len(self.classes_)} classes have one. Set "
-                    "early_stopping=False or 'auto'."
-                )
-            return rows, None
-        return rows.take(train), rows.take(held_out)
+        train, held_out = hold_out(
+            rows, self.validation_split, self.validation_fraction, seed, merge
+        )
+        if held_out is None and self.early_stopping is True:
+            raise ValueError(
+                "early_stopping=True needs a class with two different rows to hold one "
+                f"out, and all {len(self.classes_)} classes have one. Set "
+                "early_stopping=False or 'auto'."
+            )
+        return train, held_out
 
     def _warn_if_foreign(self, table):
         if self.encoder_._foreign_rows(table).mean() > 0.5:
@@ -454,20 +432,3 @@ class BaseNeuralClassifier(
         fit_members(
             self, plan, validation, members, min(batch_size, len(plan.y)), **how
         )
-
-
-def _check_labels(y):
-    """One label a row, none missing."""
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind not in "biuSU" and pd.isna(y).any():
-        row = int(np.flatnonzero(pd.isna(y))[0])
-        raise ValueError(
-            f"Input y contains NaN: row {row} has no label. Drop such rows, or give "
-            "the missing label a name."
-        )
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError("Input y contains infinity: a label must be finite.")
-    check_classification_targets(y)
-    if y.dtype.kind == "O":
-        y = np.asarray(y.tolist())
-    return y

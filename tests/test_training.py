@@ -5,6 +5,7 @@ import pytest
 import torch
 from packs import PLAIN, fixed_table, same_bits, weights
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 
@@ -203,9 +204,36 @@ def test_nan_loss_keeps_the_last_good_weights():
     assert same_bits(clf, make(max_epochs=3).fit(X, Y))
 
 
-def test_nan_from_the_start_is_an_error():
+def test_nan_from_the_start_is_an_error_and_leaves_nothing_half_fitted():
+    clf = make(callbacks=[Poison(1)])
     with pytest.raises(ValueError, match="epoch 1, before anything was learned"):
-        make(callbacks=[Poison(1)]).fit(X, Y)
+        clf.fit(X, Y)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+
+
+def test_a_failed_warm_start_keeps_the_model_that_was_there():
+    clf = make(warm_start=True).fit(X, Y)
+    before = clf.predict_proba(X)
+    with pytest.raises(ValueError, match="before anything was learned"):
+        clf.set_params(callbacks=[Poison(1)]).fit(X, Y)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+def test_ctrl_c_in_the_first_epoch_keeps_what_was_learned():
+    class Batches(Callback):
+        def after_update(self, net):
+            net.n_updates = getattr(net, "n_updates", 0) + 1
+            if net.n_updates == 7:
+                raise KeyboardInterrupt
+
+    clf = make(callbacks=[Batches()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, Y)
+    start = make(max_epochs=1, lr=1e-12).fit(X, Y)
+    moved = weights(clf)["head.weight"] - weights(start)["head.weight"]
+    assert np.abs(moved).max() > 1e-3
+    assert clf.n_iter_ == 1 and np.isfinite(clf.predict_proba(X)).all()
 
 
 def test_nan_of_one_member_leaves_the_others_alone():

@@ -130,14 +130,21 @@ class KeepBest(Callback):
     def restore(self, net):
         """Put the kept weights into the network; say what went wrong, if anything did.
 
+        Before the end of the first epoch the weights stay as they are.
+
         Raises
         ------
         ValueError
-            A member's loss was not finite in its first epoch: nothing was learned.
+            A member's loss was not finite in its first epoch: nothing was learned, and
+            the weights are those before training.
         """
-        for k in np.flatnonzero(self.failed_epoch_):
+        failed = self.failed_epoch_ > 0
+        if not failed.any() and not self.best_epoch_.any():
+            return
+        torch._foreach_copy_(net.parameters(), self.weights_)
+        for k in np.flatnonzero(failed):
             what = f"The loss became NaN or infinite in epoch {self.failed_epoch_[k]}"
-            if len(self.failed_epoch_) > 1:
+            if len(failed) > 1:
                 what += f" of member {k}"
             do = "Lower lr, or set clip_norm=1.0"
             if self.best_epoch_[k] == 0:
@@ -148,7 +155,6 @@ class KeepBest(Callback):
                 RuntimeWarning,
                 stacklevel=2,
             )
-        torch._foreach_copy_(net.parameters(), self.weights_)
 
 
 class Progress(Callback):

@@ -172,10 +172,18 @@ def fit_members(
         net.criterion_.log_shift = log_shift(plan.shift, device)
     step = make_step(p, members, prior, dtype, device)
     net.prepare(batches, step, monitor, average, p.clip_norm)
+    previous = estimator.net_ if warm else None
     estimator.net_, estimator.dtype_ = net, p.dtype
     estimator.device_ = str(device)
-    net.fit(rows)
-    keep.restore(net)
+    try:
+        net.fit(rows)
+        keep.restore(net)
+    except BaseException:
+        if warm:
+            estimator.net_ = previous
+        else:
+            del estimator.net_  # not fitted
+        raise
     estimator.intercept_ = np.zeros((len(members), len(estimator.classes_)))
     set_prior(estimator, net, plan.shift, calibration)
     estimator.n_iter_ = epochs_before + len(net.history)

@@ -1,0 +1,50 @@
+"""Labels as the user gives them -> integer codes, with one error for what is none."""
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+
+def check_labels(y):
+    """One label a row, none missing."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind not in "biuSU" and pd.isna(y).any():
+        row = int(np.flatnonzero(pd.isna(y))[0])
+        raise ValueError(
+            f"Input y contains NaN: row {row} has no label. Drop such rows, or give "
+            "the missing label a name."
+        )
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("Input y contains infinity: a label must be finite.")
+    check_classification_targets(y)
+    if y.dtype.kind == "O":
+        y = np.asarray(y.tolist())
+    return y
+
+
+def label_codes(y, classes, needed):
+    """Position of each label among the sorted `classes`; rows `needed` must have one.
+
+    Raises
+    ------
+    ValueError
+        A label that is not among the classes.
+    """
+    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    known = classes[codes] == y
+    if not known[needed].all():
+        unknown = y[needed][~known[needed]][0]
+        raise ValueError(
+            f"y holds the label {unknown.item()!r}, which is not among the classes "
+            f"{classes.tolist()!r}. Name all classes in the first call of partial_fit "
+            "(classes=), or fit anew with warm_start=False."
+        )
+    return codes.astype(np.int64)
+
+
+def group_codes(groups, y):
+    """Groups as integer codes, one for each label."""
+    groups = column_or_1d(groups)
+    check_consistent_length(y, groups)
+    return pd.factorize(groups, sort=True)[0].astype(np.int64)
