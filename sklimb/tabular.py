@@ -14,7 +14,170 @@ from sklimb.training.optimizers import one_value
 
 
 class TabularMLPClassifier(BaseNeuralClassifier):
-    """Multi-layer perceptron for class-imbalanced tables."""
+    """Multi-layer perceptron for class-imbalanced tables.
+
+    Numbers are made Gaussian and embedded (Gorishniy et al., 2022), categories get
+    learned embeddings, missing values an indicator. Imbalance strategies are
+    parameters; each has an off value and they may be combined.
+
+    Parameters
+    ----------
+    loss : {"ce", "focal"} or callable, default="ce"
+        Loss of a row. A callable takes logits and soft targets, both of shape
+        (members, rows, classes), and returns (members, rows). `FocalLoss(gamma)` sets
+        gamma; its probabilities are converted back to P(y | x).
+    class_weight : None, "balanced" or dict, default=None
+        Factor of each class in the loss. A statement of yours: probabilities follow it.
+    sampler : str or imbalanced-learn object, default="uniform"
+        Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by the
+        square root of their share; "over", "under", "smote" and objects re-sample the
+        encoded training rows once, after the internal split.
+    smoothing_eps : float in [0, 1), default=0.0
+        Label smoothing of a class with factor 1 (S002 A.7); 0 is off.
+    smoothing_scale : str or array of shape (n_classes,), default="complement"
+        How smoothing differs by class: `eps_c = min(smoothing_max, eps * r_c)`.
+        "complement" r = (1 - p) K / (K - 1) and "inverse" r = 1 / (K p) smooth rare
+        classes more, "head" r = K p smooths frequent ones more (MiSLAS), "uniform" is
+        plain smoothing, "max_ratio" r = max(p) / p is the authors' code, "printed"
+        r = 1 / (1 - p) is equation 6 of S002, which contradicts its text.
+    smoothing_max : float in [0, 1), default=0.5
+        Largest eps of a class.
+    sam_asymmetric_rho : float, default=0.0
+        Radius of sharpness-aware minimisation (Foret et al., 2021) with a larger ascent
+        for rare classes (SAM-A, S002 3.2); 0 is off. One more forward and backward pass
+        a step.
+    sam_scale : str or array of shape (n_classes,), default="inverse"
+        How the ascent differs by class, as `smoothing_scale`; "uniform" is plain SAM.
+    sam_scale_max : float, default=10.0
+        Largest factor of a class.
+    sam_norm : {"batch", "weighted"}, default="batch"
+        Length of the perturbation: rho times the batch's mean factor, or always rho
+        (the authors' code). A batch without a rare row climbs less with "batch".
+    target_prior : {"train", "uniform"}, array of shape (n_classes,) or None, \
+            default="train"
+        Class shares that probabilities assume. "train" divides out what `sampler` did
+        and solves the output bias, so that mean probabilities equal the (weighted)
+        class shares of the rows given; None leaves the network's output alone.
+    n_members : int, default=1
+        Independent networks trained as one; their probabilities are averaged.
+    num_embeddings : {"plr", "plr-lite", "ple", "linear"} or None, default="plr"
+        Embeddings of numbers: periodic, periodic with one shared layer, piecewise
+        linear over quantile bins, linear with ReLU, or none.
+    n_blocks : int, default=2
+        Hidden layers.
+    d_block : int, default=256
+        Units of a hidden layer.
+    dropout : float in [0, 1), default=0.1
+        Share of hidden units dropped in training.
+    d_embedding : int, default=16
+        Width of the embedding of a number or a category.
+    n_frequencies : int, default=16
+        Frequencies a number ("plr", "plr-lite").
+    frequency_scale : float, default=0.1
+        Standard deviation of the initial frequencies, in periods per standard
+        deviation of the column. The most influential knob of "plr": 0.05 to 5.
+    n_bins : int, default=32
+        Bins a number ("ple"), clamped to its distinct values.
+    categorical_features : "from_dtype", list, mask or None, default="from_dtype"
+        Categorical columns by dtype (category and strings), names, indices or mask.
+    numeric_transform : {"quantile", "standard"} or None, default="quantile"
+        What is done to numbers: see `TabularEncoder`.
+    min_frequency : float or int, default=0.0005
+        Categories with a smaller share of the weight (or weight, if int) share a code.
+    optimizer : {"adamw", "sgd"}, default="adamw"
+        "sgd" has Nesterov momentum 0.9; change it by `net_params`.
+    lr : float, default=1e-3
+        Learning rate.
+    weight_decay : float, default=1e-4
+        Decoupled for "adamw", an L2 term for "sgd".
+    lr_schedule : {"constant", "cosine"}, default="constant"
+        Course of the learning rate over `max_epochs`.
+    warmup_epochs : int, default=0
+        Epochs in which the learning rate rises.
+    max_epochs : int, default=200
+        Most passes over the training rows.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" is 256, or all rows if there are fewer.
+    ema_decay : float in [0, 1), default=0.0
+        Decay of the average of weights that predicts; 0 is off.
+    clip_norm : float or None, default=None
+        Largest norm of each member's gradient.
+    early_stopping : "auto" or bool, default="auto"
+        Hold rows out, keep each member's best weights, stop when none gets better.
+        "auto" does so unless no class has two different rows.
+    validation_fraction : float in (0, 1), default=0.15
+        Share of each class that is held out.
+    validation_split : int, splitter, iterable or None, default=None
+        A scikit-learn splitter whose last split is taken instead (for `TimeSeriesSplit`
+        the latest rows validate).
+    monitor : {"loss", "average_precision", "roc_auc", "balanced_accuracy"}, \
+            default="loss"
+        What the held-out rows measure.
+    n_iter_no_change : int, default=16
+        Epochs without a better score after which a member is done.
+    warm_start : bool, default=False
+        Go on from the last fit, with its encoder and classes.
+    merge_duplicates : bool, default=True
+        Identical rows become one with the summed weight, before the internal split.
+    dtype : {"float32", "float64"}, default="float32"
+        Numbers of the network.
+    device : str, default="auto"
+        "auto" takes a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Equal seed, device, versions and thread count give equal bits.
+    verbose : int, default=0
+        1 shows one progress bar.
+    callbacks : list of skorch callbacks or None, default=None
+    net_params : dict or None, default=None
+        Further parameters of the skorch net, such as
+        `{"optimizer__betas": (0.9, 0.99)}`.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : array of shape (n_features_in_,)
+        Only if X has string column names.
+    encoder_ : TabularEncoder
+        Fitted on the training rows.
+    net_ : skorch net
+        `net_.module_` is the packed network.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_, best_score_ : arrays of shape (n_members,)
+        Epoch whose weights each member keeps, and its validation score.
+    history_ : list of dict
+        By epoch; names that end in `_members` hold one value a member.
+    member_seeds_ : array of shape (n_members,)
+        `random_state` of the single fit that equals each member.
+    class_prior_ : array of shape (n_classes,)
+        Class shares of the training rows, by sample weight.
+    prior_shift_ : array of shape (n_classes,)
+        Factor that the sampler put on each class and that is divided out.
+    intercept_ : array of shape (n_members, n_classes)
+        Solved output biases.
+
+    References
+    ----------
+    Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class Imbalance",
+    2023 (S002). Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep
+    Learning", 2022.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.metrics import roc_auc_score
+    >>> from sklimb import TabularMLPClassifier
+    >>> from sklimb.datasets import make_transactions
+    >>> data = make_transactions(4000, fraud_rate=0.05, random_state=0)
+    >>> train, test, y_train, y_test = train_test_split(
+    ...     data.X, data.y, stratify=data.y, random_state=0
+    ... )
+    >>> clf = TabularMLPClassifier(sam_asymmetric_rho=0.05, random_state=0)
+    >>> p = clf.fit(train, y_train).predict_proba(test)[:, 1]
+    >>> roc_auc_score(y_test, p) > 0.8
+    True
+    """
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseNeuralClassifier._parameter_constraints,

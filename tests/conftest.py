@@ -1,14 +1,10 @@
-"""What every test file shares: thread counts and where the real tables are."""
+"""What every test file shares: thread counts and real rows."""
 
 import os
-from pathlib import Path
 
 import pytest
 import torch
 
-os.environ.setdefault(
-    "SKLIMB_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data")
-)
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 

@@ -50,6 +50,8 @@ class PackedMLP(nn.Module):
     - Output: `(K, batch, n_classes)`
     """
 
+    live: torch.Tensor
+
     def __init__(
         self,
         n_members,

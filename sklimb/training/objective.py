@@ -13,6 +13,8 @@ class Objective(nn.Module):
     hold 1 / (rows * w_bar), so the loss is their plain dot product.
     """
 
+    log_shift: torch.Tensor | None
+
     def __init__(self, model, loss, log_shift=None):
         super().__init__()
         self.model = model

@@ -67,7 +67,7 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
         sampler.set_params(random_state=int(seed % 2**32))
     n_rows = len(X)
     try:
-        new_X, new_y = sampler.fit_resample(X, y)
+        new_X, new_y = sampler.fit_resample(X, y)[:2]
     except ValueError as error:
         counts = {str(classes[c]): int(n) for c, n in enumerate(np.bincount(y))}
         raise ValueError(

@@ -1,0 +1,239 @@
+"""What does the training loop cost, next to loops written by hand and to skorch?
+
+    python benchmarks/loop_overhead.py [--rows 40000] [--repeats 5]
+
+One thread, an MLP 29-64-64-2 in float32. All loops run in turn within each repeat, so
+that a noisy machine hits them alike; figures are medians over repeats, and what counts
+are the ratios. Writes results/loop_overhead.json.
+"""
+
+import argparse
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from _common import machine, write_json
+from skorch import NeuralNetClassifier
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from sklimb import TabularMLPClassifier
+from sklimb.training.net import BLOCK_ROWS
+
+WIDTH, CLASSES = 64, 2
+
+
+def make_data(n_rows):
+    """Rows with a signal, 2 % positives."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 29)).astype(np.float32)
+    y = (X[:, :5].sum(1) + rng.normal(size=n_rows) > 5).astype(np.int64)
+    return X, y
+
+
+def make_mlp():
+    """The same network from torch's own parts."""
+    return nn.Sequential(
+        nn.Linear(29, WIDTH),
+        nn.ReLU(),
+        nn.Linear(WIDTH, WIDTH),
+        nn.ReLU(),
+        nn.Linear(WIDTH, CLASSES),
+    )
+
+
+def hand_loop(X, y, batch_size):
+    """Seconds of one epoch: rows permuted once, slices, fused AdamW."""
+    torch.manual_seed(0)
+    X, y = torch.from_numpy(X), torch.from_numpy(y)
+    model, loss_function = make_mlp(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    seconds = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        order = torch.randperm(len(X))
+        X_epoch, y_epoch = X[order], y[order]
+        total = torch.zeros(())
+        for i in range(0, len(X), batch_size):
+            optimizer.zero_grad()
+            loss = loss_function(
+                model(X_epoch[i : i + batch_size]), y_epoch[i : i + batch_size]
+            )
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        total.item()
+        seconds.append(time.perf_counter() - begin)
+    return seconds[-1]
+
+
+def dataloader_loop(X, y, batch_size):
+    """Seconds of one epoch with torch's DataLoader."""
+    data = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
+    loader = DataLoader(data, batch_size=batch_size, shuffle=True)
+    model, loss_function = make_mlp(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    begin = time.perf_counter()
+    for X_batch, y_batch in loader:
+        optimizer.zero_grad()
+        loss = loss_function(model(X_batch), y_batch)
+        loss.backward()
+        optimizer.step()
+    return time.perf_counter() - begin
+
+
+def skorch_loop(X, y, batch_size):
+    """Seconds of one epoch of skorch as it comes, without its validation split."""
+    net = NeuralNetClassifier(
+        make_mlp(),
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.AdamW,
+        lr=1e-3,
+        max_epochs=1,
+        batch_size=batch_size,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+    ).initialize()
+    begin = time.perf_counter()
+    net.partial_fit(X, y)
+    return time.perf_counter() - begin
+
+
+def ours(X, y, batch_size, **params):
+    """Seconds of the second epoch of our fit."""
+    clf = TabularMLPClassifier(
+        num_embeddings=None,
+        numeric_transform=None,
+        d_block=WIDTH,
+        dropout=0.0,
+        batch_size=batch_size,
+        max_epochs=2,
+        early_stopping=False,
+        random_state=0,
+        **params,
+    ).fit(X, y)
+    return clf.history_[-1]["dur"]
+
+
+LOOPS = {
+    "hand loop": hand_loop,
+    "DataLoader": dataloader_loop,
+    "skorch": skorch_loop,
+    "sklimb": ours,
+}
+KNOBS = {
+    "plain": {},
+    "smoothing": {"smoothing_eps": 0.1},
+    "class_weight": {"class_weight": "balanced"},
+    "SAM-A": {"sam_asymmetric_rho": 0.05},
+}
+
+
+def median_microseconds(runs, X, y, batch_size, repeats):
+    """Microseconds a step of each named run, medians over interleaved repeats."""
+    steps = -(-len(X) // batch_size)
+    seconds = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            seconds[name].append(run())
+    return {
+        name: {
+            "us_per_step": 1e6 * float(np.median(s)) / steps,
+            "all_us_per_step": (1e6 * np.array(s) / steps).round(1).tolist(),
+        }
+        for name, s in seconds.items()
+    }
+
+
+def predict_costs(repeats):
+    """Encoding and forward pass of many rows, and one row of a frame, in seconds."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(1_000_000, 30)).astype(np.float32))
+    frame.columns = [f"x{i}" for i in range(30)]
+    frame["kind"] = pd.Categorical(rng.choice(list("abcdef"), len(frame)))
+    y = (frame["x0"] + rng.normal(size=len(frame)) > 2).astype(int)
+    clf = TabularMLPClassifier(max_epochs=1, early_stopping=False, random_state=0)
+    clf.fit(frame.iloc[:20_000], y[:20_000])
+    big, one = frame.iloc[:200_000], frame.iloc[[0]]
+    encoded = clf._encode(big)
+    block = BLOCK_ROWS["cpu"]
+    module = clf.net_.module_
+
+    def bare():
+        with torch.no_grad():
+            return [module(part.unsqueeze(0)) for part in encoded.split(block)]
+
+    def timed(function):
+        begin = time.perf_counter()
+        function()
+        return time.perf_counter() - begin
+
+    runs = {
+        "bare_forward_200k": bare,
+        "from_encoded_200k": lambda: clf.net_.blocks_log_probability(encoded).exp_(),
+        "encode_200k": lambda: clf._encode(big),
+        "from_frame_200k": lambda: clf.predict_proba(big),
+    }
+    seconds = {name: [] for name in [*runs, "one_row"]}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            seconds[name].append(timed(run))
+        ten = [timed(lambda: clf.predict_proba(one)) for _ in range(10)]
+        seconds["one_row"].append(np.median(ten))
+    out = {name: float(np.median(s)) for name, s in seconds.items()}
+    out["from_frame_1M"] = timed(lambda: clf.predict_proba(frame))
+    out["ratio_encoded_to_bare"] = out["from_encoded_200k"] / out["bare_forward_200k"]
+    out["ratio_encode_to_bare"] = out["encode_200k"] / out["bare_forward_200k"]
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=40_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--skip-predict", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    X, y = make_data(args.rows)
+    result = {"machine": machine(), "rows": args.rows, "loops": {}, "knobs": {}}
+    for batch_size in (32, 256, 2048):
+        runs = {
+            name: lambda loop=loop, b=batch_size: loop(X, y, b)
+            for name, loop in LOOPS.items()
+        }
+        table = median_microseconds(runs, X, y, batch_size, args.repeats)
+        for row in table.values():
+            row["ratio_to_hand"] = (
+                row["us_per_step"] / table["hand loop"]["us_per_step"]
+            )
+        result["loops"][batch_size] = table
+        runs = {
+            name: lambda p=params, b=batch_size: ours(X, y, b, **p)
+            for name, params in KNOBS.items()
+        }
+        table = median_microseconds(runs, X, y, batch_size, args.repeats)
+        for row in table.values():
+            row["ratio_to_plain"] = row["us_per_step"] / table["plain"]["us_per_step"]
+        result["knobs"][batch_size] = table
+        for part in ("loops", "knobs"):
+            for name, row in result[part][batch_size].items():
+                ratio = row.get("ratio_to_hand", row.get("ratio_to_plain"))
+                print(
+                    f"batch {batch_size:5d}  {name:14s} {row['us_per_step']:9.1f} us "
+                    f"a step  x {ratio:.3f}"
+                )
+    if not args.skip_predict:
+        result["predict_seconds"] = predict_costs(args.repeats)
+        for name, value in result["predict_seconds"].items():
+            print(f"{name:22s} {value:.4f}")
+    write_json("loop_overhead.json", result)
+
+
+if __name__ == "__main__":
+    main()
