@@ -62,7 +62,7 @@ def bootstrap(y, probabilities, sample_weight=None, quick=False):
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     metrics = {"average precision": average_precision_score, "log loss": log_loss}
     draws = {metric: [] for metric in metrics}
-    for seed in range(20 if quick else 200):
+    for seed in range(20 if quick else 100):
         rows = resample(np.arange(len(y)), random_state=seed)
         for metric, function in metrics.items():
             draws[metric].append(
@@ -101,13 +101,14 @@ def show_and_save(table, title, path):
     table.to_csv(path.with_suffix(".csv"))
 
 
-def plot_curves(y, probabilities, title, path, *, sample_weight=None, rare=None):
+def plot_curves(y, probabilities, title, path, *, order, sample_weight=None, rare=None):
     """Precision-recall and calibration curves of all classifiers in one PNG.
 
     Calibration curves group the test rows into ten equally large bins by predicted
     probability. scikit-learn's take no sample weights: with weights they are left out.
     Probabilities above `rare` are drawn on a logarithmic scale, because nearly all
-    rows of rare fraud lie in a corner of a linear one.
+    rows of rare fraud lie in a corner of a linear one. A classifier has the colour of
+    its place in `order`, in every picture the same.
     """
     n_panels = 1 if sample_weight is not None else 2
     figure, axes = plt.subplots(
@@ -115,10 +116,11 @@ def plot_curves(y, probabilities, title, path, *, sample_weight=None, rare=None)
     )
     axes = axes[0]
     colours = plt.get_cmap("tab10").colors
-    for i, (name, p) in enumerate(probabilities.items()):
-        style = {"color": colours[i % 10], "linewidth": 1.5}
+    for name, p in probabilities.items():
         if name == TRUTH:
-            style |= {"color": "black", "linestyle": "--"}
+            style = {"color": "black", "linestyle": "--", "linewidth": 1.5}
+        else:
+            style = {"color": colours[order.index(name)], "linewidth": 1.5}
         PrecisionRecallDisplay.from_predictions(
             y, p, sample_weight=sample_weight, ax=axes[0], name=name, curve_kwargs=style
         )
@@ -172,7 +174,7 @@ def _finish_calibration(panel, rare, grey):
     if rare is not None:
         panel.set_xscale("symlog", linthresh=rare)
         panel.set_yscale("symlog", linthresh=rare)
-        ticks = [t for t in (0, 0.5 * rare, rare, 0.01, 0.1, 1.0) if t <= high]
+        ticks = [tick for tick in (0, 0.5 * rare, rare, 0.1, 1.0) if tick <= high]
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_locator(FixedLocator(ticks))
             axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
@@ -181,7 +183,8 @@ def _finish_calibration(panel, rare, grey):
         ylim=(0, high),
         xlabel="mean predicted probability of a bin",
         ylabel="share of positives in the bin",
-        title="Calibration, ten bins of equal size",
+        title="Calibration, ten bins of equal size"
+        + (f", logarithmic above {rare}" if rare else ""),
     )
 
 
@@ -242,6 +245,8 @@ def _tied(scores, draws, name, best):
 
 def _words(gap, error):
     """What a difference is worth, given its standard error."""
+    if error == 0:
+        return "the two predict the same"
     if abs(gap) <= error:
         verdict = "these rows do not tell the two apart"
     elif abs(gap) <= 2 * error:

@@ -41,6 +41,7 @@ SMOTE_OURS = "SMOTE step + sklimb"
 XGBOOST = "XGBoost"
 SVM = "calibrated SVM (<= 5,000 rows)"
 LOGISTIC = "logistic regression"
+CLASSIFIERS = [OURS, OURS_SAM, OURS_SMOTE, SMOTE_OURS, XGBOOST, SVM, LOGISTIC]
 
 
 def competitors(X, *, validation_split=None, quick=False):
@@ -115,7 +116,7 @@ def competitors(X, *, validation_split=None, quick=False):
             {"clf__sam_asymmetric_rho": [0.02, 0.1], "clf__smoothing_eps": [0.01, 0.1]},
         ),
         OURS_SMOTE: (smote_inside, lr),
-        SMOTE_OURS: (smote_outside, {"clf__max_epochs": [10, 30]}),
+        SMOTE_OURS: (smote_outside, {"clf__max_epochs": [5, 15]}),
         XGBOOST: (
             Pipeline([("clf", xgboost)]),
             {
@@ -217,7 +218,9 @@ def run(args):
         y_test, probabilities, seconds, draws, prior=y_train.mean()
     )
     report.show_and_save(table, f"Test rows: {name}", args.out / "loan")
-    report.plot_curves(y_test, probabilities, name, args.out / "loan.png")
+    report.plot_curves(
+        y_test, probabilities, name, args.out / "loan.png", order=CLASSIFIERS
+    )
     report.print_paragraph(
         [
             report.advise(y_test, probabilities, table, draws, name),

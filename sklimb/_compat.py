@@ -9,20 +9,26 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-try:  # scikit-learn >= 1.9
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+try:
+    from sklearn import callback as _callback  # scikit-learn >= 1.9
 except ImportError:
+    _callback = None
 
-    class CallbackSupportMixin:
-        """Stands in where scikit-learn has no callbacks yet."""
 
-        def _init_callback_context(self, **kwargs):
-            return None
+class _NoCallbackSupport:
+    """Stands in where scikit-learn has no callbacks yet."""
 
-    def with_callbacks(method):
-        """No callbacks to tear down."""
-        return method
+    def _init_callback_context(self, **kwargs):
+        return None
 
+
+def _no_callbacks(method):
+    """No callbacks to tear down."""
+    return method
+
+
+CallbackSupportMixin = getattr(_callback, "CallbackSupportMixin", _NoCallbackSupport)
+with_callbacks = getattr(_callback, "with_callbacks", _no_callbacks)
 
 __all__ = [
     "CallbackSupportMixin",

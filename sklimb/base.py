@@ -48,7 +48,10 @@ _BATCH_SIZE = 256
 
 
 class BaseNeuralClassifier(
-    CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+    CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
+    ClassifierMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """What every sklimb classifier shares; see TabularMLPClassifier for parameters."""
 

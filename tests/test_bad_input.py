@@ -79,7 +79,7 @@ def test_strategies():
     refused("sam_asymmetric_rho", sam_asymmetric_rho=-0.1)
     refused("smoothing_eps", smoothing_eps=1.0)
     refused("smoothing_eps", smoothing_eps=-0.1)
-    refused("sampler", sampler="smoot")
+    refused("sampler", sampler="smotte")
     refused("instance, got the class SMOTE", sampler=SMOTE)
     refused("sam_scale must hold one value a class", sam_scale=[1.0, 2.0, 3.0])
     refused("smoothing_scale must be one of", smoothing_scale=[-1.0, 2.0])

@@ -77,11 +77,10 @@ class SAMStep:
 def _climb(parameters, radius):
     """Add radius * gradient / |gradient|, the norm taken over each member's weights."""
     grads = [p.grad for p in parameters]
-    n_members = len(grads[0])
-    if n_members == 1:
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-        length = torch.as_tensor(radius / (norm + 1e-12)).reshape(())
-        torch._foreach_add_(parameters, torch._foreach_mul(grads, length))
+    if len(grads[0]) == 1 and not grads[0].is_cuda:
+        # On a CPU a host read is free and saves a product a parameter.
+        norm = torch.linalg.vector_norm(torch.cat([g.view(-1) for g in grads]))
+        torch._foreach_add_(parameters, grads, alpha=float(radius / (norm + 1e-12)))
         return
     square = sum(g.flatten(1).square().sum(1) for g in grads)
     length = radius / (square.sqrt() + 1e-12)
