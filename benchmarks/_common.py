@@ -229,6 +229,15 @@ def markdown(header, rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+def rounded(content):
+    """The same nested content with floats of at most 6 decimals."""
+    if isinstance(content, dict):
+        return {key: rounded(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [rounded(value) for value in content]
+    return round(content, 6) if isinstance(content, float) else content
+
+
 def write_json(path, content):
     """Write indented JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ from _common import (
     hold_out,
     interval,
     markdown,
+    rounded,
     run_all,
     score,
     source_digest,
@@ -489,15 +490,6 @@ def report(tables, models, repeats, kept, folder):
     print(text)
     for goal, result in reached.items():
         print(f"{goal}: {rounded(result)}")
-
-
-def rounded(content):
-    """The same nested content with floats of at most 6 decimals."""
-    if isinstance(content, dict):
-        return {key: rounded(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [rounded(value) for value in content]
-    return round(content, 6) if isinstance(content, float) else content
 
 
 def as_markdown(by_table, sets, models, repeats):

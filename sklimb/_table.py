@@ -26,25 +26,39 @@ _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Table:
-    """Columns of X: numpy arrays (numeric) or Categories, with names or None."""
+    """Columns of X: numpy arrays (numeric) or Categories, with names or None.
 
-    __slots__ = ("columns", "is_categorical", "n_rows", "names")
+    `take` keeps row numbers and copies nothing: a column of a part of the rows is made
+    when it is asked for, one at a time.
+    """
 
-    def __init__(self, columns, is_categorical, names=None):
-        self.columns = columns
+    __slots__ = ("_columns", "_rows", "is_categorical", "n_rows", "names")
+
+    def __init__(self, columns, is_categorical, names=None, rows=None):
+        self._columns = columns
+        self._rows = rows
         self.is_categorical = is_categorical
         self.names = names
-        self.n_rows = len(columns[0])
+        self.n_rows = len(columns[0]) if rows is None else len(rows)
 
     @property
     def shape(self):
         """(n_rows, n_columns), as scikit-learn's validation asks for."""
-        return self.n_rows, len(self.columns)
+        return self.n_rows, len(self._columns)
+
+    @property
+    def columns(self):
+        """The columns one by one, as an iterator."""
+        return (self.column(i) for i in range(len(self._columns)))
+
+    def column(self, i, rows=slice(None)):
+        """Column i, or some rows of it."""
+        return self._columns[i][rows if self._rows is None else self._rows[rows]]
 
     def take(self, rows):
         """Table of the given rows (indices, mask or slice)."""
-        columns = [column[rows] for column in self.columns]
-        return Table(columns, self.is_categorical, self.names)
+        base = np.arange(self.n_rows) if self._rows is None else self._rows
+        return Table(self._columns, self.is_categorical, self.names, base[rows])
 
     def row_hash(self):
         """One 64-bit hash per row; equal values hash alike whatever their dtype."""

@@ -375,10 +375,9 @@ class BaseNeuralClassifier(
             )
         calibration = None
         if self.target_prior is not None and not partial:
-            calibration = (X, train.y, train.weight * factor[train.y])
+            calibration = [(X, train.y, train.weight * factor[train.y])]
             if validation is not None and not foreign:
-                pairs = zip(calibration, validation, strict=True)
-                calibration = tuple(np.concatenate(pair) for pair in pairs)
+                calibration.append(validation)
         if not warm:
             self.member_seeds_ = member_seeds(seed, self.n_members)
         self._fit_members(

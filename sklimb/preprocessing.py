@@ -273,7 +273,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """Which rows lie outside the training range in most of their numbers."""
         outside = np.zeros(table.n_rows)
         for i in self.numeric_columns_:
-            fitted, values = self._columns[i], table.columns[i]
+            fitted, values = self._columns[i], table.column(i)
             outside += (values < fitted.low) | (values > fitted.high)
         return outside > 0.5 * max(self.n_numeric_, 1)
 
@@ -356,7 +356,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             self._write_numbers(table, rows, out[rows])
         all_rows = np.arange(table.n_rows)
         for i, width in zip(self.categorical_columns_, widths, strict=True):
-            codes = self._columns[i].encode(table.columns[i])
+            codes = self._columns[i].encode(table.column(i))
             if self.category_encoding == "ordinal":
                 out[:, first] = codes
             else:
@@ -369,7 +369,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         limit = np.finfo(self.dtype).max
         indicator = self.n_numeric_
         for j, i in enumerate(self.numeric_columns_):
-            values = table.columns[i][rows].astype(np.float64)
+            values = table.column(i, rows).astype(np.float64)
             is_missing = np.isnan(values)
             fitted = self._columns[i]
             if fitted.has_indicator:

@@ -121,8 +121,8 @@ def advice(example):
 
 def test_advice_takes_the_clearly_best(advice):
     said = advice({"sklimb": 0.1, "XGBoost": 3.0}, {"sklimb": 9.0, "XGBoost": 0.1})
-    assert "Take sklimb: no other is within one standard error" in said
-    assert "more than chance explains" in said
+    assert "Take sklimb: no other is within two standard errors" in said
+    assert "hardly chance" in said
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Probabilities that can be trusted: against the known ones of simulated transactions."""
+"""Probabilities that can be trusted: against the known ones of a simulator."""
 
 import numpy as np
 import pytest

@@ -68,7 +68,7 @@ def test_pandas_dtypes(kind):
     column, is_categorical, expected = PANDAS[kind]
     table = read_table(pd.DataFrame({"other": [0, 1], "x": column}))
     assert table.is_categorical.tolist() == [False, is_categorical]
-    assert values_of(table.columns[1]) == expected
+    assert values_of(table.column(1)) == expected
     assert table.names == ["other", "x"]
 
 
@@ -79,7 +79,7 @@ def test_polars_dtypes(kind, n_copies):
     frame = pl.DataFrame({"other": [0, 1], "x": column})
     table = read_table(pl.concat([frame] * n_copies))
     assert table.is_categorical.tolist() == [False, is_categorical]
-    assert values_of(table.columns[1]) == expected * n_copies
+    assert values_of(table.column(1)) == expected * n_copies
     assert table.names == ["other", "x"]
 
 
@@ -104,7 +104,7 @@ def test_pyarrow_dtypes(type_name, data, is_categorical, expected):
     array = pd.arrays.ArrowExtensionArray(pa.array(data, type=pa_type()))
     table = read_table(pd.DataFrame({"x": array}))
     assert table.is_categorical.tolist() == [is_categorical]
-    assert values_of(table.columns[0]) == expected
+    assert values_of(table.column(0)) == expected
 
 
 def test_arrays_and_lists():
@@ -134,15 +134,15 @@ def test_column_labels_that_are_not_strings():
 def test_listed_columns_compare_by_equality():
     X = pd.DataFrame({"mixed": obj("a", 1, 1.0, None), "code": [1, 2, 2, 1]})
     table = read_table(X, categorical_features=["mixed", "code"])
-    codes = table.columns[0].codes
+    codes = table.column(0).codes
     assert codes[1] == codes[2] != codes[0] and codes[3] == -1
-    assert values_of(table.columns[1]) == [1, 2, 2, 1]
+    assert values_of(table.column(1)) == [1, 2, 2, 1]
 
 
 def test_category_of_numbers_can_be_read_as_numeric():
     X = pd.DataFrame({"x": pd.Categorical([3, None, 1], categories=[1, 3, 7])})
     table = read_table(X, categorical_features=None)
-    assert values_of(table.columns[0]) == [3, None, 1]
+    assert values_of(table.column(0)) == [3, None, 1]
 
 
 def test_numeric_columns_are_views():

@@ -7,7 +7,7 @@ from sklimb._random import stream_generator
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
 # generator's draws depend on the sizes that it is asked for.
-_CHUNK_ROWS = 8192
+_CHUNK_ROWS = 2048
 
 
 class Rows(Dataset):

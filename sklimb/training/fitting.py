@@ -79,14 +79,16 @@ def make_net(estimator, module, device, **net_params):
 def set_prior(estimator, net, drawn_shift=None, rows=None):
     """Give the objective the prior shift and each member's intercept.
 
-    With `rows` = (X, y, weight), of the training prior, the intercepts are solved on
-    them; `drawn_shift` is what the sampler did to that prior.
+    With `rows`, parts (X, y, weight) of the training prior, the intercepts are solved
+    on them; `drawn_shift` is what the sampler did to that prior.
     """
     objective, device = net.criterion_, estimator._device
     if rows is not None:
-        X, y, weight = rows
         objective.log_shift = log_shift(drawn_shift, device)
-        log_p = net.blocks_log_probability(torch.from_numpy(X)).cpu().numpy()
+        X, y, weight = zip(*rows, strict=True)
+        parts = [net.blocks_log_probability(torch.from_numpy(part)) for part in X]
+        log_p = torch.cat(parts, 1).cpu().numpy()
+        y, weight = np.concatenate(y), np.concatenate(weight)
         estimator.intercept_ = np.stack([solve_intercept(m, y, weight) for m in log_p])
     total = np.log(estimator.prior_shift_) - estimator.intercept_[:, None, :]
     objective.log_shift = torch.tensor(total, device=device)

@@ -136,22 +136,23 @@ class _Net(ClassifierMixin, NeuralNet):
         self.epoch_start_ = time.perf_counter()
         if self.average_ is not None and len(self.history) > 1:
             self.average_.swap(self)
-        losses = []
-        if not self.has_batch_hooks_:
-            for batch in iterator:
-                losses.append(step_fn(batch)["loss"])
-        else:
-            for batch in iterator:
-                losses.append(self._step_with_hooks(batch, step_fn))
-        self.epoch_losses_ = torch.stack(losses).reshape(len(losses), -1).mean(0)
+        take_step = self._step_with_hooks if self.has_batch_hooks_ else step_fn
+        # One buffer: a list of losses would sit between the blocks that each step
+        # frees, and the heap would grow by 100 MB an epoch.
+        n_members = len(self.parameters_[0])
+        total = torch.zeros(n_members, dtype=torch.float64, device=self.device)
+        for batch in iterator:
+            total += take_step(batch)["loss"]
+        self.epoch_losses_ = total / len(iterator)
 
-    def _step_with_hooks(self, batch, step_fn):
+    def _step_with_hooks(self, batch):
         """A step for callbacks that look at batches: (X, y) of the first member."""
         seen = (batch["X"][0], batch["y"][0])
         self.history.new_batch()
         for callback in self.hooks_["on_batch_begin"]:
             callback.on_batch_begin(self, batch=seen, training=True)
-        loss = step_fn(batch)["loss"]
+        step = self.train_step(batch)
+        loss = step["loss"]
         self.history.record_batch("train_loss", loss.mean().item())
         self.history.record_batch("train_batch_size", len(seen[0]))
         for callback in self.hooks_["on_batch_end"]:
@@ -159,7 +160,7 @@ class _Net(ClassifierMixin, NeuralNet):
             callback.on_batch_end(
                 self, batch=seen, training=True, loss=loss.mean(), y_pred=y_pred
             )
-        return loss
+        return step
 
     @torch.no_grad()
     def _evaluate(self, iterator):
@@ -180,7 +181,7 @@ class _Net(ClassifierMixin, NeuralNet):
         finite = torch.stack(
             [p.flatten(1).isfinite().all(1) for p in self.parameters_]
         ).all(0)
-        read = [self.epoch_losses_.double(), finite.double()]
+        read = [self.epoch_losses_, finite.double()]
         if isinstance(score, torch.Tensor):
             read.append(score.double())
         read = torch.stack(read).cpu().numpy()
