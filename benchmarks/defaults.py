@@ -299,7 +299,8 @@ def as_markdown(name, content, tables, repeats):
     header = ["setting", "rank", "AP", "AP - base", "AUC - base", "log loss - base"]
     return (
         f"**{name}.** {len(tables)} tables ({', '.join(tables)}), "
-        f"{repeats} x {N_FOLDS} stratified folds. Rank: of average precision, mean over tables. "
+        f"{repeats} x {N_FOLDS} stratified folds. Rank: of average precision, mean "
+        "over tables. "
         "Differences from the base in thousandths ± their standard error over tables "
         "and folds; in brackets tables that got better : worse. Seconds: processor "
         "time of a fit on one thread.\n\n"

@@ -92,7 +92,10 @@ def show_and_save(table, title, path):
     for column in shown.select_dtypes("number"):
         text = f"{{:.{DIGITS.get(column, 4)}f}}".format
         shown[column] = table[column].map(text, na_action="ignore").fillna("-")
-    as_it_is = {"disable_numparse": True, "stralign": "right"}
+    as_it_is = {
+        "disable_numparse": True,
+        "colalign": ["left", *["right"] * shown.shape[1]],
+    }
     headers = [textwrap.fill(name, 10) for name in ["", *shown]]
     print(f"\n{title}\n")
     print(shown.to_markdown(tablefmt="simple", headers=headers, **as_it_is), "\n")
@@ -194,9 +197,10 @@ TRUTH = "true probability"
 def advise(y, probabilities, table, draws, data_name):
     """One paragraph: which classifier to take, and why, from the figures alone.
 
-    The rule: of the classifiers within one standard error of the best average
-    precision, keep those within one standard error of their best log loss. Take the
+    The rule: of the classifiers within two standard errors of the best average
+    precision, keep those within two standard errors of their best log loss. Take the
     first of them, or the fastest if it needs less than half of the first one's time.
+    Standard errors are those of the paired difference.
     """
     table = table.drop(index=TRUTH, errors="ignore")
     precision, loss = table["average precision"], table["log loss"]
@@ -229,6 +233,7 @@ def advise(y, probabilities, table, draws, data_name):
             f"{loss[take]:.4f} and fits in {_seconds(table, ours)} against "
             f"{_seconds(table, take)}."
         )
+    said.append("All this is one split of the rows and one seed.")
     return " ".join(said)
 
 
@@ -238,9 +243,9 @@ def _gap(scores, draws, name, other):
 
 
 def _tied(scores, draws, name, best):
-    """Whether `name` is within one standard error of `best`."""
+    """Whether `name` is within two standard errors of `best`."""
     gap, error = _gap(scores, draws[scores.name], name, best)
-    return name == best or abs(gap) <= error
+    return name == best or abs(gap) <= 2 * error
 
 
 def _words(gap, error):
@@ -248,12 +253,12 @@ def _words(gap, error):
     if error == 0:
         return "the two predict the same"
     if abs(gap) <= error:
-        verdict = "these rows do not tell the two apart"
+        verdict = "not told apart by these rows"
     elif abs(gap) <= 2 * error:
         verdict = "a hint, no proof"
     else:
-        verdict = "more than chance explains"
-    return f"{abs(gap) / error:.1f} standard errors of the difference, {verdict}"
+        verdict = "hardly chance"
+    return f"{abs(gap) / error:.1f} standard errors, {verdict}"
 
 
 def _seconds(table, name):
@@ -263,16 +268,20 @@ def _seconds(table, name):
 def _reason(ranked, honest, take, table):
     """Why `take` was taken."""
     if ranked == [take]:
-        why = "no other is within one standard error of its average precision"
+        why = "no other is within two standard errors of its average precision"
     elif honest == [take]:
         why = (
-            f"{_and(ranked)} are within one standard error in average precision, and "
-            "of these it has the best log loss by more than one"
+            f"{_and(ranked)} are within two standard errors in average precision, and "
+            "of these it has the best log loss by more than two"
         )
     else:
-        rank = "is the most precise" if take == honest[0] else "fits fastest by far"
+        rank = (
+            "has the best average precision"
+            if take == honest[0]
+            else "fits fastest by far"
+        )
         why = (
-            f"{_and(honest)} are within one standard error in average precision and "
+            f"{_and(honest)} are within two standard errors in average precision and "
             f"in log loss, and of these it {rank}"
         )
     return f"{why}. One fit takes {_seconds(table, take)} on one core."

@@ -189,8 +189,8 @@ def public(bunch, args):
         f"and {len(test):,} test rows, {np.average(y, weights=weight):.2%} fraud."
     )
     # Steps that drop or add rows know nothing of the rows' weights, so that the
-    # competitors with such a step stay out. Small grids: a fit takes seconds here. The
-    # search scores rows unweighted, which is enough to rank the settings of one grid.
+    # competitors with such a step stay out. Small grids and two folds: a fit takes
+    # seconds. The search scores rows unweighted, which is enough to rank settings.
     candidates = competitors(X.iloc[train], quick=args.quick)
     grids = {
         OURS: {"clf__lr": [1e-3, 3e-3]},
@@ -203,7 +203,7 @@ def public(bunch, args):
         {name: (candidates[name][0], grid) for name, grid in grids.items()},
         X.iloc[train],
         y[train],
-        cv=StratifiedGroupKFold(2 if args.quick else 3, shuffle=True, random_state=0),
+        cv=StratifiedGroupKFold(2, shuffle=True, random_state=0),
         quick=args.quick,
         groups=groups[train],
         clf__sample_weight=weight[train],

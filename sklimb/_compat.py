@@ -1,6 +1,7 @@
 """scikit-learn's private imports and version differences, in one place."""
 
 from sklearn.base import _fit_context
+from sklearn.ensemble._base import _set_random_states
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -40,6 +41,7 @@ __all__ = [
     "_check_n_features",
     "_check_sample_weight",
     "_fit_context",
+    "_set_random_states",
     "validate_data",
     "with_callbacks",
 ]

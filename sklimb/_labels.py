@@ -6,24 +6,29 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 
-def check_labels(y):
-    """One label a row, none missing."""
+def check_labels(y, name="y"):
+    """One label a row, none missing; numbers, strings or booleans."""
     y = column_or_1d(y, warn=True)
     if y.dtype.kind not in "biuSU" and pd.isna(y).any():
         row = int(np.flatnonzero(pd.isna(y))[0])
         raise ValueError(
-            f"Input y contains NaN: row {row} has no label. Drop such rows, or give "
-            "the missing label a name."
+            f"Input {name} contains NaN: row {row} has no label. Drop such rows, or "
+            "give the missing label a name."
         )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("Input y contains infinity: a label must be finite.")
+    if y.dtype.kind in "mM":
+        raise ValueError(
+            f"{name} must hold numbers, strings or booleans, got {y.dtype}. Give the "
+            "classes names, such as y.astype(str)."
+        )
     check_classification_targets(y)
     if y.dtype.kind == "O":
         y = np.asarray(y.tolist())
     return y
 
 
-def label_codes(y, classes, needed):
+def label_codes(y, classes, needed, name="y"):
     """Position of each label among the sorted `classes`; rows `needed` must have one.
 
     Raises
@@ -36,9 +41,9 @@ def label_codes(y, classes, needed):
     if not known[needed].all():
         unknown = y[needed][~known[needed]][0]
         raise ValueError(
-            f"y holds the label {unknown.item()!r}, which is not among the classes "
-            f"{classes.tolist()!r}. Name all classes in the first call of partial_fit "
-            "(classes=), or fit anew with warm_start=False."
+            f"{name} holds the label {unknown.item()!r}, which is not among the "
+            f"classes {classes.tolist()!r}. Drop such rows; or name all classes in "
+            "the first call of partial_fit (classes=), or fit with warm_start=False."
         )
     return codes.astype(np.int64)
 
@@ -48,3 +53,12 @@ def group_codes(groups, y):
     groups = column_or_1d(groups)
     check_consistent_length(y, groups)
     return pd.factorize(groups, sort=True)[0].astype(np.int64)
+
+
+def check_same_classes(known, classes):
+    """Refuse classes that are not those of the first call of partial_fit."""
+    if not np.array_equal(known, np.unique(check_labels(classes, "classes"))):
+        raise ValueError(
+            f"classes must be those of the first call, {known.tolist()!r}, got "
+            f"{list(classes)!r}. Leave classes out, or start with a new estimator."
+        )

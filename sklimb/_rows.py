@@ -5,10 +5,11 @@ same bits. So rows are put into one canonical order (by a hash of their values) 
 identical rows become one with the summed weight, before anything looks at them.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, check_cv
 
 from sklimb._random import stream_seed
 
@@ -29,6 +30,11 @@ class RowSet:
         """The given rows."""
         group = None if self.group is None else self.group[rows]
         return RowSet(self.table.take(rows), self.y[rows], self.weight[rows], group)
+
+    def positive(self):
+        """The rows of positive weight."""
+        keep = self.weight > 0
+        return self if keep.all() else self.take(np.flatnonzero(keep))
 
     def canonical(self, merge=True):
         """The same rows in canonical order, identical ones merged if `merge`."""
@@ -57,13 +63,26 @@ def hold_out(rows, splitter, fraction, seed, merge):
     merging, so that no copy of a row can stand on the other side.
     """
     if splitter is not None:
-        train, held_out = split_given(rows, splitter)
-        return rows.take(train).canonical(merge), rows.take(held_out).canonical(merge)
-    rows = rows.canonical(merge)
+        # Row numbers are the user's, so rows of weight 0 still count here.
+        parts = (rows.take(part).positive() for part in split_given(rows, splitter))
+        return tuple(part.canonical(merge) for part in parts)
+    rows = rows.positive().canonical(merge)
     train, held_out = split_default(rows, fraction, seed)
     if not len(held_out):
         return rows, None
     return rows.take(train), rows.take(held_out)
+
+
+def check_classes_left(rows, train, classes):
+    """Refuse a split that leaves a class without training rows."""
+    needed = np.unique(rows.positive().y)
+    lost = np.setdiff1d(needed, train.y)
+    if len(lost):
+        raise ValueError(
+            f"class {classes[lost].tolist()[0]!r} has no training rows left: groups or "
+            "validation_split hold all of them out. Split otherwise, pass X_val, or "
+            "set early_stopping=False."
+        )
 
 
 def split_default(rows, fraction, seed):
@@ -93,16 +112,20 @@ def _split_groups(rows, fraction, random_state):
             "groups must hold at least two groups to validate on rows of another one, "
             "got 1. Set early_stopping=False or leave groups out."
         )
-    n_splits = min(max(round(1 / fraction), 2), n_groups)
+    largest = int(np.bincount(rows.y).max())
+    n_splits = max(2, min(round(1 / fraction), n_groups, largest))
     folds = StratifiedGroupKFold(
         n_splits, shuffle=True, random_state=random_state % 2**32
     )
     n_classes = len(np.unique(rows.y))
-    parts = list(folds.split(np.zeros((len(rows), 1)), rows.y, rows.group))
+    with warnings.catch_warnings():
+        # A class smaller than the number of folds: it is looked for below.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        parts = list(folds.split(np.zeros((len(rows), 1)), rows.y, rows.group))
     for train, held_out in parts:
         if len(np.unique(rows.y[train])) == n_classes:
             return train, held_out
-    return parts[0]
+    return parts[0]  # refused by check_classes_left
 
 
 def split_given(rows, splitter):
@@ -113,15 +136,22 @@ def split_given(rows, splitter):
     ValueError
         The splitter yields nothing, or an empty part.
     """
-    if hasattr(splitter, "split"):
-        X = np.zeros((len(rows), 1))
-        parts = list(splitter.split(X, rows.y, rows.group))
-    else:
-        parts = list(splitter)
+    X = np.zeros((len(rows), 1))
+    parts = list(
+        check_cv(splitter, rows.y, classifier=True).split(X, rows.y, rows.group)
+    )
     if not parts:
-        raise ValueError(f"validation_split must yield a split, got {splitter!r}.")
-    train, held_out = (np.asarray(part) for part in parts[-1])
-    train, held_out = np.arange(len(rows))[train], np.arange(len(rows))[held_out]
+        raise ValueError(
+            f"validation_split must yield a split, got {splitter!r}. A generator is "
+            "used up after one fit: give a list of it."
+        )
+    try:
+        train, held_out = (np.arange(len(rows))[np.asarray(p)] for p in parts[-1])
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            "validation_split must yield pairs of training and validation row numbers "
+            f"below {len(rows)}, got a last item that is none: {error}."
+        ) from error
     if not len(train) or not len(held_out):
         raise ValueError(
             "validation_split must leave rows on both sides, got "

@@ -124,9 +124,9 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
         open_frame, read = open_matrix, read_values
         X = _as_matrix(X, categorical_features, estimator)
     _check_shape(X, estimator)
+    names, parts, by_dtype = open_frame(X)
     if reset is not None:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
-    names, parts, by_dtype = open_frame(X)
     mask = categorical_mask(categorical_features, names, by_dtype)
     columns = []
     for i, (part, is_categorical) in enumerate(zip(parts, mask, strict=True)):

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import (
@@ -24,20 +24,27 @@ from sklimb._compat import (
     _fit_context,
     with_callbacks,
 )
-from sklimb._labels import check_labels, group_codes, label_codes
+from sklimb._labels import (
+    check_labels,
+    check_same_classes,
+    group_codes,
+    label_codes,
+)
 from sklimb._random import member_seeds, root_seed
-from sklimb._rows import RowSet, hold_out
+from sklimb._rows import RowSet, check_classes_left, hold_out
 from sklimb._table import read_table
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.compatibility import (
     check_fit_arguments,
+    check_loss,
     check_per_class,
+    check_same_network,
     check_strategies,
     resolve_prior,
 )
-from sklimb.training.fitting import fit_members, resolve_device
-from sklimb.training.losses import LOSSES
+from sklimb.training.fitting import all_or_nothing, fit_members, resolve_device
+from sklimb.training.losses import LOSSES, make_loss
 from sklimb.training.monitor import MONITORS, check_monitor
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.plan import class_weight_vector, make_plan
@@ -147,28 +154,36 @@ class BaseNeuralClassifier(
         """
         check_strategies(self)
         check_fit_arguments(X_val, y_val, sample_weight_val, groups, self)
-        self._device = resolve_device(self.device)
         warm = self.warm_start and hasattr(self, "net_")
-        rows = self._read_rows(X, y, sample_weight, groups, reset=not warm)
-        seed = root_seed(self.random_state)
-        train, held_out = self._hold_out(rows, X_val, y_val, sample_weight_val, seed)
-        if not warm:
-            self.encoder_ = self._make_encoder()._fit_table(train.table, train.weight)
-        if X_val is not None:
-            self._warn_if_foreign(held_out.table)
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
         seen = {"X": X, "y": y}
         if sample_weight is not None:
             seen["metadata"] = {"sample_weight": sample_weight}
-        self._train(
-            train,
-            held_out,
-            seed,
-            warm=warm,
-            foreign=X_val is not None,
-            context=context,
-            seen=seen,
-        )
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        with all_or_nothing(self):
+            self._device = resolve_device(self.device)
+            rows = self._read_rows(X, y, sample_weight, groups, reset=not warm)
+            seed = root_seed(self.random_state)
+            train, held_out = self._hold_out(
+                rows, X_val, y_val, sample_weight_val, seed
+            )
+            if warm:
+                check_same_network(self)
+            else:
+                encoder = self._make_encoder()
+                self.encoder_ = encoder._fit_table(train.table, train.weight)
+            if X_val is not None:
+                self._warn_if_foreign(held_out.table)
+            interrupted = self._train(
+                train,
+                held_out,
+                seed,
+                warm=warm,
+                foreign=X_val is not None,
+                context=context,
+                seen=seen,
+            )
+        if interrupted:
+            raise KeyboardInterrupt(interrupted)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -199,16 +214,22 @@ class BaseNeuralClassifier(
             re-samples.
         """
         check_strategies(self, partial=True)
-        self._device = resolve_device(self.device)
         first = not hasattr(self, "net_")
-        rows = self._read_rows(
-            X, y, sample_weight, None, reset=first, classes=classes, partial=True
-        )
-        rows = rows.canonical(self.merge_duplicates)
-        if first:
-            self.encoder_ = self._make_encoder()._fit_table(rows.table, rows.weight)
-        seed = root_seed(self.random_state)
-        self._train(rows, None, seed, warm=not first, partial=True)
+        with all_or_nothing(self):
+            self._device = resolve_device(self.device)
+            rows = self._read_rows(
+                X, y, sample_weight, None, reset=first, classes=classes
+            )
+            rows = rows.positive().canonical(self.merge_duplicates)
+            if first:
+                encoder = self._make_encoder()
+                self.encoder_ = encoder._fit_table(rows.table, rows.weight)
+            else:
+                check_same_network(self)
+            seed = root_seed(self.random_state)
+            interrupted = self._train(rows, None, seed, warm=not first, partial=True)
+        if interrupted:
+            raise KeyboardInterrupt(interrupted)
         return self
 
     def predict(self, X):
@@ -229,7 +250,8 @@ class BaseNeuralClassifier(
 
     def embed(self, X):
         """Penultimate features, (n_samples, d), or (n_members, n_samples, d)."""
-        h = self.net_.blocks_embed(self._encode(X)).cpu().numpy()
+        X = self._encode(X)
+        h = self.net_.blocks_embed(X).cpu().numpy()
         return h[0] if len(h) == 1 else h
 
     def input_report(self, X):
@@ -267,17 +289,15 @@ class BaseNeuralClassifier(
             self._is_categorical = table.is_categorical
         return table
 
-    def _read_rows(
-        self, X, y, sample_weight, groups, *, reset, classes=None, partial=False
-    ):
-        """Validated rows of positive weight, labels as codes of `classes_`."""
+    def _read_rows(self, X, y, sample_weight, groups, *, reset, classes=None, name="y"):
+        """Validated rows, labels as codes of `classes_`."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None."
             )
         table = self._read_table(X, reset)
-        y = check_labels(y)
+        y = check_labels(y, name)
         check_consistent_length(np.empty((table.n_rows, 1)), y)
         weight = _check_sample_weight(
             sample_weight,
@@ -286,31 +306,38 @@ class BaseNeuralClassifier(
             ensure_non_negative=True,
         )
         keep = np.flatnonzero(weight > 0)
-        if not len(keep):
+        with np.errstate(over="ignore"):
+            total = float(weight.sum())
+        if not 0 < total < np.inf:
             raise ValueError(
-                "all sample weights are zero: there is no row to learn from."
+                f"sample_weight must have a positive and finite sum, got {total!r}."
             )
         group = None if groups is None else group_codes(groups, y)
         if reset:
-            labels = y[keep] if classes is None else column_or_1d(classes)
+            labels = y[keep] if classes is None else check_labels(classes, "classes")
             self.classes_ = np.unique(labels)
             if len(self.classes_) < 2:
                 raise ValueError(
                     "y must hold at least two classes, got one class: "
-                    f"{self.classes_.tolist()[0]!r}. There is nothing to tell apart."
+                    f"{self.classes_.tolist()[0]!r}. There is nothing to tell apart; "
+                    "partial_fit takes all labels that will come as classes=."
                 )
-        codes = label_codes(y, self.classes_, keep)
-        rows = RowSet(table, codes, weight, group)
-        return rows if len(keep) == len(y) else rows.take(keep)
+        elif classes is not None:
+            check_same_classes(self.classes_, classes)
+        codes = label_codes(y, self.classes_, keep, name)
+        return RowSet(table, codes, weight, group)
 
     def _hold_out(self, rows, X_val, y_val, weight_val, seed):
         """Training and validation rows (or None), each in canonical order."""
         merge = self.merge_duplicates
         if X_val is not None:
-            held_out = self._read_rows(X_val, y_val, weight_val, None, reset=False)
-            return rows.canonical(merge), held_out.canonical(merge)
+            held_out = self._read_rows(
+                X_val, y_val, weight_val, None, reset=False, name="y_val"
+            )
+            parts = rows.positive(), held_out.positive()
+            return tuple(part.canonical(merge) for part in parts)
         if not self.early_stopping:
-            return rows.canonical(merge), None
+            return rows.positive().canonical(merge), None
         train, held_out = hold_out(
             rows, self.validation_split, self.validation_fraction, seed, merge
         )
@@ -320,6 +347,7 @@ class BaseNeuralClassifier(
                 f"out, and all {len(self.classes_)} classes have one. Set "
                 "early_stopping=False or 'auto'."
             )
+        check_classes_left(rows, train, self.classes_)
         return train, held_out
 
     def _warn_if_foreign(self, table):
@@ -346,6 +374,7 @@ class BaseNeuralClassifier(
     ):
         """Plan, fit the members and set the fitted attributes, also on Ctrl-C."""
         n_classes = len(self.classes_)
+        check_loss(make_loss(self.loss), n_classes, getattr(torch, self.dtype))
         for name in ("smoothing_scale", "sam_scale"):
             check_per_class(name, getattr(self, name), n_classes)
         X = self.encoder_._transform_table(train.table)
@@ -380,7 +409,7 @@ class BaseNeuralClassifier(
                 calibration.append(validation)
         if not warm:
             self.member_seeds_ = member_seeds(seed, self.n_members)
-        self._fit_members(
+        return self._fit_members(
             plan,
             validation,
             [self._member_settings(s) for s in self.member_seeds_],
@@ -396,7 +425,7 @@ class BaseNeuralClassifier(
         weight = np.bincount(
             train.y, weights=train.weight, minlength=len(self.classes_)
         )
-        if partial and hasattr(self, "class_weight_sum_"):
+        if partial and hasattr(self, "net_"):
             weight = weight + self.class_weight_sum_
         self.class_weight_sum_ = weight
         self.class_prior_ = prior = weight / weight.sum()
@@ -431,6 +460,5 @@ class BaseNeuralClassifier(
                 UserWarning,
                 stacklevel=4,
             )
-        fit_members(
-            self, plan, validation, members, min(batch_size, len(plan.y)), **how
-        )
+        batch_size = int(min(batch_size, len(plan.y)))
+        return fit_members(self, plan, validation, members, batch_size, **how)

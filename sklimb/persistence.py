@@ -3,14 +3,17 @@
 import importlib
 import json
 import os
-import tempfile
+import warnings
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+from sklimb.training.losses import CrossEntropy
 
 FORMAT = 1
 _PLAIN = (
@@ -41,6 +44,7 @@ def save(estimator, path):
         "format": FORMAT,
         "class": [type(estimator).__module__, type(estimator).__qualname__],
         "params": params,
+        "loss": _fitted_loss(estimator.net_.criterion_.loss_function),
         "dropped": dropped,
         "classes": [estimator.classes_.dtype.str, estimator.classes_.tolist()],
         "n_features_in": estimator.n_features_in_,
@@ -59,14 +63,21 @@ def save(estimator, path):
         tensors[f"encoder.{name}"] = torch.from_numpy(np.array(array))
     for name in _PLAIN:
         tensors[f"fitted.{name}"] = torch.from_numpy(np.array(getattr(estimator, name)))
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    path = Path(path).resolve()
+    if not path.parent.is_dir() or path.is_dir():
+        raise FileNotFoundError(
+            f"path must be a file in an existing folder, got {str(path)!r}."
+        )
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
+        # safetensors writes files that only their owner reads.
+        temporary.touch()
+        mode = (path if path.exists() else temporary).stat().st_mode
         save_file(tensors, temporary, metadata={"sklimb": json.dumps(header)})
+        temporary.chmod(mode)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -111,6 +122,13 @@ def load(path, device="auto"):
             "classes of sklimb are loaded."
         )
     cls = getattr(importlib.import_module(module_name), class_name)
+    if header["dropped"]:
+        warnings.warn(
+            f"{path} could not hold {', '.join(header['dropped'])}: set them anew "
+            "before fitting again. Predictions do not need them.",
+            UserWarning,
+            stacklevel=2,
+        )
     params = {name: _from_json(value) for name, value in header["params"].items()}
     estimator = cls(**{**params, "device": device})
     return _restore(estimator, header, tensors)
@@ -143,7 +161,7 @@ def _restore(estimator, header, tensors):
     module.load_state_dict(_prefixed(tensors, "module."))
     module.all_live = bool(module.live.all())
     module.to(estimator._device)
-    net = make_net(estimator, module, estimator._device)
+    net = make_net(_from_json(header["loss"]), module, estimator._device)
     estimator.net_ = net.prepare(None, None, None).release()
     set_prior(estimator, estimator.net_)
     return estimator
@@ -180,33 +198,62 @@ def _names(estimator):
     return None if names is None else names.tolist()
 
 
+def _fitted_loss(loss):
+    """What the fitted probabilities need to know of the loss."""
+    try:
+        return _to_json(loss)
+    except TypeError:  # a callable: its logits are read by softmax
+        return _to_json(CrossEntropy())
+
+
 def _json_params(estimator):
     """Parameters as JSON values, and the names of those that only code could hold."""
-    from sklimb.training import losses
-
     params, dropped = {}, []
     for name, value in estimator.get_params(deep=False).items():
-        if is_dataclass(value) and type(value).__module__ == losses.__name__:
-            params[name] = {"loss": type(value).__name__, **asdict(value)}
-            continue
-        if name == "loss" and hasattr(value, "log_probability"):
-            raise ValueError(
-                f"loss={value!r} has a log_probability of its own, which a file of "
-                "numbers cannot hold. Use joblib.dump, or one of sklimb's losses."
-            )
-        value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
         try:
-            json.dumps(value)
-            params[name] = value
+            params[name] = _to_json(value)
         except TypeError:
             dropped.append(name)
     return params, dropped
 
 
-def _from_json(value):
-    if isinstance(value, dict) and "loss" in value:
-        from sklimb.training import losses
+def _to_json(value):
+    """A value as JSON; dicts and losses are tagged, because JSON has only text keys.
 
-        fields = {k: v for k, v in value.items() if k != "loss"}
-        return getattr(losses, value["loss"])(**fields)
-    return value
+    Raises
+    ------
+    TypeError
+        Only code could hold it.
+    ValueError
+        A loss with a `log_probability` of its own, without which the file's
+        probabilities would be others.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return _to_json(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {"dict": [[_to_json(k), _to_json(v)] for k, v in value.items()]}
+    if is_dataclass(value) and type(value).__module__ == "sklimb.training.losses":
+        return {"loss": type(value).__name__, **asdict(value)}
+    if hasattr(value, "log_probability"):
+        raise ValueError(
+            f"loss={value!r} has a log_probability of its own, which a file of numbers "
+            "cannot hold. Use joblib.dump, or one of sklimb's losses."
+        )
+    raise TypeError(f"{value!r} is code")
+
+
+def _from_json(value):
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "dict" in value:
+        return {_from_json(k): _from_json(v) for k, v in value["dict"]}
+    from sklimb.training import losses
+
+    fields = {k: v for k, v in value.items() if k != "loss"}
+    return getattr(losses, value["loss"])(**fields)

@@ -129,7 +129,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         1 shows one progress bar.
     callbacks : list of skorch callbacks or None, default=None
     net_params : dict or None, default=None
-        Further parameters of the skorch net, such as
+        Further arguments of the optimiser, such as
         `{"optimizer__betas": (0.9, 0.99)}`.
 
     Attributes
@@ -305,11 +305,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
             "n_indicators": encoder.n_indicators_,
             "cardinalities": list(encoder.cardinalities_),
             "n_classes": len(self.classes_),
-            "n_blocks": self.n_blocks,
-            "d_block": self.d_block,
+            "n_blocks": int(self.n_blocks),
+            "d_block": int(self.d_block),
             "num_embeddings": self.num_embeddings,
-            "d_embedding": self.d_embedding,
-            "n_frequencies": self.n_frequencies,
+            "d_embedding": int(self.d_embedding),
+            "n_frequencies": int(self.n_frequencies),
             "frequency_scale": scale if isinstance(scale, float) else scale.tolist(),
             "n_edges": None if edges is None else edges.shape[1],
         }

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from imblearn import FunctionSampler
 from imblearn.over_sampling import SMOTE
 from packs import PLAIN, fixed_table
 
 from sklimb import TabularMLPClassifier
+from sklimb.training.losses import FocalLoss
 
 X, Y = fixed_table()
 FRAME = pd.DataFrame(X, columns=[f"x{i}" for i in range(6)])
@@ -146,11 +148,68 @@ def test_a_short_last_batch_never_crashes(monkeypatch, batch_size):
     assert np.isfinite(clf.predict_proba(X)).all()
 
 
-def test_a_loss_that_averages(monkeypatch):
-    monkeypatch.undo()
-
+def test_losses_that_are_none():
     def mean_loss(logits, target):
         return -(target * logits.log_softmax(-1)).sum(-1).mean()
 
-    with pytest.raises(ValueError, match="loss must return one value a row"):
-        TabularMLPClassifier(**PLAIN, loss=mean_loss).fit(X, Y)
+    refused("one value a row.*got \\(\\).*Do not average", loss=mean_loss)
+    refused("one value a row.*TypeError", loss=FocalLoss)
+    refused("one value a row", loss=lambda z, t: (z * t).sum(-1).detach())
+    refused("one value a row", loss=lambda z, t: (z * t).sum(-1) / 0)
+
+
+def test_parameters_of_the_net_and_callbacks():
+    for key in ("lr", "max_epochs", "device", "optimizer__lr", "module__d_block"):
+        refused(
+            f"net_params must name arguments of the optimiser.*{key}",
+            net_params={key: 1},
+        )
+    for item in (5, "x", ("name", 5)):
+        refused("callbacks must hold skorch callbacks", callbacks=[item])
+
+
+def test_values_that_are_not_numbers():
+    for value in ("a", None, [1, 2]):
+        refused(
+            "class_weight\\[1\\] must be a non-negative number", class_weight={1: value}
+        )
+    for value in ([np.nan, 1.0], ["a", "b"], [0.5, 0.0]):
+        refused("target_prior must hold one positive share", target_prior=value)
+    refused("sam_scale must be", sam_scale=["a", "b"])
+    refused(
+        "sample_weight must have a positive and finite sum",
+        sample_weight=np.full(len(Y), 1e308),
+    )
+    refused(
+        "y must hold numbers, strings or booleans, got datetime64",
+        y=pd.to_datetime(Y, unit="D").to_numpy(),
+    )
+
+
+def test_splits_that_take_a_class_away():
+    refused("class 0 has no training rows left", groups=Y, early_stopping=True)
+    split = [(np.flatnonzero(Y == 0), np.flatnonzero(Y == 1))]
+    refused("class 1 has no training rows", validation_split=split, early_stopping=True)
+    refused(
+        "pairs of training and validation",
+        validation_split=[([0, 1], [900])],
+        early_stopping=True,
+    )
+    used = iter([(range(300), range(300, 400))])
+    list(used)
+    refused("A generator is used up", validation_split=used, early_stopping=True)
+
+
+def test_samplers_that_lose_a_class():
+    only = FunctionSampler(func=_only_majority, validate=False)
+    refused("must keep every class and column, and it lost class 1", sampler=only)
+
+
+def _only_majority(X, y):
+    return X[y == 0], y[y == 0]
+
+
+def test_labels_of_validation_rows():
+    with pytest.raises(ValueError, match="y_val holds the label 7"):
+        TabularMLPClassifier(**PLAIN).fit(X, Y, X_val=X, y_val=np.full(len(Y), 7))
+    refused("partial_fit takes all labels", y=np.ones(len(Y), int))

@@ -74,7 +74,54 @@ def test_a_file_is_tensors_and_json(loan, tmp_path):
     with safe_open(tmp_path / "m", framework="np") as file:
         header = json.loads(file.metadata()["sklimb"])
     assert header["dropped"] == ["sampler"]
-    assert sklimb.load(tmp_path / "m").sampler == "uniform"
+    with pytest.warns(UserWarning, match="could not hold sampler: set them anew"):
+        assert sklimb.load(tmp_path / "m").sampler == "uniform"
+
+
+def test_parameters_survive(loan, tmp_path):
+    X, y = loan
+    clf = TabularMLPClassifier(
+        **{**SMALL, "d_block": np.int64(16)},
+        class_weight={np.int64(0): 1, 1: np.float32(5)},
+        loss=FocalLoss(1.5),
+    ).fit(X, y)
+    clf.save(tmp_path / "m")
+    again = sklimb.load(tmp_path / "m")
+    assert again.class_weight == {0: 1, 1: 5.0} and again.loss == FocalLoss(1.5)
+    p = clf.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(again.fit(X, y).predict_proba(X), p)
+
+
+def test_the_fitted_loss_is_saved_not_the_parameter(tmp_path):
+    X, y = fixed_table()
+    clf = TabularMLPClassifier(**PLAIN, loss="focal").fit(X, y).set_params(loss="ce")
+    clf.save(tmp_path / "m")
+    again = sklimb.load(tmp_path / "m")
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    labels = np.array(["loss", "gain"])[y]
+    clf = TabularMLPClassifier(**PLAIN, class_weight={"loss": 5.0}).fit(X, labels)
+    clf.save(tmp_path / "m")
+    assert sklimb.load(tmp_path / "m").class_weight == {"loss": 5.0}
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    clf = TabularMLPClassifier(**PLAIN).fit(*fixed_table())
+    with pytest.raises(FileNotFoundError, match="existing folder"):
+        clf.save(tmp_path / "no" / "m")
+    with pytest.raises(FileNotFoundError, match="must be a file"):
+        clf.save(tmp_path)
+    link = tmp_path / "link"
+    clf.save(tmp_path / "m")
+    link.symlink_to(tmp_path / "m")
+    clf.save(link)
+    assert link.is_symlink()
+    assert os.stat(tmp_path / "m").st_mode & 0o077 == 0o077 & ~_umask() & 0o066
+
+
+def _umask():
+    current = os.umask(0)
+    os.umask(current)
+    return current
 
 
 def test_a_full_disk_leaves_the_old_file(loan, tmp_path, monkeypatch):

@@ -3,11 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from imblearn.combine import SMOTETomek
+from imblearn.over_sampling import SMOTE
+from imblearn.under_sampling import RandomUnderSampler
 from packs import PLAIN, fixed_table, same_bits, weights
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 
 from sklimb import TabularMLPClassifier
 from sklimb._rows import RowSet, split_default
@@ -132,6 +140,66 @@ def test_validation_split_takes_the_last_split(splitter):
         np.testing.assert_array_equal(value, weights(b)[name])
 
 
+def test_validation_split_counts_rows_of_weight_zero():
+    weight = np.ones(len(Y))
+    weight[:20] = 0
+    train, held_out = np.arange(20, 300), np.arange(300, 350)
+    a = make(early_stopping=True, validation_split=[(train, held_out)])
+    a.fit(X, Y, weight)
+    b = make(early_stopping=True).fit(
+        X[train], Y[train], X_val=X[held_out], y_val=Y[held_out]
+    )
+    for name, value in weights(a).items():
+        np.testing.assert_array_equal(value, weights(b)[name])
+
+
+def test_validation_split_as_a_number():
+    a = make(early_stopping=True, validation_split=4).fit(X, Y)
+    b = make(early_stopping=True, validation_split=StratifiedKFold(4)).fit(X, Y)
+    assert same_bits(a, b)
+
+
+def test_small_or_large_weights_do_not_change_validation():
+    a = make(early_stopping=True, dtype="float64").fit(X, Y)
+    for factor in (1e-50, 1e40):
+        b = make(early_stopping=True, dtype="float64")
+        b.fit(X, Y, np.full(len(Y), factor))
+        np.testing.assert_allclose(
+            [r["valid_loss"] for r in a.history_],
+            [r["valid_loss"] for r in b.history_],
+            rtol=1e-9,
+        )
+
+
+def test_sampler_objects_see_the_users_labels_and_one_seed():
+    few = RandomUnderSampler(sampling_strategy={"ok": 30})
+    clf = make(sampler=few, early_stopping=False).fit(X, np.where(Y, "fraud", "ok"))
+    assert clf.prior_shift_[list(clf.classes_).index("ok")] < 0.5
+    nested = SMOTETomek(smote=SMOTE(k_neighbors=3))
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert same_bits(make(sampler=nested).fit(X, Y), make(sampler=nested).fit(X, Y))
+    assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_the_callers_gradient_mode_does_not_matter():
+    with torch.no_grad():
+        a = make().fit(X, Y)
+    assert same_bits(a, make().fit(X, Y))
+
+
+def test_sizes_may_be_numpy_integers():
+    clf = make(batch_size=np.int64(32), d_block=np.int64(16)).fit(X, Y)
+    assert same_bits(clf, make().fit(X, Y))
+
+
+def test_skorchs_schedulers_are_left_alone():
+    decay = LRScheduler("StepLR", step_size=1, gamma=1e-6)
+    a = make(callbacks=[decay], max_epochs=3).fit(X, Y)
+    b = make(max_epochs=1).fit(X, Y)
+    moved = weights(a)["head.weight"] - weights(b)["head.weight"]
+    assert np.abs(moved).max() < 1e-4
+
+
 def test_validation_split_by_groups():
     groups = np.arange(len(Y)) % 7
     clf = make(early_stopping=True, validation_split=GroupKFold(5))
@@ -212,6 +280,43 @@ def test_nan_from_the_start_is_an_error_and_leaves_nothing_half_fitted():
         clf.predict(X)
 
 
+def test_a_refused_fit_leaves_the_model_that_was_there():
+    clf = make().fit(X, np.where(Y, "fraud", "ok"))
+    before = clf.predict_proba(X), dict(vars(clf))
+    for params, arguments in [
+        ({}, {"X_val": X, "y_val": ["?"] * len(Y)}),
+        ({"target_prior": [0.5, 0.6]}, {}),
+        ({"sampler": SMOTE(k_neighbors=10_000)}, {}),
+    ]:
+        clf.set_params(**{"target_prior": "train", **params})
+        with pytest.raises(ValueError):
+            clf.fit(X[:, :5] * 1000, np.where(Y, "zebra", "ant"), **arguments)
+        np.testing.assert_array_equal(clf.predict_proba(X), before[0])
+        assert set(clf.predict(X)) == {"fraud", "ok"}
+    kept = {k for k in vars(clf) if k.endswith("_")}
+    assert kept == {k for k in before[1] if k.endswith("_")}
+
+
+def test_a_callback_that_breaks_a_warm_start():
+    clf = make(warm_start=True).fit(X, Y)
+    before = clf.predict_proba(X)
+    clf.set_params(callbacks=[StopAt(3, RuntimeError("broken"))])
+    with pytest.raises(RuntimeError, match="broken"):
+        clf.fit(X, Y)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+def test_a_warm_start_cannot_change_the_network():
+    clf = make(warm_start=True).fit(X, Y)
+    for name, value in [("n_members", 3), ("d_block", 8), ("dtype", "float64")]:
+        before = getattr(clf, name)
+        with pytest.raises(ValueError, match=f"{name} cannot change from"):
+            clf.set_params(**{name: value}).fit(X, Y)
+        with pytest.raises(ValueError, match=f"{name} cannot change from"):
+            clf.partial_fit(X, Y)
+        clf.set_params(**{name: before})
+
+
 def test_a_failed_warm_start_keeps_the_model_that_was_there():
     clf = make(warm_start=True).fit(X, Y)
     before = clf.predict_proba(X)
@@ -282,6 +387,22 @@ def test_partial_fit_never_refits_the_encoder():
     clf.partial_fit(X[200:] * 3, Y[200:])
     np.testing.assert_array_equal(before, clf.encoder_.transform(X))
     np.testing.assert_array_equal(clf.class_weight_sum_, np.bincount(Y))
+
+
+def test_partial_fit_takes_a_new_learning_rate():
+    clf = make().partial_fit(X, Y)
+    before = weights(clf)["head.weight"].copy()
+    clf.set_params(lr=1e-12).partial_fit(X, Y)
+    assert np.abs(weights(clf)["head.weight"] - before).max() < 1e-8
+    clf.set_params(lr=1e-2, optimizer="sgd").partial_fit(X, Y)  # other moments
+    assert np.abs(weights(clf)["head.weight"] - before).max() > 1e-3
+    with pytest.raises(ValueError, match="classes must be those of the first call"):
+        clf.partial_fit(X, Y, classes=[0, 1, 2])
+    counted = clf.class_weight_sum_.copy()
+    with pytest.raises(ValueError, match="lost class 1"):
+        clf.set_params(callbacks=[StopAt(1, ValueError("lost class 1"))])
+        clf.partial_fit(X, Y)
+    np.testing.assert_array_equal(clf.class_weight_sum_, counted)
 
 
 def test_partial_fit_with_all_classes_named_first():

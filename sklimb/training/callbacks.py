@@ -36,6 +36,8 @@ class LearningRate(Callback):
         self.base_ = [group["lr"] for group in net.optimizer_.param_groups]
 
     def on_epoch_begin(self, net, **kwargs):
+        if self.schedule == "constant" and not self.warmup_epochs:
+            return  # skorch's LRScheduler may be at work
         factor = self.factor(len(net.history) - 1)
         for group, lr in zip(net.optimizer_.param_groups, self.base_, strict=True):
             group["lr"] = lr * factor

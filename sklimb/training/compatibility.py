@@ -1,6 +1,8 @@
 """Which strategies exclude each other: the one place that knows."""
 
 import numpy as np
+import torch
+from skorch.callbacks import Callback
 
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
@@ -39,16 +41,88 @@ def check_strategies(estimator, partial=False):
         value = getattr(p, name)
         if isinstance(value, str):
             continue
-        values = np.asarray(value, dtype=float)
+        values = _numbers(value)
         if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any():
             raise ValueError(
                 f"{name} must be one of {list(SCALES)} or one non-negative factor a "
                 f"class, got {value!r}."
             )
+    _check_net_params(p.net_params)
+    _check_callbacks(p.callbacks)
     if p.warmup_epochs >= p.max_epochs:
         raise ValueError(
             f"warmup_epochs must be below max_epochs={p.max_epochs}, got "
             f"{p.warmup_epochs!r}: the learning rate would never reach lr."
+        )
+
+
+def _numbers(value):
+    """An array-like parameter as floats; NaN where it is none."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.array([np.nan])
+
+
+def _check_net_params(net_params):
+    ours = ("optimizer__lr", "optimizer__weight_decay", "optimizer__fused")
+    for key in net_params or ():
+        if not str(key).startswith("optimizer__") or key in ours:
+            raise ValueError(
+                f"net_params must name arguments of the optimiser, such as "
+                f"'optimizer__betas', got {key!r}. Everything else is a parameter of "
+                "the estimator."
+            )
+
+
+def _check_callbacks(callbacks):
+    for item in callbacks or ():
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"callbacks must hold skorch callbacks, got {item!r}. scikit-learn's "
+                "are given by set_callbacks."
+            )
+
+
+def check_same_network(estimator):
+    """Refuse to go on with another network or encoder than the one that is there."""
+    there = {**estimator.module_config_, **estimator.encoder_.get_params()}
+    there["dtype"] = estimator.dtype_
+    for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
+        there.pop(name, None)
+    for name, value in there.items():
+        if hasattr(estimator, name) and getattr(estimator, name) != value:
+            raise ValueError(
+                f"{name} cannot change from {value!r} to {getattr(estimator, name)!r} "
+                "in a warm start or partial_fit: the network that is there goes on. "
+                f"Set {name}={value!r}, or start with a new estimator."
+            )
+
+
+def check_loss(loss, n_classes, dtype):
+    """Refuse a callable that is no loss, by one call on zeros.
+
+    Raises
+    ------
+    ValueError
+        It fails, averages, cuts the gradient or returns what is not finite.
+    """
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            logits = torch.zeros(1, 2, n_classes, dtype=dtype, requires_grad=True)
+            value = loss(logits, torch.eye(n_classes, dtype=dtype)[None, :2])
+        fine = value.shape == (1, 2) and value.requires_grad
+        fine = fine and bool(value.isfinite().all())
+        got = f"{tuple(value.shape)}"
+    except Exception as error:
+        fine, got = False, f"{type(error).__name__}: {error}"
+    if not fine:
+        raise ValueError(
+            f"loss must return one value a row, a finite tensor of shape (1, 2) with a "
+            f"gradient for logits of shape (1, 2, {n_classes}), got {got}. Do not "
+            f"average in it: weights are applied afterwards. loss={loss!r}."
         )
 
 
@@ -91,8 +165,8 @@ def resolve_prior(target_prior, train_prior, classes):
         if target_prior == "train":
             return train_prior
         return np.full(n_classes, 1 / n_classes)
-    prior = np.asarray(target_prior, dtype=np.float64)
-    if prior.shape != (n_classes,) or (prior <= 0).any():
+    prior = _numbers(target_prior)
+    if prior.shape != (n_classes,) or not (prior > 0).all():
         raise ValueError(
             f"target_prior must hold one positive share a class ({n_classes}), got "
             f"{target_prior!r}."

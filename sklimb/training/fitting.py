@@ -1,5 +1,8 @@
 """From a plan and member settings to a trained net: where all the parts meet."""
 
+import copy
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from skorch.helper import predefined_split
@@ -22,6 +25,9 @@ from sklimb.training.plan import device_rows
 from sklimb.training.scales import class_scale, smoothing_table
 from sklimb.training.steps import STEPS
 
+# scikit-learn's own bookkeeping of callbacks, which its decorator clears.
+_OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
 
 def resolve_device(device):
     """The torch device of a `device` parameter.
@@ -37,10 +43,10 @@ def resolve_device(device):
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")[:120]
         raise ValueError(
             f"device must be 'auto', 'cpu' or a device of this machine, got "
-            f"{device!r}: {reason} Use device='auto' to take what is there."
+            f"{device!r}: {reason}. Use device='auto' to take what is there."
         ) from error
     return resolved
 
@@ -69,9 +75,9 @@ def soft_targets(estimator, members, prior, dtype, device):
     return torch.tensor(np.stack(tables), dtype=dtype, device=device)
 
 
-def make_net(estimator, module, device, **net_params):
+def make_net(loss, module, device, **net_params):
     """A fresh, initialised net around a packed module."""
-    objective = Objective(module, make_loss(estimator.loss))
+    objective = Objective(module, make_loss(loss))
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
     return net.initialize()
 
@@ -114,22 +120,23 @@ def fit_members(
 ):
     """Train the members and set `net_` and what goes with it on the estimator.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        Again, when everything is in place.
+    Returns
+    -------
+    str or None
+        That training was interrupted, when everything is in place.
     """
     p, device = estimator, estimator._device
     dtype = getattr(torch, p.dtype)
     prior = estimator.class_prior_
-    if warm:
-        module = estimator.net_.module_.to(device, dtype)
+    if warm:  # a copy: a failed fit must not touch what is there
+        module = copy.deepcopy(estimator.net_.module_).to(device, dtype)
     else:
         module = estimator._make_members(plan, members).to(device, dtype)
     rows = device_rows(plan.X, plan.y, plan.weight, dtype, device)
     held_out, monitor = None, None
     if validation is not None:
-        held_out = device_rows(*validation, dtype, device)
+        X, y, weight = validation
+        held_out = device_rows(X, y, weight / weight.mean(), dtype, device)
         monitor = Monitor(p.monitor, held_out)
     epochs_before = estimator.n_iter_ if warm else 0
     batches = Batches(
@@ -156,7 +163,7 @@ def fit_members(
     callbacks += [Progress()] if p.verbose else []
     callbacks.append(keep)
     net = make_net(
-        estimator,
+        p.loss,
         module,
         device,
         optimizer=OPTIMIZERS[p.optimizer],
@@ -168,24 +175,18 @@ def fit_members(
         warm_start=True,
         **(p.net_params or {}),
     )
-    if partial and warm and hasattr(estimator, "_optimizer_state"):
-        net.optimizer_.load_state_dict(estimator._optimizer_state)
+    if partial and warm:
+        carry_on(net.optimizer_, getattr(estimator, "_optimizer_state", None))
     if p.target_prior is not None:
         net.criterion_.log_shift = log_shift(plan.shift, device)
     step = make_step(p, members, prior, dtype, device)
     net.prepare(batches, step, monitor, average, p.clip_norm)
-    previous = estimator.net_ if warm else None
     estimator.net_, estimator.dtype_ = net, p.dtype
     estimator.device_ = str(device)
-    try:
+    # Whatever the caller's gradient mode is.
+    with torch.inference_mode(False), torch.enable_grad():
         net.fit(rows)
-        keep.restore(net)
-    except BaseException:
-        if warm:
-            estimator.net_ = previous
-        else:
-            del estimator.net_  # not fitted
-        raise
+    keep.restore(net)
     estimator.intercept_ = np.zeros((len(members), len(estimator.classes_)))
     set_prior(estimator, net, plan.shift, calibration)
     estimator.n_iter_ = epochs_before + len(net.history)
@@ -193,12 +194,36 @@ def fit_members(
     estimator.best_score_ = keep.best_score_
     estimator.history_ = [dict(row) for row in net.history.to_list()]
     if partial:
-        estimator._optimizer_state = net.optimizer_.state_dict()
+        estimator._optimizer_state = p.optimizer, net.optimizer_.state_dict()
     else:
         vars(estimator).pop("_optimizer_state", None)
     net.release()
-    if net.interrupted_:
-        raise KeyboardInterrupt(
-            f"training was interrupted after {len(net.history)} epochs; the best "
-            "weights so far are in place"
-        )
+    if not net.interrupted_:
+        return None
+    return (
+        f"training was interrupted after {len(net.history)} epochs; the best weights "
+        "so far are in place"
+    )
+
+
+def carry_on(optimizer, saved):
+    """Give an optimiser the moments of the last call, but its own learning rate."""
+    if saved is None:
+        return
+    name, state = saved
+    if isinstance(optimizer, OPTIMIZERS[name]):
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Give an estimator its attributes back if what happens inside fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        kept = {k: v for k, v in vars(estimator).items() if k in _OF_SCIKIT_LEARN}
+        vars(estimator).clear()
+        vars(estimator).update(before | kept)
+        raise

@@ -1,6 +1,7 @@
 """What one fit trains on: encoded rows, class shares, draws and loss weights."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ def class_weight_vector(class_weight, y, weight, classes):
         )
     vector = np.ones(n_classes)
     for label, value in class_weight.items():
-        if not np.isfinite(value) or value < 0:
+        if not isinstance(value, Real) or not np.isfinite(value) or value < 0:
             raise ValueError(
                 f"class_weight[{label!r}] must be a non-negative number, got {value!r}."
             )

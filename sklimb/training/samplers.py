@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
+from sklimb._compat import _set_random_states
+from sklimb._labels import label_codes
+
 DRAWS = ("uniform", "balanced", "sqrt")
 SAMPLERS = (*DRAWS, "over", "under", "smote")
 
@@ -63,20 +66,29 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
         SMOTE on a table with categories; too few rows of a class for an object.
     """
     sampler = _make_sampler(sampler, X, y, classes, n_numeric, n_indicators)
-    if "random_state" in sampler.get_params():
-        sampler.set_params(random_state=int(seed % 2**32))
+    # Also the samplers inside of a sampler.
+    _set_random_states(sampler, int(seed % 2**32))
     n_rows = len(X)
     try:
-        new_X, new_y = sampler.fit_resample(X, y)[:2]
+        # The user's labels, so that sampling_strategy={"fraud": 500} means that class.
+        new_X, new_y = sampler.fit_resample(X, classes[y])[:2]
     except ValueError as error:
         counts = {str(classes[c]): int(n) for c, n in enumerate(np.bincount(y))}
         raise ValueError(
             f"sampler={type(sampler).__name__} cannot re-sample the {n_rows} training "
             f"rows (rows a class: {counts}, after the internal validation split): "
-            f"{error} Give it fewer neighbours, or use sampler='over' or 'balanced'."
+            f"{error} If a class has too few rows, give it fewer neighbours, or use "
+            "sampler='over' or 'balanced'."
         ) from error
     new_X = np.asarray(new_X, dtype=X.dtype)
-    new_y = np.asarray(new_y, dtype=y.dtype)
+    new_y = label_codes(np.asarray(new_y), classes, slice(None), "the sampler's y")
+    lost = np.setdiff1d(y, new_y)
+    if len(lost) or new_X.shape[1:] != X.shape[1:]:
+        what = f"class {classes[lost].tolist()[0]!r}" if len(lost) else "columns"
+        raise ValueError(
+            f"sampler={type(sampler).__name__} must keep every class and column, and "
+            f"it lost {what}."
+        )
     index = getattr(sampler, "sample_indices_", None)
     totals = np.bincount(y, weights=weight, minlength=len(classes))
     mean = totals / np.maximum(np.bincount(y, minlength=len(classes)), 1)
