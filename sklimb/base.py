@@ -6,7 +6,6 @@ The one room with scikit-learn plumbing. A classifier adds its parameters and
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
@@ -17,9 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import (
     CallbackSupportMixin,
-    HasMethods,
-    Interval,
-    StrOptions,
     _check_sample_weight,
     _fit_context,
     with_callbacks,
@@ -30,6 +26,7 @@ from sklimb._labels import (
     group_codes,
     label_codes,
 )
+from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet, check_classes_left, hold_out
 from sklimb._table import read_table
@@ -44,12 +41,9 @@ from sklimb.training.compatibility import (
     resolve_prior,
 )
 from sklimb.training.fitting import all_or_nothing, fit_members, resolve_device
-from sklimb.training.losses import LOSSES, make_loss
-from sklimb.training.monitor import MONITORS, check_monitor
-from sklimb.training.optimizers import OPTIMIZERS
+from sklimb.training.losses import make_loss
+from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import class_weight_vector, make_plan
-from sklimb.training.samplers import SAMPLERS
-from sklimb.training.scales import SCALES
 
 _BATCH_SIZE = 256
 
@@ -62,45 +56,7 @@ class BaseNeuralClassifier(
 ):
     """What every sklimb classifier shares; see TabularMLPClassifier for parameters."""
 
-    _parameter_constraints: ClassVar[dict] = {
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "sampler": [StrOptions(set(SAMPLERS)), HasMethods("fit_resample")],
-        "smoothing_eps": [Interval(Real, 0, 1, closed="left")],
-        "smoothing_scale": [StrOptions(set(SCALES)), "array-like"],
-        "smoothing_max": [Interval(Real, 0, 1, closed="left")],
-        "sam_asymmetric_rho": [Interval(Real, 0, None, closed="left")],
-        "sam_scale": [StrOptions(set(SCALES)), "array-like"],
-        "sam_scale_max": [Interval(Real, 1, None, closed="left")],
-        "sam_norm": [StrOptions({"batch", "weighted"})],
-        "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": [StrOptions({"auto"}), "boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validation_split": ["cv_object", None],
-        "monitor": [StrOptions(set(MONITORS))],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions({"constant", "cosine"})],
-        "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
-        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "warm_start": ["boolean"],
-        "merge_duplicates": ["boolean"],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "callbacks": [list, tuple, None],
-        "net_params": [dict, None],
-    }
+    _parameter_constraints: ClassVar[dict] = PARAMETER_CONSTRAINTS
 
     @abstractmethod
     def _make_members(self, layout, members):

@@ -39,7 +39,7 @@ def _check_outputs(out, name, classifiers):
     table = pd.read_csv(out / f"{name}.csv", index_col="classifier")
     assert set(table.index) == classifiers
     markdown = (out / f"{name}.md").read_text()
-    assert all(f" {classifier} |" in markdown for classifier in classifiers)
+    assert all(f"| {classifier} " in markdown for classifier in classifiers)
     assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     advice = (out / f"{name}_advice.txt").read_text()
     assert "Take " in advice

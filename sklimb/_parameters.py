@@ -1,0 +1,50 @@
+"""Types and ranges of the parameters that every classifier shares."""
+
+from numbers import Integral, Real
+
+from sklimb._compat import HasMethods, Interval, StrOptions
+from sklimb.training.losses import LOSSES
+from sklimb.training.monitor import MONITORS
+from sklimb.training.optimizers import OPTIMIZERS
+from sklimb.training.samplers import SAMPLERS
+from sklimb.training.scales import SCALES
+
+PARAMETER_CONSTRAINTS = {
+    "loss": [StrOptions(set(LOSSES)), callable],
+    "class_weight": [StrOptions({"balanced"}), dict, None],
+    "sampler": [StrOptions(set(SAMPLERS)), HasMethods("fit_resample")],
+    "smoothing_eps": [Interval(Real, 0, 1, closed="left")],
+    "smoothing_scale": [StrOptions(set(SCALES)), "array-like"],
+    "smoothing_max": [Interval(Real, 0, 1, closed="left")],
+    "sam_asymmetric_rho": [Interval(Real, 0, None, closed="left")],
+    "sam_scale": [StrOptions(set(SCALES)), "array-like"],
+    "sam_scale_max": [Interval(Real, 1, None, closed="left")],
+    "sam_norm": [StrOptions({"batch", "weighted"})],
+    "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
+    "n_members": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_split": ["cv_object", None],
+    "monitor": [StrOptions(set(MONITORS))],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "optimizer": [StrOptions(set(OPTIMIZERS))],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "lr_schedule": [StrOptions({"constant", "cosine"})],
+    "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+    "ema_decay": [Interval(Real, 0, 1, closed="left")],
+    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "warm_start": ["boolean"],
+    "merge_duplicates": ["boolean"],
+    "dtype": [StrOptions({"float32", "float64"})],
+    "device": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+    "callbacks": [list, tuple, None],
+    "net_params": [dict, None],
+}
