@@ -260,7 +260,12 @@ def report(rounds, tables, kept, folder):
                 "source_digests": sorted({r["source"] for r in kept.rows.values()}),
                 **environment(),
                 "rounds": {
-                    name: {"folds": N_FOLDS, "repeats": rounds[name][1], "settings": e}
+                    name: {
+                        "folds": N_FOLDS,
+                        "repeats": rounds[name][1],
+                        "not_finished": [s for s in rounds[name][0] if s not in e],
+                        "settings": e,
+                    }
                     for name, e in found.items()
                 },
             }
@@ -298,9 +303,8 @@ def as_markdown(name, content, tables, repeats):
     ]
     header = ["setting", "rank", "AP", "AP - base", "AUC - base", "log loss - base"]
     return (
-        f"**{name}.** {len(tables)} tables ({', '.join(tables)}), "
-        f"{repeats} x {N_FOLDS} stratified folds. Rank: of average precision, mean "
-        "over tables. "
+        f"**{name}.** {len(tables)} tables ({', '.join(tables)}), {repeats} x "
+        f"{N_FOLDS} stratified folds. Rank: of average precision, mean over tables. "
         "Differences from the base in thousandths ± their standard error over tables "
         "and folds; in brackets tables that got better : worse. Seconds: processor "
         "time of a fit on one thread.\n\n"
