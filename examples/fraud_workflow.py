@@ -194,7 +194,7 @@ def public(bunch, args):
     candidates = competitors(X.iloc[train], quick=args.quick)
     grids = {
         OURS: {"clf__lr": [1e-3, 3e-3]},
-        OURS_SAM: {"clf__sam_asymmetric_rho": [0.02, 0.1]},
+        OURS_SAM: {"clf__sam_asymmetric_rho": [0.05]},
         OURS_SMOTE: {"clf__lr": [1e-3, 3e-3]},
         XGBOOST: candidates[XGBOOST][1],
         LOGISTIC: candidates[LOGISTIC][1],

@@ -89,7 +89,9 @@ class BaseNeuralClassifier(
         y : array-like of shape (n_samples,)
             Labels; -1 is a label like any other.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight k is the same as k repetitions; 0 removes the row.
+            Weight k is the same as k repetitions, bit for bit, and 0 removes the row
+            (not with `merge_duplicates=False` or a `validation_split`, which count
+            rows).
         groups : array-like of shape (n_samples,), default=None
             Rows of one group stay on one side of the internal split.
         X_val, y_val, sample_weight_val : optional

@@ -31,7 +31,9 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     sampler : str or imbalanced-learn object, default="uniform"
         Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by the
         square root of their share; "over", "under", "smote" and objects re-sample the
-        encoded training rows once, after the internal split.
+        encoded training rows once, after the internal split. A sampler as a step of a
+        Pipeline before this classifier puts synthetic twins on both sides of that split
+        and shifts probabilities that nobody can correct: prefer this parameter.
     smoothing_eps : float in [0, 1), default=0.0
         Label smoothing of a class with factor 1 (S002 A.7); 0 is off.
     smoothing_scale : str or array of shape (n_classes,), default="complement"
