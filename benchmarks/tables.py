@@ -431,7 +431,7 @@ def goals(by_table, sets, kept):
         found["mean rank of average precision ahead of early-stopped XGBoost"] = {
             "sklimb": rank["sklimb"],
             "xgboost": rank["xgboost"],
-            "reached": rank["sklimb"] < rank["xgboost"],
+            "reached": bool(rank["sklimb"] < rank["xgboost"]),
         }
     loan = by_table.get("loan", {}).get("differences", {}).get("sklimb", {})
     if "logistic" in loan:
@@ -439,15 +439,15 @@ def goals(by_table, sets, kept):
         found["loan: AUC at least 0.005 above logistic regression"] = {
             "difference": line["difference"],
             "interval": line["interval"],
-            "reached": line["difference"] >= 0.005,
-            "interval_above_0": line["interval"][0] > 0,
+            "reached": bool(line["difference"] >= 0.005),
+            "interval_above_0": bool(line["interval"][0] > 0),
         }
     key = ("5,600 x 19", 0, 0, "sklimb", MODELS["sklimb"].digest())
     if key in kept:
         seconds = kept.rows[key]["fit_seconds"]
         found["a default fit on 5,600 x 19 in at most 5 s"] = {
             "seconds": seconds,
-            "reached": seconds <= 5,
+            "reached": bool(seconds <= 5),
         }
     return found
 
