@@ -150,15 +150,14 @@ class BaseNeuralClassifier(
 
         The first call fits the encoder and fixes the classes; later calls refit
         neither (unseen categories use the common code) and add to the class counts. No
-        early stopping, re-sampling or merging across calls.
+        early stopping, sampler objects or merging across calls.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come; needed in the first call if it does not
-            hold them all.
+            All labels that will ever come; needed if the first call lacks some.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
@@ -168,8 +167,7 @@ class BaseNeuralClassifier(
         Raises
         ------
         ValueError
-            As `fit`; also a label that is not among the classes, or a sampler that
-            re-samples.
+            As `fit`; also a label not among the classes, or a sampler object.
         """
         check_strategies(self, partial=True)
         first = not hasattr(self, "net_")

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from sklimb.training.losses import CrossEntropy
@@ -172,9 +172,7 @@ def _read(path):
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError:
-        raise
-    except Exception as error:
+    except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     if "sklimb" not in metadata:
         raise ValueError(f"{path} was not written by sklimb's save.")
