@@ -59,8 +59,8 @@ class BaseNeuralClassifier(
     _parameter_constraints: ClassVar[dict] = PARAMETER_CONSTRAINTS
 
     @abstractmethod
-    def _make_members(self, layout, members):
-        """The packed module of `members` (a list of settings, one dict a member)."""
+    def _make_members(self, plan, members):
+        """The packed module of `members`, one dict of settings each, for a Plan."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

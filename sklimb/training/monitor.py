@@ -1,7 +1,6 @@
 """What validation measures: one score a member and epoch, on fixed rows."""
 
 import numpy as np
-import torch
 from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
@@ -60,8 +59,3 @@ def check_monitor(name, y, n_classes):
             f"monitor={name!r} needs validation rows of two classes, and they are all "
             "of one. Use monitor='loss', or a validation split that holds both."
         )
-
-
-def as_tensor(array, dtype, device):
-    """A device tensor of a (possibly read-only) array."""
-    return torch.tensor(np.asarray(array), dtype=dtype, device=device)
