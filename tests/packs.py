@@ -32,9 +32,9 @@ class Pack(TabularMLPClassifier):
 
     settings = ()
 
-    def _fit_members(self, plan, validation, members, **how):
-        members = [{**m, **own} for m, own in zip(members, self.settings, strict=True)]
-        super()._fit_members(plan, validation, members, **how)
+    def _members(self):
+        pairs = zip(super()._members(), self.settings, strict=True)
+        return [{**member, **own} for member, own in pairs]
 
 
 def fit_pack(settings, **params):

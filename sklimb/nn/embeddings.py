@@ -127,7 +127,8 @@ class PackedPiecewiseLinearEmbeddings(nn.Module):
         last = torch.zeros_like(real)
         last[torch.arange(n), (real.sum(1) - 1).clamp_min(0)] = True
         infinity = torch.tensor(torch.inf, dtype=edges.dtype)
-        # Shapes (1, n, 1, bins): the same bins for every member.
+        # Shapes (1, n, 1, bins): the same bins for every member, unless joined.
+        self.per_member = ()
         self.register_buffer("slope", inverse[None, :, None])
         self.register_buffer("offset", (-edges[:, :-1] * inverse)[None, :, None])
         low = torch.where(first, -infinity, torch.zeros_like(infinity))
@@ -182,6 +183,10 @@ class PackedCategoryEmbeddings(nn.Module):
         table = draw_uniform(shape, self.d_embedding**-0.5, generator)
         table[0] = 0.0
         self.weight[k, begin : begin + shape[0]] = table
+
+    def take_(self, n_members):
+        """Room for the first `n_members` tables."""
+        self.start = self.start[:n_members]
 
     def forward(self, codes):
         return F.embedding(codes + self.start, self.weight.flatten(0, 1))

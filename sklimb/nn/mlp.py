@@ -42,7 +42,8 @@ class PackedMLP(nn.Module):
     edges : tensor of shape (n_numeric, n_edges) or None
         Bins for "ple".
     live : tensor of bool of shape (n_numeric,) or None
-        Numeric columns that carry anything; the others send no signal.
+        Numeric columns that carry anything; the others send no signal. In a pack that
+        was joined (`join_mlps`) each member has its own, (K, 1, n_numeric).
 
     **Shape**
 
@@ -71,8 +72,10 @@ class PackedMLP(nn.Module):
     ):
         super().__init__()
         self.n_members = n_members
+        self.per_member = ()  # buffers with a leading member axis
         self.n_numeric, self.n_indicators = n_numeric, n_indicators
         self.n_blocks, self.d_block = n_blocks, d_block
+        self.num_embeddings = num_embeddings
         self.numbers = None
         if n_numeric and num_embeddings == "linear":
             self.numbers = PackedLinearEmbeddings(n_members, n_numeric, d_embedding)
@@ -110,6 +113,24 @@ class PackedMLP(nn.Module):
             PackedLinear(n_members, d_in, d_out) for d_in, d_out in pairwise(dims)
         )
         self.head = PackedLinear(n_members, dims[-1], n_classes)
+
+    def member_tensors(self):
+        """Every tensor with a leading member axis that training changes."""
+        return list(self.parameters())
+
+    @torch.no_grad()
+    def take_(self, members):
+        """Keep only the given members, in place; parameters stay the same objects."""
+        index = torch.as_tensor(members, device=self.head.weight.device)
+        for p in self.parameters():
+            p.data, p.grad = p.data[index], None
+        for module in (self, self.numbers):
+            for name in getattr(module, "per_member", ()):
+                setattr(module, name, getattr(module, name)[index])
+        if self.categories is not None:
+            self.categories.take_(len(index))
+        self.n_members = len(index)
+        return self
 
     @torch.no_grad()
     def reset_parameters(self, seeds):

@@ -1,5 +1,12 @@
-"""Row numbers -> device batches: one dict of tensors a step, always the same keys."""
+"""Row numbers -> device batches: one dict of tensors a step, always the same keys.
 
+Members may train on different rows. What they share is made once: encoded rows on the
+device, the order of an epoch, dropout masks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -7,7 +14,7 @@ from sklimb._random import stream_generator
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
 # generator's draws depend on the sizes that it is asked for.
-_CHUNK_ROWS = 2048
+_CHUNK_ROWS = 1024
 
 
 class Rows(Dataset):
@@ -31,89 +38,279 @@ class Rows(Dataset):
         return self.X[i], self.y[i]
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Who draws which rows: all members of one Draw see the same batches.
+
+    Attributes
+    ----------
+    begin : int
+        Where these rows begin in the pack's X.
+    order : callable
+        generator -> row numbers of one epoch.
+    seed : int
+    """
+
+    begin: int
+    order: object
+    seed: int
+
+    @property
+    def n_rows(self):
+        return self.order.n_rows
+
+
 class Batches:
-    """The batches of one epoch after another, each member its own rows.
+    """The batches of one epoch after another.
 
     A batch holds X (K, b, columns), y (K, b), weight (K, b), which sums to about 1,
-    target (K, b, classes) and masks, a list of (K, b, width) or None.
+    target (K, b, classes), masks, a list of (K, b, width) or None, and active: which
+    members have rows in this step, None if all. A short last batch is padded with rows
+    of weight 0 if another member's is longer.
+
+    Parameters
+    ----------
+    X, y : tensors
+        All rows of all draws, one after the other.
+    weight : tensor of shape (sum of rows,)
+        Loss weights, one run of rows for each that occurs.
+    draws : list of Draw
+    members : list of (draw, begin of the weights, dropout rate)
+        The first is a position in `draws`.
+    targets : tensor of shape (1 or K, classes, classes)
+        Soft target of each class.
+    batch_size : int
+    mask_widths : list of int
+    first_epoch : int
     """
 
     def __init__(
         self,
-        rows,
-        order,
-        batch_size,
-        seeds,
+        X,
+        y,
+        weight,
+        draws,
+        members,
         targets,
-        dropout,
+        batch_size,
         mask_widths,
         first_epoch=0,
     ):
-        self.rows, self.order, self.batch_size = rows, order, batch_size
-        self.seeds, self.targets = seeds, targets
-        self.dropout = dropout  # one rate a member
-        self.mask_widths = mask_widths if any(rate > 0 for rate in dropout) else []
-        self.epoch = first_epoch
+        self.X, self.y, self.weight, self.draws = X, y, weight, draws
+        self.draw_of, self.weight_begin, self.dropout = (
+            list(column) for column in zip(*members, strict=True)
+        )
+        self.targets, self.batch_size, self.epoch = targets, batch_size, first_epoch
+        self.all_widths = mask_widths
+        self._arrange()
+
+    def take_(self, members):
+        """Keep only the given members; draws and masks that nobody needs are left."""
+        for name in ("draw_of", "weight_begin", "dropout"):
+            values = getattr(self, name)
+            setattr(self, name, [values[k] for k in members])
+        if len(self.targets) > 1:
+            self.targets = self.targets[members]
+        used = sorted(set(self.draw_of))
+        self.draws = [self.draws[d] for d in used]
+        self.draw_of = [used.index(d) for d in self.draw_of]
+        self._arrange()
+
+    def _arrange(self):
+        """Which member takes which draw, weights and masks."""
+        device = self.X.device
+        self.n_members, n_draws = len(self.draw_of), len(self.draws)
+        index = torch.tensor(self.draw_of, device=device)
+        begin = torch.tensor(self.weight_begin, device=device)
+        self._weight_shift = begin.unsqueeze(1)
+        # None: member k takes draw k.
+        self._draw_index = None
+        if self.draw_of != list(range(n_draws)):
+            self._draw_index = index
+        # Members with the same seed, rows and rate drop the same units, as alone.
+        streams, self._stream_of = [], []
+        for d, rate in zip(self.draw_of, self.dropout, strict=True):
+            key = (self.draws[d].seed, self.draws[d].n_rows, float(rate))
+            if key not in streams:
+                streams.append(key)
+            self._stream_of.append(streams.index(key))
+        self._streams = streams
+        self.mask_widths = self.all_widths if any(r > 0 for *_, r in streams) else []
+        self._stream_index = None
+        if self._stream_of != list(range(len(streams))):
+            self._stream_index = torch.tensor(self._stream_of, device=device)
+        self._steps = [-(-draw.n_rows // self.batch_size) for draw in self.draws]
 
     def __len__(self):
-        return -(-self.order.n_rows // self.batch_size)
+        return max(self._steps)
+
+    @property
+    def n_steps(self):
+        """Steps an epoch of each member."""
+        return [self._steps[d] for d in self.draw_of]
 
     def __iter__(self):
-        epoch, device = self.epoch, self.rows.X.device
-        order = torch.stack(
-            [self.order(stream_generator(s, "shuffle", epoch)) for s in self.seeds]
-        )
-        noise = [stream_generator(s, "noise", epoch, device=device) for s in self.seeds]
-        size = self.batch_size
-        chunk = max(1, _CHUNK_ROWS // size) * size
-        for begin in range(0, order.shape[1], chunk):
-            index = order[:, begin : begin + chunk].to(device)
-            yield from self._chunk(index, noise)
+        epoch, device = self.epoch, self.X.device
+        n = len(self) * self.batch_size
+        order = torch.zeros(len(self.draws), n, dtype=torch.long)
+        for i, draw in enumerate(self.draws):
+            rows = draw.order(stream_generator(draw.seed, "shuffle", epoch))
+            order[i, : draw.n_rows] = rows
+        n_rows = np.array([draw.n_rows for draw in self.draws])
+        noise = [
+            stream_generator(seed, "noise", epoch, device=device)
+            for seed, _, _ in self._streams
+        ]
+        end = int(n_rows.max())
+        chunk = max(1, _CHUNK_ROWS // self.batch_size) * self.batch_size
+        for begin in range(0, end, chunk):
+            stop = min(begin + chunk, end)
+            yield from self._chunk(
+                order[:, begin:stop].to(device), (n_rows - begin).clip(0), noise
+            )
         self.epoch += 1
 
-    def _chunk(self, index, noise):
-        n_members, n = index.shape
+    def _chunk(self, index, left, noise):
+        """Batches of the next rows; `left` is what each draw still has."""
+        n_draws, n = index.shape
         size = self.batch_size
-        flat = index.flatten()
-        X = self.rows.X.index_select(0, flat).view(n_members, n, -1)
-        y = self.rows.y.index_select(0, flat).view(n_members, n)
-        weight = self.rows.weight.index_select(0, flat).view(n_members, n)
-        full = n - n % size
-        weight[:, :full] /= size
-        weight[:, full:] /= max(n - full, 1)
+        if n_draws == 1:
+            begin = index + self.draws[0].begin
+        else:
+            begins = torch.tensor([d.begin for d in self.draws], device=index.device)
+            begin = index + begins.unsqueeze(1)
+        flat = begin.flatten()
+        X = self.X.index_select(0, flat).view(n_draws, n, -1)
+        y = self.y.index_select(0, flat).view(n_draws, n)
+        if self._draw_index is not None:
+            index = index.index_select(0, self._draw_index)
+            y = y.index_select(0, self._draw_index)
+        weight = self.weight[index + self._weight_shift]
+        weight, active = self._share(weight, left, n)
         if len(self.targets) == 1:
             target = self.targets[0][y]
         else:
-            member = torch.arange(n_members, device=y.device).unsqueeze(1)
+            member = torch.arange(self.n_members, device=y.device).unsqueeze(1)
             target = self.targets[member, y]
         masks = [
-            self._masks(n, width, noise, X).split(size, 1) for width in self.mask_widths
+            self._masks(n, width, noise, left, X).split(size, 1)
+            for width in self.mask_widths
         ]
         parts = [t.split(size, 1) for t in (X, y, weight, target)]
         for i, (x, c, w, t) in enumerate(zip(*parts, strict=True)):
-            drop = [m[i] for m in masks] if masks else None
-            yield {"X": x, "y": c, "weight": w, "target": t, "masks": drop}
+            drop = [self._of_members(m[i], self._stream_index) for m in masks]
+            yield {
+                "X": self._of_members(x, self._draw_index),
+                "y": c,
+                "weight": w,
+                "target": t,
+                "masks": drop or None,
+                "active": active[i],
+            }
 
-    def _masks(self, n, width, noise, like):
-        out = torch.empty((len(noise), n, width), dtype=like.dtype, device=like.device)
-        for k, generator in enumerate(noise):
-            keep = 1.0 - self.dropout[k]
-            if keep == 1.0:  # dropout that is off draws nothing
-                out[k] = 1.0
-            else:
-                out[k].bernoulli_(keep, generator=generator).div_(keep)
+    @staticmethod
+    def _of_members(values, index):
+        return values if index is None else values.index_select(0, index)
+
+    def _share(self, weight, left, n):
+        """Weights divided by the rows of their batch, 0 for padding; who has rows."""
+        size, device = self.batch_size, weight.device
+        shape = (-(-n // size), len(left))
+        step = np.arange(0, n, size)[:, None]
+        count = np.clip(left[None, :] - step, 0, size)
+        active = [None] * shape[0]
+        if (left >= n).all():  # no padding in this chunk
+            full = n - n % size
+            weight[:, :full] /= size
+            weight[:, full:] /= max(n - full, 1)
+            return weight, active
+        per_row = np.repeat(1 / np.maximum(count, 1), size, axis=0)[:n].T
+        per_row = np.where(np.arange(n)[None, :] < left[:, None], per_row, 0.0)
+        factor = torch.from_numpy(per_row).to(device, weight.dtype)
+        if self._draw_index is not None:
+            factor = factor.index_select(0, self._draw_index)
+        for i in range(shape[0]):
+            if (count[i] == 0).any():
+                active[i] = [bool(count[i, d] > 0) for d in self.draw_of]
+        return weight * factor, active
+
+    def _masks(self, n, width, noise, left, like):
+        shape = (len(noise), n, width)
+        out = torch.zeros(shape, dtype=like.dtype, device=like.device)
+        last = {d: i for i, d in enumerate(self.draw_of)}
+        rows_left = {self.draws[d].n_rows: left[d] for d in last}
+        for s, generator in enumerate(noise):
+            _, n_rows, rate = self._streams[s]
+            own = out[s, : min(n, int(rows_left[n_rows]))]
+            if rate == 0.0:  # dropout that is off draws nothing
+                own.fill_(1.0)
+            elif len(own):
+                keep = 1.0 - rate
+                own.bernoulli_(keep, generator=generator).div_(keep)
         return out
 
 
+class Panel:
+    """Validation rows, each member its own, padded with rows of weight 0.
+
+    Parameters
+    ----------
+    sets : list of Rows
+    set_of : list of int
+        Which set each member is validated on.
+    """
+
+    def __init__(self, sets, set_of):
+        self.sets, self.set_of = sets, list(set_of)
+        self._arrange()
+
+    def take_(self, members):
+        """Keep only the given members."""
+        self.set_of = [self.set_of[k] for k in members]
+        self._arrange()
+
+    def _arrange(self):
+        used = sorted(set(self.set_of))
+        sets = [self.sets[i] for i in used]
+        n = max(len(rows) for rows in sets)
+        self.X = _stacked([rows.X for rows in sets], n)
+        self.y = _stacked([rows.y for rows in sets], n)
+        self.weight = _stacked([rows.weight for rows in sets], n)
+        self._index = None
+        if self.set_of != list(range(len(sets))) and len(sets) > 1:
+            position = [used.index(i) for i in self.set_of]
+            self._index = torch.tensor(position, device=self.X.device)
+            self.y, self.weight = self.y[self._index], self.weight[self._index]
+
+    def blocks(self, size):
+        """Inputs (K or 1, size, columns), block by block, zeros at the end."""
+        for begin, n, block in padded_blocks(self.X, size):
+            if self._index is not None:
+                block = block.index_select(0, self._index)
+            yield begin, n, block
+
+    def rows_of(self, k):
+        """The set of member k."""
+        return self.sets[self.set_of[k]]
+
+
+def _stacked(parts, n):
+    out = parts[0].new_zeros(len(parts), n, *parts[0].shape[1:])
+    for i, part in enumerate(parts):
+        out[i, : len(part)] = part
+    return out
+
+
 def padded_blocks(X, size):
-    """Blocks of exactly `size` rows, the last one padded with zeros.
+    """Blocks of exactly `size` rows of X (sets, rows, columns), padded with zeros.
 
     Products of one row and of many rows differ in float32; with one shape they do not,
     so a prediction does not depend on its neighbours.
     """
-    for begin in range(0, len(X), size):
-        block = X[begin : begin + size]
-        n = len(block)
+    for begin in range(0, X.shape[1], size):
+        block = X[:, begin : begin + size]
+        n = block.shape[1]
         if n < size:
-            block = torch.cat([block, block.new_zeros(size - n, block.shape[1])])
-        yield begin, n, block.unsqueeze(0)
+            rest = block.new_zeros(len(block), size - n, block.shape[2])
+            block = torch.cat([block, rest], 1)
+        yield begin, n, block

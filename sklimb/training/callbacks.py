@@ -35,6 +35,12 @@ class LearningRate(Callback):
     def on_train_begin(self, net, **kwargs):
         self.base_ = [group["lr"] for group in net.optimizer_.param_groups]
 
+    def take_(self, members):
+        """Keep only the rates of the given members."""
+        self.base_ = [
+            lr[members] if isinstance(lr, torch.Tensor) else lr for lr in self.base_
+        ]
+
     def on_epoch_begin(self, net, **kwargs):
         if self.schedule == "constant" and not self.warmup_epochs:
             return  # skorch's LRScheduler may be at work
@@ -54,14 +60,27 @@ class WeightAverage(Callback):
 
     def on_train_begin(self, net, **kwargs):
         self.average_ = [p.detach().clone() for p in net.parameters()]
-        self.n_updates_ = 0
+        self.n_updates_ = np.zeros(len(self.average_[0]))
+
+    def take_(self, members):
+        """Keep only the averages of the given members."""
+        self.average_ = [a[members] for a in self.average_]
+        self.n_updates_ = self.n_updates_[members]
 
     @torch.no_grad()
     def after_update(self, net):
-        self.n_updates_ += 1
+        updated = np.ones(len(self.n_updates_), dtype=bool)
+        if net.optimizer_.active is not None:
+            updated = np.array(net.optimizer_.active)
+        self.n_updates_ += updated
         t = self.n_updates_
-        decay = min(self.decay, (1 + t) / (10 + t))
-        torch._foreach_lerp_(self.average_, net.parameters(), 1 - decay)
+        step = np.where(updated, 1 - np.minimum(self.decay, (1 + t) / (10 + t)), 0.0)
+        if (step == step[0]).all():
+            torch._foreach_lerp_(self.average_, net.parameters(), float(step[0]))
+            return
+        for average, p in zip(self.average_, net.parameters(), strict=True):
+            own = torch.tensor(step, dtype=p.dtype, device=p.device)
+            average.lerp_(p, own.view(-1, *[1] * (p.ndim - 1)))
 
     @torch.no_grad()
     def swap(self, net):
@@ -76,7 +95,8 @@ class KeepBest(Callback):
     """Each member's best weights so far, and the end when no member gets better.
 
     Without a validation score the weights of the last finite epoch are kept. A member
-    whose loss or weights become NaN or infinite stops and keeps what it had.
+    whose loss or weights become NaN or infinite stops and keeps what it had. Members
+    that are done leave the pack.
 
     Parameters
     ----------
@@ -84,26 +104,31 @@ class KeepBest(Callback):
         Epochs without a better score after which a member is done; None never stops.
     greater_is_better : bool
         Sign of the score.
+    drop : callable or None
+        (epoch, best scores, which are done) -> which members end here as well.
     """
 
-    def __init__(self, patience, greater_is_better=False):
+    def __init__(self, patience, greater_is_better=False, drop=None):
         self.patience, self.greater_is_better = patience, greater_is_better
+        self.drop = drop
 
     def on_train_begin(self, net, **kwargs):
-        parameters = net.parameters()
-        n_members = len(parameters[0])
-        self.weights_ = [p.detach().clone() for p in parameters]
+        self.weights_ = [t.detach().clone() for t in net.module_.member_tensors()]
+        n_members = len(self.weights_[0])
         self.best_epoch_ = np.zeros(n_members, dtype=int)
         self.best_score_ = np.full(n_members, np.nan)
         self.failed_epoch_ = np.zeros(n_members, dtype=int)
+        self.last_epoch_ = np.zeros(n_members, dtype=int)
         self.done_ = np.zeros(n_members, dtype=bool)
 
     @torch.no_grad()
     def on_epoch_end(self, net, **kwargs):
         row = net.history[-1]
         epoch = len(net.history)
-        parameters = net.parameters()
-        finite = np.isfinite(row["train_loss_members"]) & net.finite_members()
+        self.last_epoch_[~self.done_] = epoch
+        finite = np.ones(len(self.done_), dtype=bool)
+        losses = np.array(row["train_loss_members"])[net.members_]
+        finite[net.members_] = np.isfinite(losses) & net.finite_members()
         self.failed_epoch_[~finite & ~self.done_] = epoch
         self.done_ |= ~finite
         better = ~self.done_
@@ -117,22 +142,43 @@ class KeepBest(Callback):
             better &= sign * scores > best
             self.best_score_[better] = scores[better]
         self.best_epoch_[better] = epoch
-        if better.all():
-            torch._foreach_copy_(self.weights_, parameters)
-        elif better.any():
-            for k in np.flatnonzero(better):
-                for kept, p in zip(self.weights_, parameters, strict=True):
-                    kept[k].copy_(p[k])
+        self._copy(net, better)
         if scores is not None:
             self.done_ |= epoch - self.best_epoch_ >= self.patience
+        if self.drop is not None:
+            self.done_ |= self.drop(epoch, self.best_score_, self.done_)
         if self.done_.all():
             raise StopTraining
+        here = np.flatnonzero(~self.done_[net.members_])
+        # Leaving costs a copy of the weights, staying a member's share of an epoch.
+        if len(net.members_) - len(here) > len(net.members_) // 16:
+            net.compact_(here)
+
+    def _copy(self, net, better):
+        tensors = net.module_.member_tensors()
+        if better.all():  # then nobody has left
+            torch._foreach_copy_(self.weights_, tensors)
+            return
+        here = np.flatnonzero(better[net.members_])
+        if not len(here):
+            return
+        index = torch.as_tensor(here, device=tensors[0].device)
+        whole = torch.as_tensor(net.members_[here], device=tensors[0].device)
+        for kept, tensor in zip(self.weights_, tensors, strict=True):
+            kept[whole] = tensor[index]
 
     @torch.no_grad()
     def restore(self, net):
-        """Put the kept weights into the network; say what went wrong, if anything did.
+        """Put the kept weights of all members into the network.
 
         Before the end of the first epoch the weights stay as they are.
+        """
+        net.expand_()
+        if self.best_epoch_.any():
+            torch._foreach_copy_(net.module_.member_tensors(), self.weights_)
+
+    def check(self, members):
+        """Say what went wrong with the given members, if anything did.
 
         Raises
         ------
@@ -140,14 +186,12 @@ class KeepBest(Callback):
             A member's loss was not finite in its first epoch: nothing was learned, and
             the weights are those before training.
         """
-        failed = self.failed_epoch_ > 0
-        if not failed.any() and not self.best_epoch_.any():
-            return
-        torch._foreach_copy_(net.parameters(), self.weights_)
-        for k in np.flatnonzero(failed):
+        for k in members:
+            if not self.failed_epoch_[k]:
+                continue
             what = f"The loss became NaN or infinite in epoch {self.failed_epoch_[k]}"
-            if len(failed) > 1:
-                what += f" of member {k}"
+            if len(members) > 1:
+                what += f" of member {k - members[0]}"
             do = "Lower lr, or set clip_norm=1.0"
             if self.best_epoch_[k] == 0:
                 raise ValueError(f"{what}, before anything was learned. {do}.")

@@ -1,13 +1,13 @@
 """From a plan and member settings to a trained net: where all the parts meet."""
 
-import copy
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from skorch.helper import predefined_split
 
-from sklimb.training.batches import Batches
+from sklimb.nn.join import Layout, join, split
 from sklimb.training.callbacks import (
     EstimatorCallbacks,
     KeepBest,
@@ -21,10 +21,11 @@ from sklimb.training.monitor import Monitor
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
 from sklimb.training.optimizers import OPTIMIZERS, one_value
-from sklimb.training.plan import device_rows
-from sklimb.training.scales import class_scale, smoothing_table
+from sklimb.training.rows import make_batches, make_panel
+from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
 
+AUTO_BATCH_SIZE = 256
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
@@ -51,28 +52,70 @@ def resolve_device(device):
     return resolved
 
 
-def make_step(estimator, members, prior, dtype, device):
+@dataclass
+class Job:
+    """One estimator's fit, ready to train.
+
+    Attributes
+    ----------
+    estimator : object
+        Its parameters are read, its fitted attributes are set.
+    module : nn.Module
+        Packed, with one member for each item of `members`.
+    members : list of dict
+        Settings that may differ from member to member.
+    plan : Plan
+    validation : tuple (X, y, weight) or None
+    calibration : list of tuples (X, y, weight) or None
+        Rows that the intercept is solved on.
+    epochs_before : int
+        Epochs of earlier fits that this one goes on from.
+    error : Exception or None
+        Why nothing was learned.
+    """
+
+    estimator: object
+    module: object
+    members: list
+    plan: object
+    validation: tuple | None = None
+    calibration: list | None = None
+    epochs_before: int = 0
+    error: Exception | None = None
+
+    @property
+    def batch_size(self):
+        """Rows a step, at most all of them."""
+        wanted = self.estimator.batch_size
+        wanted = AUTO_BATCH_SIZE if wanted == "auto" else wanted
+        return int(min(wanted, len(self.plan.y)))
+
+    @property
+    def sort_key(self):
+        """Members that step alike stand side by side (see optimizers.py)."""
+        first = self.members[0]
+        n_steps = -(-self.plan.order.n_rows // self.batch_size)
+        return n_steps, first["lr"], first["weight_decay"]
+
+
+def make_step(jobs, dtype, device):
     """The step that the strategy parameters ask for."""
-    rho = one_value([m["sam_asymmetric_rho"] for m in members])
+    rho = one_value([m["sam_asymmetric_rho"] for job in jobs for m in job.members])
     if isinstance(rho, float) and rho == 0.0:
         return STEPS["plain"]()
-    scale = class_scale(estimator.sam_scale, prior, estimator.sam_scale_max)
-    uniform = bool((scale == 1.0).all())
-    factor = None if uniform else torch.tensor(scale, dtype=dtype, device=device)
+    p = jobs[0].estimator
+    scales = [
+        class_scale(p.sam_scale, job.estimator.class_prior_, p.sam_scale_max)
+        for job in jobs
+        for _ in job.members
+    ]
+    factor = None
+    if any((scale != 1.0).any() for scale in scales):
+        factor = torch.tensor(one_if_equal(scales), dtype=dtype, device=device)
+        factor = factor[0] if len(factor) == 1 else factor
     if isinstance(rho, torch.Tensor):
         rho = rho.to(device, dtype)
-    return STEPS["sam"](rho, factor, estimator.sam_norm)
-
-
-def soft_targets(estimator, members, prior, dtype, device):
-    """Soft target of each class, (1 or K, classes, classes)."""
-    eps = one_value([m["smoothing_eps"] for m in members])
-    values = [eps] if isinstance(eps, float) else eps.tolist()
-    tables = [
-        smoothing_table(e, estimator.smoothing_scale, estimator.smoothing_max, prior)
-        for e in values
-    ]
-    return torch.tensor(np.stack(tables), dtype=dtype, device=device)
+    return STEPS["sam"](rho, factor, p.sam_norm)
 
 
 def make_net(loss, module, device, **net_params):
@@ -105,62 +148,75 @@ def log_shift(shift, device):
     return None if (shift == 1).all() else torch.tensor(np.log(shift), device=device)
 
 
-def fit_members(
-    estimator,
-    plan,
-    validation,
-    members,
-    batch_size,
-    *,
-    calibration=None,
-    warm=False,
-    partial=False,
-    context=None,
-    seen=None,
-):
-    """Train the members and set `net_` and what goes with it on the estimator.
+def _joint_log_shift(jobs, device):
+    """`log_shift` of every member, (classes,) for one job, else (K, 1, classes)."""
+    shifts = [
+        np.ones_like(job.plan.shift)
+        if job.estimator.target_prior is None
+        else job.plan.shift
+        for job in jobs
+    ]
+    if len(jobs) == 1:
+        return log_shift(shifts[0], device)
+    if all((shift == 1).all() for shift in shifts):
+        return None
+    sizes = [len(job.members) for job in jobs]
+    rows = np.repeat(np.log(np.stack(shifts)), sizes, axis=0)
+    return torch.tensor(rows[:, None, :], device=device)
+
+
+def train(jobs, *, partial=False, context=None, seen=None, drop=None):
+    """Train all members of all jobs in one program and set the estimators' attributes.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        Alike in everything but data, class weights and what the members' settings hold.
+        The order of their members in the pack is that of `Job.sort_key`.
+    partial : bool
+        A call of partial_fit.
+    context, seen
+        scikit-learn's callback context and what it reports.
+    drop : callable or None
+        (epoch, best scores, which are done), each by job -> which jobs end here.
 
     Returns
     -------
     str or None
         That training was interrupted, when everything is in place.
+
+    Raises
+    ------
+    ValueError
+        One job only, and its loss was not finite in the first epoch. With several jobs
+        it is kept in `Job.error`.
     """
-    p, device = estimator, estimator._device
+    in_order, jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
+    p, device = jobs[0].estimator, jobs[0].estimator._device
     dtype = getattr(torch, p.dtype)
-    prior = estimator.class_prior_
-    if warm:  # a copy: a failed fit must not touch what is there
-        module = copy.deepcopy(estimator.net_.module_).to(device, dtype)
-    else:
-        module = estimator._make_members(plan, members).to(device, dtype)
-    rows = device_rows(plan.X, plan.y, plan.weight, dtype, device)
-    held_out, monitor = None, None
-    if validation is not None:
-        X, y, weight = validation
-        held_out = device_rows(X, y, weight / weight.mean(), dtype, device)
-        monitor = Monitor(p.monitor, held_out)
-    epochs_before = estimator.n_iter_ if warm else 0
-    batches = Batches(
-        rows,
-        plan.order,
-        batch_size,
-        [m["seed"] for m in members],
-        soft_targets(p, members, prior, dtype, device),
-        [m["dropout"] for m in members],
-        module.mask_widths(),
-        first_epoch=epochs_before,
-    )
+    layouts = [Layout.of(job.estimator.encoder_) for job in jobs]
+    for job in jobs:
+        job.module.to(device, dtype)
+    module = jobs[0].module
+    if len(jobs) > 1:
+        module = join([job.module for job in jobs], layouts)
+    members = [m for job in jobs for m in job.members]
+    batches, rows = make_batches(jobs, layouts, module, dtype, device)
+    panel = make_panel(jobs, layouts, dtype, device)
+    monitor = None if panel is None else Monitor(p.monitor, panel)
     max_epochs = 1 if partial else p.max_epochs
     average = WeightAverage(p.ema_decay) if p.ema_decay > 0 else None
     keep = KeepBest(
         p.n_iter_no_change if monitor is not None and p.early_stopping else None,
         monitor is not None and monitor.greater_is_better,
+        None if drop is None else _by_member(drop, in_order, jobs),
     )
     callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
     callbacks += [] if average is None else [average]
     callbacks += list(p.callbacks or [])
     if context is not None:
-        callbacks.append(EstimatorCallbacks(estimator, context, seen))
-    callbacks += [Progress()] if p.verbose else []
+        callbacks.append(EstimatorCallbacks(p, context, seen))
+    callbacks += [Progress()] if p.verbose and len(jobs) == 1 else []
     callbacks.append(keep)
     net = make_net(
         p.loss,
@@ -169,34 +225,37 @@ def fit_members(
         optimizer=OPTIMIZERS[p.optimizer],
         lr=one_value([m["lr"] for m in members]),
         optimizer__weight_decay=one_value([m["weight_decay"] for m in members]),
+        optimizer__n_steps=batches.n_steps,
         max_epochs=max_epochs,
-        train_split=None if held_out is None else predefined_split(held_out),
+        train_split=None if panel is None else predefined_split(panel.sets[0]),
         callbacks=callbacks,
         warm_start=True,
         **(p.net_params or {}),
     )
-    if partial and warm:
-        carry_on(net.optimizer_, getattr(estimator, "_optimizer_state", None))
-    if p.target_prior is not None:
-        net.criterion_.log_shift = log_shift(plan.shift, device)
-    step = make_step(p, members, prior, dtype, device)
-    net.prepare(batches, step, monitor, average, p.clip_norm)
-    estimator.net_, estimator.dtype_ = net, p.dtype
-    estimator.device_ = str(device)
+    if partial and jobs[0].epochs_before:
+        carry_on(net.optimizer_, getattr(p, "_optimizer_state", None))
+    net.criterion_.log_shift = _joint_log_shift(jobs, device)
+    net.prepare(batches, make_step(jobs, dtype, device), monitor, average, p.clip_norm)
+    if len(jobs) == 1:  # what callbacks may look at
+        p.net_, p.dtype_, p.device_ = net, p.dtype, str(device)
     # Whatever the caller's gradient mode is.
     with torch.inference_mode(False), torch.enable_grad():
         net.fit(rows)
     keep.restore(net)
-    estimator.intercept_ = np.zeros((len(members), len(estimator.classes_)))
-    set_prior(estimator, net, plan.shift, calibration)
-    estimator.n_iter_ = epochs_before + len(net.history)
-    estimator.best_epoch_ = keep.best_epoch_ + epochs_before
-    estimator.best_score_ = keep.best_score_
-    estimator.history_ = [dict(row) for row in net.history.to_list()]
-    if partial:
-        estimator._optimizer_state = p.optimizer, net.optimizer_.state_dict()
-    else:
-        vars(estimator).pop("_optimizer_state", None)
+    if len(jobs) > 1:
+        split(module, [job.module for job in jobs], layouts)
+    begin = 0
+    for job in jobs:
+        own = range(begin, begin + len(job.members))
+        begin = own.stop
+        try:
+            keep.check(own)
+        except ValueError as error:
+            if len(jobs) == 1:
+                raise
+            job.error = error
+            continue
+        finish(job, net, keep, own, partial)
     net.release()
     if not net.interrupted_:
         return None
@@ -204,6 +263,60 @@ def fit_members(
         f"training was interrupted after {len(net.history)} epochs; the best weights "
         "so far are in place"
     )
+
+
+def finish(job, net, keep, own, partial):
+    """Give a job's estimator its net and what goes with it."""
+    p, device = job.estimator, job.estimator._device
+    members = slice(own.start, own.stop)
+    if net.module_ is job.module:
+        p.net_ = net
+        n_epochs = len(net.history)
+    else:
+        p.net_ = make_net(p.loss, job.module, device).release()
+        n_epochs = int(keep.last_epoch_[members].max())
+    p.dtype_, p.device_ = p.dtype, str(device)
+    p.intercept_ = np.zeros((len(job.members), len(p.classes_)))
+    set_prior(p, p.net_, job.plan.shift, job.calibration)
+    p.n_iter_ = job.epochs_before + n_epochs
+    p.best_epoch_ = keep.best_epoch_[members] + job.epochs_before
+    p.best_score_ = keep.best_score_[members]
+    rows = net.history.to_list()[:n_epochs]
+    p.history_ = [_row_of(row, members, net.module_ is job.module) for row in rows]
+    if partial:
+        p._optimizer_state = p.optimizer, net.optimizer_.state_dict()
+    else:
+        vars(p).pop("_optimizer_state", None)
+
+
+def _row_of(row, members, alone):
+    """A row of the history, cut to some members unless they are alone."""
+    row = dict(row)
+    if alone:
+        return row
+    for name in [name for name in row if name.endswith("_members")]:
+        values = row[name][members]
+        row[name] = values
+        row[name.removesuffix("_members")] = float(np.nanmean(values))
+    if "valid_loss" in row:
+        row["valid_loss"] = row["valid_score"]
+    return row
+
+
+def _by_member(drop, in_order, jobs):
+    """`drop`, which speaks of jobs in the caller's order, for members in the pack's."""
+    position = {id(job): i for i, job in enumerate(in_order)}
+    job_of = np.array([position[id(job)] for job in jobs for _ in job.members])
+
+    def dropped(epoch, score, done):
+        n_jobs = len(in_order)
+        best, ended = np.full(n_jobs, np.nan), np.ones(n_jobs, dtype=bool)
+        for j in range(n_jobs):
+            own = job_of == j
+            best[j], ended[j] = score[own].mean(), done[own].all()
+        return drop(epoch, best, ended)[job_of]
+
+    return dropped
 
 
 def carry_on(optimizer, saved):

@@ -19,25 +19,28 @@ class Monitor:
     name : {"loss", "average_precision", "roc_auc", "balanced_accuracy"}
         "loss" is the log loss, on the device; the others are scikit-learn's (one
         against the rest, macro average, with more than two classes).
-    rows : Rows
-        Validation rows.
+    panel : Panel
+        Validation rows of each member.
     """
 
-    def __init__(self, name, rows):
-        self.name, self.rows = name, rows
+    def __init__(self, name, panel):
+        self.name, self.panel = name, panel
         self.greater_is_better = name != "loss"
 
     def __call__(self, log_probability):
         """Score of each member from log probabilities (K, rows, classes)."""
-        y, weight = self.rows.y, self.rows.weight
         if self.name == "loss":
+            y, weight = self.panel.y, self.panel.weight
             index = y.expand(len(log_probability), -1).unsqueeze(-1)
             nll = -log_probability.gather(2, index).squeeze(-1)
-            return (nll * weight).sum(1) / weight.sum()
+            return (nll * weight).sum(1) / weight.sum(1)
         p = log_probability.exp().cpu().numpy()
-        return np.array(
-            [self._score(y.cpu().numpy(), member, weight.cpu().numpy()) for member in p]
-        )
+        scores = []
+        for k, member in enumerate(p):
+            rows = self.panel.rows_of(k)
+            y, weight = rows.y.cpu().numpy(), rows.weight.cpu().numpy()
+            scores.append(self._score(y, member[: len(y)], weight))
+        return np.array(scores)
 
     def _score(self, y, p, weight):
         if self.name == "balanced_accuracy":

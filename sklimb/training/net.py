@@ -1,5 +1,6 @@
 """The loop: skorch's net with our batches, our step, and one host read an epoch."""
 
+import copy
 import time
 
 import numpy as np
@@ -12,6 +13,8 @@ from sklimb.training.batches import Rows, padded_blocks
 from sklimb.training.callbacks import StopTraining
 from sklimb.training.steps import clip_gradients
 
+# Most rows of a validation block, members times rows: what stays in the caches.
+_PANEL_ROWS = 1024
 # Rows of one inference block: small enough that one row costs little, large enough
 # that a million rows cost what the arithmetic costs.
 BLOCK_ROWS = {"cpu": 256, "cuda": 4096}
@@ -31,6 +34,9 @@ class _Net(ClassifierMixin, NeuralNet):
         self.batches_, self.step_, self.monitor_ = batches, step, monitor
         self.average_, self.clip_norm_ = average, clip_norm
         self.parameters_ = [p for p in self.module_.parameters() if p.requires_grad]
+        # Which members are still here, and the module as it was with all of them.
+        self.members_ = np.arange(len(self.parameters_[0]))
+        self.n_all_, self.whole_ = len(self.members_), None
         given = [cb for _, cb in self.callbacks_]
         self.hooks_ = {
             name: [
@@ -45,15 +51,44 @@ class _Net(ClassifierMixin, NeuralNet):
         self.interrupted_ = False
         return self
 
+    @torch.no_grad()
+    def compact_(self, positions):
+        """Keep only the members at `positions` of those that are here."""
+        if self.whole_ is None:
+            # In a list, because skorch takes a module for one of its own.
+            self.whole_ = [copy.deepcopy(self.module_)]
+        parts = [self.module_, self.criterion_, self.optimizer_, self.batches_]
+        parts += [self.step_] + [cb for _, cb in self.callbacks_]
+        if self.monitor_ is not None:
+            parts.append(self.monitor_.panel)
+        for part in parts:
+            if hasattr(part, "take_"):
+                part.take_(positions)
+        self.members_ = self.members_[positions]
+
+    @torch.no_grad()
+    def expand_(self):
+        """Room for all members again; their weights are set by who kept them."""
+        if self.whole_ is None:
+            return
+        pairs = zip(self.module_.modules(), self.whole_[0].modules(), strict=True)
+        for here, whole in pairs:
+            for name, p in whole.named_parameters(recurse=False):
+                getattr(here, name).data = p.data
+            for name, buffer in whole.named_buffers(recurse=False):
+                setattr(here, name, buffer)
+        self.module_.n_members = self.n_all_
+        self.whole_, self.members_ = None, np.arange(self.n_all_)
+
     def release(self):
         """Forget the training rows and tools: a fitted net holds what predicts."""
         self.module, self.criterion = type(self.module_), type(self.criterion_)
         self.train_split, self.callbacks, self.callbacks_ = None, None, []
-        for name in ("batches_", "step_", "average_", "hooks_", "updates_"):
+        for name in ("batches_", "step_", "average_", "hooks_", "updates_", "whole_"):
             setattr(self, name, None)
-        for p in self.parameters_:
+        for p in self.module_.parameters():
             p.grad = None
-        self.parameters_ = None
+        self.parameters_, self.monitor_, self.optimizer_ = None, None, None
         return self
 
     @property
@@ -122,6 +157,7 @@ class _Net(ClassifierMixin, NeuralNet):
             named = list(self.module_.named_parameters())
             for callback in self.hooks_["on_grad_computed"]:
                 callback.on_grad_computed(self, named, batch=batch, training=True)
+        self.optimizer_.active = batch["active"]
         self.optimizer_.step()
         for callback in self.updates_:
             callback.after_update(self)
@@ -143,7 +179,8 @@ class _Net(ClassifierMixin, NeuralNet):
         total = torch.zeros(n_members, dtype=torch.float64, device=self.device)
         for batch in iterator:
             total += take_step(batch)["loss"]
-        self.epoch_losses_ = total / len(iterator)
+        steps = torch.tensor(iterator.n_steps, device=self.device)
+        self.epoch_losses_ = total / steps
 
     def _step_with_hooks(self, batch):
         """A step for callbacks that look at batches: (X, y) of the first member."""
@@ -173,8 +210,12 @@ class _Net(ClassifierMixin, NeuralNet):
             step = self.validation_step(batch)
             for callback in self.hooks_["on_batch_end"]:
                 callback.on_batch_end(self, batch=batch, training=False, **step)
-        rows = self.monitor_.rows
-        return self.monitor_(self.blocks_log_probability(rows.X))
+        panel = self.monitor_.panel
+        size = max(64, _PANEL_ROWS // len(self.members_))
+        size = min(size, self._block_rows())
+        self._set_training(False)
+        parts = [self._log_probability(x)[:, :n] for _, n, x in panel.blocks(size)]
+        return self.monitor_(torch.cat(parts, 1))
 
     def _end_epoch(self, score):
         """Everything that the host learns of an epoch, in one transfer."""
@@ -187,18 +228,24 @@ class _Net(ClassifierMixin, NeuralNet):
         read = torch.stack(read).cpu().numpy()
         self.finite_ = read[1] > 0
         record = self.history.record
-        record("train_loss_members", read[0].tolist())
+        record("train_loss_members", self._of_all(read[0]))
         record("train_loss", float(read[0].mean()))
         if score is not None:
             score = read[2] if isinstance(score, torch.Tensor) else score
-            record("valid_score_members", np.asarray(score).tolist())
+            record("valid_score_members", self._of_all(score))
             record("valid_score", float(np.mean(score)))
             if self.monitor_.name == "loss":
                 record("valid_loss", float(np.mean(score)))
         record("dur", time.perf_counter() - self.epoch_start_)
 
+    def _of_all(self, values):
+        """One value a member, NaN for those that have left."""
+        out = np.full(self.n_all_, np.nan)
+        out[self.members_] = values
+        return out.tolist()
+
     def finite_members(self):
-        """Which members have only finite weights after this epoch."""
+        """Which of the members that are here have only finite weights."""
         return self.finite_
 
     def validation_step(self, batch, **fit_params):
@@ -218,7 +265,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self._set_training(False)
         device = torch.device(self.device)
         out = []
-        for _, n, block in padded_blocks(X, self._block_rows()):
+        for _, n, block in padded_blocks(X.unsqueeze(0), self._block_rows()):
             out.append(function(block.to(device))[:, :n])
         return out[0] if len(out) == 1 else torch.cat(out, 1)
 

@@ -23,6 +23,11 @@ class Objective(nn.Module):
         # shift of the training devices, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
 
+    def take_(self, members):
+        """Keep only what belongs to the given members."""
+        if self.log_shift is not None and self.log_shift.ndim == 3:
+            self.log_shift = self.log_shift[members]
+
     def logits(self, batch):
         return self.model(batch["X"], batch["masks"])
 

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-import torch
 
 from sklimb._random import stream_seed
-from sklimb.training.batches import Rows
 from sklimb.training.samplers import (
     DRAWS,
     UniformOrder,
@@ -58,16 +56,6 @@ class Plan:
         """What the draw did to each class's share, as a factor."""
         known = (self.prior > 0) & (self.drawn_prior > 0)
         return np.where(known, self.drawn_prior / np.where(known, self.prior, 1), 1.0)
-
-
-def device_rows(X, y, weight, dtype, device):
-    """Rows on a device; read-only arrays are copied, others shared."""
-    X = X if X.flags.writeable else X.copy()
-    return Rows(
-        torch.from_numpy(X).to(device=device, dtype=dtype),
-        torch.from_numpy(np.ascontiguousarray(y)).to(device),
-        torch.from_numpy(np.asarray(weight, dtype=np.float64)).to(device, dtype),
-    )
 
 
 def class_weight_vector(class_weight, y, weight, classes):

@@ -5,6 +5,7 @@ and imbalanced-learn objects change the encoded training rows once, before train
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,11 +26,11 @@ def class_share(sampler, prior):
     return share / share.sum()
 
 
+@dataclass(frozen=True)
 class UniformOrder:
     """Every row once, in a new order each epoch."""
 
-    def __init__(self, n_rows):
-        self.n_rows = n_rows
+    n_rows: int
 
     def __call__(self, generator):
         return torch.randperm(self.n_rows, generator=generator)

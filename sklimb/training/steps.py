@@ -15,6 +15,9 @@ def backward(loss):
 class PlainStep:
     """One forward and one backward pass."""
 
+    def take_(self, members):
+        """Keep only what belongs to the given members: nothing does."""
+
     def __call__(self, objective, batch):
         loss = objective(batch)
         backward(loss)
@@ -32,7 +35,7 @@ class SAMStep:
     ----------
     rho : float or tensor of shape (K,)
         Radius, the length of the perturbation in weight space.
-    scale : tensor of shape (classes,) or None
+    scale : tensor of shape (classes,) or (K, classes), or None
         Factor r_c; None is r = 1, plain SAM.
     norm : {"batch", "weighted"}
         Length of the perturbation: rho times the batch's weighted mean of r ("batch"),
@@ -47,6 +50,19 @@ class SAMStep:
         self.rho, self.scale, self.norm = rho, scale, norm
         self.parameters, self.kept = None, None
 
+    def take_(self, members):
+        """Keep only what belongs to the given members."""
+        if isinstance(self.rho, torch.Tensor):
+            self.rho = self.rho[members]
+        if self.scale is not None and self.scale.ndim == 2:
+            self.scale = self.scale[members]
+        self.parameters = None
+
+    def _scale_of(self, y):
+        if self.scale.ndim == 1:
+            return self.scale[y]
+        return self.scale.gather(1, y)
+
     def __call__(self, objective, batch):
         if self.parameters is None:
             self.parameters = [p for p in objective.parameters() if p.requires_grad]
@@ -57,10 +73,12 @@ class SAMStep:
             ascent = loss = objective.loss(logits, batch)
         else:
             weight = batch["weight"]
-            scaled = weight * self.scale[batch["y"]]
+            scaled = weight * self._scale_of(batch["y"])
             ascent, loss = objective.loss(logits, batch, scaled, weight)
             if self.norm == "batch":
-                radius = radius * (scaled.sum(-1) / weight.sum(-1))
+                # A member without rows in this step has weight 0 and climbs nowhere.
+                total = weight.sum(-1).clamp_min(torch.finfo(weight.dtype).tiny)
+                radius = radius * (scaled.sum(-1) / total)
         backward(ascent)
         with torch.no_grad():
             torch._foreach_copy_(self.kept, self.parameters)

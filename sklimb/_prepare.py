@@ -1,0 +1,276 @@
+"""From what the caller gives to rows that are ready to train: read, split, encode.
+
+`prepare` depends on few parameters (ROW_PARAMETERS), so that a search does it once a
+fold and hands the result to every candidate (`adopt`); `make_job` is the rest.
+"""
+
+import copy
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.utils import check_consistent_length
+
+from sklimb._compat import _check_sample_weight
+from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
+from sklimb._random import member_seeds, root_seed
+from sklimb._rows import RowSet, check_classes_left, hold_out
+from sklimb.training.compatibility import (
+    check_loss,
+    check_per_class,
+    check_same_network,
+    resolve_prior,
+)
+from sklimb.training.fitting import Job, resolve_device
+from sklimb.training.losses import make_loss
+from sklimb.training.monitor import check_monitor
+from sklimb.training.plan import class_weight_vector, make_plan
+
+# What `prepare` looks at.
+ROW_PARAMETERS = (
+    "categorical_features",
+    "numeric_transform",
+    "min_frequency",
+    "dtype",
+    "device",
+    "random_state",
+    "merge_duplicates",
+    "early_stopping",
+    "validation_fraction",
+    "validation_split",
+)
+
+
+@dataclass
+class Prepared:
+    """Rows of one fit, encoded.
+
+    Attributes
+    ----------
+    train, held_out : RowSet, RowSet or None
+    X, X_held : encoded rows of both
+    seed : int
+        Root seed of the fit.
+    fitted : dict
+        What reading and encoding set on the estimator.
+    foreign : bool
+        The validation rows were given by the caller and are not of the training prior.
+    """
+
+    train: RowSet
+    held_out: RowSet | None
+    X: np.ndarray
+    X_held: np.ndarray | None
+    seed: int
+    fitted: dict
+    foreign: bool = False
+
+
+def prepare(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    groups=None,
+    X_val=None,
+    y_val=None,
+    sample_weight_val=None,
+    *,
+    warm=False,
+):
+    """Read, split and encode the rows of one call of `fit`."""
+    estimator._device = resolve_device(estimator.device)
+    rows = read_rows(estimator, X, y, sample_weight, groups, reset=not warm)
+    seed = root_seed(estimator.random_state)
+    train, held_out = _split(estimator, rows, X_val, y_val, sample_weight_val, seed)
+    if warm:
+        check_same_network(estimator)
+    else:
+        encoder = estimator._make_encoder()
+        estimator.encoder_ = encoder._fit_table(train.table, train.weight)
+    if X_val is not None:
+        _warn_if_foreign(estimator.encoder_, held_out.table)
+    return _encoded(estimator, train, held_out, seed, X_val is not None)
+
+
+def prepare_call(estimator, X, y, sample_weight, classes, first):
+    """Read and encode the rows of one call of `partial_fit`."""
+    estimator._device = resolve_device(estimator.device)
+    rows = read_rows(estimator, X, y, sample_weight, None, reset=first, classes=classes)
+    rows = rows.positive().canonical(estimator.merge_duplicates)
+    if first:
+        encoder = estimator._make_encoder()
+        estimator.encoder_ = encoder._fit_table(rows.table, rows.weight)
+    else:
+        check_same_network(estimator)
+    return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
+
+
+def _encoded(estimator, train, held_out, seed, foreign):
+    encoder = estimator.encoder_
+    X = encoder._transform_table(train.table)
+    if X.shape[1] == 0:
+        raise ValueError("X must have at least one column.")
+    X_held = None if held_out is None else encoder._transform_table(held_out.table)
+    names = ("classes_", "n_features_in_", "feature_names_in_", "encoder_", "_device")
+    names += ("_is_categorical",)
+    fitted = {k: v for k, v in vars(estimator).items() if k in names}
+    return Prepared(train, held_out, X, X_held, seed, fitted, foreign)
+
+
+def adopt(estimator, prepared):
+    """Give an estimator what `prepare` set on another with the same ROW_PARAMETERS."""
+    vars(estimator).update(prepared.fitted)
+
+
+def make_job(estimator, prepared, *, warm=False, partial=False):
+    """Class shares, draws, members and their module: all that `train` needs.
+
+    Sets the fitted attributes that are known before training.
+    """
+    train, held_out = prepared.train, prepared.held_out
+    n_classes = len(estimator.classes_)
+    dtype = getattr(torch, estimator.dtype)
+    check_loss(make_loss(estimator.loss), n_classes, dtype)
+    for name in ("smoothing_scale", "sam_scale"):
+        check_per_class(name, getattr(estimator, name), n_classes)
+    factor = class_weight_vector(
+        estimator.class_weight, train.y, train.weight, estimator.classes_
+    )
+    encoder = estimator.encoder_
+    plan = make_plan(
+        prepared.X,
+        train.y,
+        train.weight,
+        sampler=estimator.sampler,
+        class_factor=factor,
+        classes=estimator.classes_,
+        layout=(encoder.n_numeric_, encoder.n_indicators_),
+        seed=prepared.seed,
+    )
+    _count_classes(estimator, train, plan, partial)
+    validation = None
+    if held_out is not None:
+        check_monitor(estimator.monitor, held_out.y, n_classes)
+        weight = held_out.weight * factor[held_out.y]
+        validation = prepared.X_held, held_out.y, weight
+    calibration = None
+    if estimator.target_prior is not None and not partial:
+        calibration = [(prepared.X, train.y, train.weight * factor[train.y])]
+        if validation is not None and not prepared.foreign:
+            calibration.append(validation)
+    if not warm:
+        estimator.member_seeds_ = member_seeds(prepared.seed, estimator.n_members)
+    members = estimator._members()
+    if warm:  # a copy: a failed fit must not touch what is there
+        module = copy.deepcopy(estimator.net_.module_)
+    else:
+        module = estimator._make_members(plan, members)
+    _warn_if_clamped(estimator, len(plan.y))
+    epochs_before = estimator.n_iter_ if warm else 0
+    return Job(estimator, module, members, plan, validation, calibration, epochs_before)
+
+
+def _warn_if_clamped(estimator, n_rows):
+    wanted = estimator.batch_size
+    if wanted != "auto" and wanted > n_rows:
+        warnings.warn(
+            f"batch_size={wanted} is larger than the {n_rows} training rows and is "
+            f"taken as {n_rows}.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, name="y"):
+    """Validated rows, labels as codes of `classes_`."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but "
+            "the target y is None."
+        )
+    table = estimator._read_table(X, reset)
+    y = check_labels(y, name)
+    check_consistent_length(np.empty((table.n_rows, 1)), y)
+    weight = _check_sample_weight(
+        sample_weight,
+        np.empty((table.n_rows, 1)),
+        dtype=np.float64,
+        ensure_non_negative=True,
+    )
+    keep = np.flatnonzero(weight > 0)
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"sample_weight must have a positive and finite sum, got {total!r}."
+        )
+    group = None if groups is None else group_codes(groups, y)
+    if reset:
+        labels = y[keep] if classes is None else check_labels(classes, "classes")
+        estimator.classes_ = np.unique(labels)
+        if len(estimator.classes_) < 2:
+            raise ValueError(
+                "y must hold at least two classes, got one class: "
+                f"{estimator.classes_.tolist()[0]!r}. There is nothing to tell apart; "
+                "partial_fit takes all labels that will come as classes=."
+            )
+    elif classes is not None:
+        check_same_classes(estimator.classes_, classes)
+    codes = label_codes(y, estimator.classes_, keep, name)
+    return RowSet(table, codes, weight, group)
+
+
+def _split(estimator, rows, X_val, y_val, weight_val, seed):
+    """Training and validation rows (or None), each in canonical order."""
+    merge = estimator.merge_duplicates
+    if X_val is not None:
+        held_out = read_rows(
+            estimator, X_val, y_val, weight_val, None, reset=False, name="y_val"
+        )
+        parts = rows.positive(), held_out.positive()
+        return tuple(part.canonical(merge) for part in parts)
+    if not estimator.early_stopping:
+        return rows.positive().canonical(merge), None
+    train, held_out = hold_out(
+        rows, estimator.validation_split, estimator.validation_fraction, seed, merge
+    )
+    if held_out is None and estimator.early_stopping is True:
+        raise ValueError(
+            "early_stopping=True needs a class with two different rows to hold one "
+            f"out, and all {len(estimator.classes_)} classes have one. Set "
+            "early_stopping=False or 'auto'."
+        )
+    check_classes_left(rows, train, estimator.classes_)
+    return train, held_out
+
+
+def _count_classes(estimator, train, plan, partial):
+    """Class shares of training, and what the sampler made of them."""
+    weight = np.bincount(
+        train.y, weights=train.weight, minlength=len(estimator.classes_)
+    )
+    if partial and hasattr(estimator, "net_"):
+        weight = weight + estimator.class_weight_sum_
+    estimator.class_weight_sum_ = weight
+    estimator.class_prior_ = prior = weight / weight.sum()
+    if partial:
+        plan.accumulate(prior, estimator.sampler)
+    wanted = resolve_prior(estimator.target_prior, prior, estimator.classes_)
+    shift = np.ones(len(estimator.classes_))
+    if wanted is not None:
+        known = (plan.drawn_prior > 0) & (wanted > 0)
+        shift[known] = plan.drawn_prior[known] / wanted[known]
+    estimator.prior_shift_ = shift
+
+
+def _warn_if_foreign(encoder, table):
+    if encoder._foreign_rows(table).mean() > 0.5:
+        warnings.warn(
+            "More than half of the rows of X_val lie outside the training ranges "
+            "in most columns. Inside a Pipeline, X_val must pass the same steps as "
+            'X: give the Pipeline transform_input=["X_val"].',
+            UserWarning,
+            stacklevel=3,
+        )
