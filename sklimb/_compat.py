@@ -2,9 +2,19 @@
 
 from sklearn.base import _fit_context
 from sklearn.ensemble._base import _set_random_states
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection._search import (
+    BaseSearchCV,
+    _insert_error_scores,
+    _warn_or_raise_about_fit_failures,
+)
+from sklearn.model_selection._validation import _score
+from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import (
     _check_feature_names,
+    _check_method_params,
     _check_n_features,
     _check_sample_weight,
     validate_data,
@@ -32,16 +42,24 @@ CallbackSupportMixin = getattr(_callback, "CallbackSupportMixin", _NoCallbackSup
 with_callbacks = getattr(_callback, "with_callbacks", _no_callbacks)
 
 __all__ = [
+    "BaseSearchCV",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "_MultimetricScorer",
     "_check_feature_names",
+    "_check_method_params",
     "_check_n_features",
     "_check_sample_weight",
     "_fit_context",
+    "_insert_error_scores",
+    "_routing_enabled",
+    "_safe_split",
+    "_score",
     "_set_random_states",
+    "_warn_or_raise_about_fit_failures",
     "validate_data",
     "with_callbacks",
 ]

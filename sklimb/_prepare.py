@@ -1,7 +1,7 @@
 """From what the caller gives to rows that are ready to train: read, split, encode.
 
 `prepare` depends on few parameters (ROW_PARAMETERS), so that a search does it once a
-fold and hands the result to every candidate (`adopt`); `make_job` is the rest.
+fold and hands the result to every candidate; `make_job` is the rest.
 """
 
 import copy
@@ -17,9 +17,11 @@ from sklimb._labels import check_labels, check_same_classes, group_codes, label_
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet, check_classes_left, hold_out
 from sklimb.training.compatibility import (
+    check_fit_arguments,
     check_loss,
     check_per_class,
     check_same_network,
+    check_strategies,
     resolve_prior,
 )
 from sklimb.training.fitting import Job, resolve_device
@@ -65,6 +67,20 @@ class Prepared:
     seed: int
     fitted: dict
     foreign: bool = False
+
+
+def ready(
+    estimator,
+    sample_weight=None,
+    groups=None,
+    X_val=None,
+    y_val=None,
+    sample_weight_val=None,
+):
+    """Refuse parameters and arguments of `fit` that are wrong, before any work."""
+    estimator._validate_params()
+    check_strategies(estimator)
+    check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator)
 
 
 def prepare(
@@ -117,11 +133,6 @@ def _encoded(estimator, train, held_out, seed, foreign):
     names += ("_is_categorical",)
     fitted = {k: v for k, v in vars(estimator).items() if k in names}
     return Prepared(train, held_out, X, X_held, seed, fitted, foreign)
-
-
-def adopt(estimator, prepared):
-    """Give an estimator what `prepare` set on another with the same ROW_PARAMETERS."""
-    vars(estimator).update(prepared.fitted)
 
 
 def make_job(estimator, prepared, *, warm=False, partial=False):

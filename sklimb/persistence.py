@@ -68,6 +68,11 @@ def save(estimator, path):
         raise FileNotFoundError(
             f"path must be a file in an existing folder, got {str(path)!r}."
         )
+    write(path, tensors, header)
+
+
+def write(path, tensors, header):
+    """Write tensors and a JSON header; `path` is all there or as it was."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         # safetensors writes files that only their owner reads.
@@ -114,7 +119,7 @@ def load(path, device="auto"):
     >>> bool((again.predict_proba(X) == clf.predict_proba(X)).all())
     True
     """
-    header, tensors = _read(path)
+    header, tensors = read(path)
     module_name, class_name = header["class"]
     if module_name.split(".")[0] != "sklimb":
         raise ValueError(
@@ -167,7 +172,8 @@ def _restore(estimator, header, tensors):
     return estimator
 
 
-def _read(path):
+def read(path):
+    """Header and tensors of a file that `write` wrote."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}

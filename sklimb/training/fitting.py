@@ -1,5 +1,6 @@
 """From a plan and member settings to a trained net: where all the parts meet."""
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -191,59 +192,16 @@ def train(jobs, *, partial=False, context=None, seen=None, drop=None):
         One job only, and its loss was not finite in the first epoch. With several jobs
         it is kept in `Job.error`.
     """
-    in_order, jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
-    p, device = jobs[0].estimator, jobs[0].estimator._device
-    dtype = getattr(torch, p.dtype)
-    layouts = [Layout.of(job.estimator.encoder_) for job in jobs]
-    for job in jobs:
-        job.module.to(device, dtype)
-    module = jobs[0].module
-    if len(jobs) > 1:
-        module = join([job.module for job in jobs], layouts)
-    members = [m for job in jobs for m in job.members]
-    batches, rows = make_batches(jobs, layouts, module, dtype, device)
-    panel = make_panel(jobs, layouts, dtype, device)
-    monitor = None if panel is None else Monitor(p.monitor, panel)
-    max_epochs = 1 if partial else p.max_epochs
-    average = WeightAverage(p.ema_decay) if p.ema_decay > 0 else None
-    keep = KeepBest(
-        p.n_iter_no_change if monitor is not None and p.early_stopping else None,
-        monitor is not None and monitor.greater_is_better,
-        None if drop is None else _by_member(drop, in_order, jobs),
-    )
-    callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
-    callbacks += [] if average is None else [average]
-    callbacks += list(p.callbacks or [])
-    if context is not None:
-        callbacks.append(EstimatorCallbacks(p, context, seen))
-    callbacks += [Progress()] if p.verbose and len(jobs) == 1 else []
-    callbacks.append(keep)
-    net = make_net(
-        p.loss,
-        module,
-        device,
-        optimizer=OPTIMIZERS[p.optimizer],
-        lr=one_value([m["lr"] for m in members]),
-        optimizer__weight_decay=one_value([m["weight_decay"] for m in members]),
-        optimizer__n_steps=batches.n_steps,
-        max_epochs=max_epochs,
-        train_split=None if panel is None else predefined_split(panel.sets[0]),
-        callbacks=callbacks,
-        warm_start=True,
-        **(p.net_params or {}),
-    )
-    if partial and jobs[0].epochs_before:
-        carry_on(net.optimizer_, getattr(p, "_optimizer_state", None))
-    net.criterion_.log_shift = _joint_log_shift(jobs, device)
-    net.prepare(batches, make_step(jobs, dtype, device), monitor, average, p.clip_norm)
+    pack = _Pack(jobs, partial, context, seen, drop)
+    jobs, net, keep = pack.jobs, pack.net, pack.keep
+    p = jobs[0].estimator
     if len(jobs) == 1:  # what callbacks may look at
-        p.net_, p.dtype_, p.device_ = net, p.dtype, str(device)
+        p.net_, p.dtype_, p.device_ = net, p.dtype, str(p._device)
     # Whatever the caller's gradient mode is.
     with torch.inference_mode(False), torch.enable_grad():
-        net.fit(rows)
+        net.fit(pack.rows)
     keep.restore(net)
-    if len(jobs) > 1:
-        split(module, [job.module for job in jobs], layouts)
+    pack.split()
     begin = 0
     for job in jobs:
         own = range(begin, begin + len(job.members))
@@ -263,6 +221,89 @@ def train(jobs, *, partial=False, context=None, seen=None, drop=None):
         f"training was interrupted after {len(net.history)} epochs; the best weights "
         "so far are in place"
     )
+
+
+def step_seconds(jobs, n_steps=5):
+    """Median seconds of a training step of these jobs as one pack; they are used up."""
+    pack = _Pack(jobs)
+    net, seconds = pack.net, []
+    for callback in net.updates_:
+        callback.on_train_begin(net)
+    net._set_training(True)
+    on_gpu = torch.device(net.device).type == "cuda"
+    with torch.inference_mode(False), torch.enable_grad():
+        for i, batch in enumerate(pack.batches):
+            begin = time.perf_counter()
+            net.train_step(batch)
+            if on_gpu:
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - begin)
+            if i > n_steps:
+                break
+    return float(np.median(seconds[2:] or seconds))
+
+
+class _Pack:
+    """Jobs in the order of their members, and the net that trains them.
+
+    Parameters are those of `train`.
+    """
+
+    def __init__(self, jobs, partial=False, context=None, seen=None, drop=None):
+        in_order, jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
+        self.jobs = jobs
+        p, device = jobs[0].estimator, jobs[0].estimator._device
+        dtype = getattr(torch, p.dtype)
+        self.layouts = [Layout.of(job.estimator.encoder_) for job in jobs]
+        for job in jobs:
+            job.module.to(device, dtype)
+        self.module = jobs[0].module
+        if len(jobs) > 1:
+            self.module = join([job.module for job in jobs], self.layouts)
+        self.batches, self.rows = make_batches(
+            jobs, self.layouts, self.module, dtype, device
+        )
+        panel = make_panel(jobs, self.layouts, dtype, device)
+        monitor = None if panel is None else Monitor(p.monitor, panel)
+        average = WeightAverage(p.ema_decay) if p.ema_decay > 0 else None
+        self.keep = KeepBest(
+            p.n_iter_no_change if monitor is not None and p.early_stopping else None,
+            monitor is not None and monitor.greater_is_better,
+            None if drop is None else _by_member(drop, in_order, jobs),
+        )
+        max_epochs = 1 if partial else p.max_epochs
+        callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
+        callbacks += [] if average is None else [average]
+        callbacks += list(p.callbacks or [])
+        if context is not None:
+            callbacks.append(EstimatorCallbacks(p, context, seen))
+        callbacks += [Progress()] if p.verbose and len(jobs) == 1 else []
+        callbacks.append(self.keep)
+        members = [m for job in jobs for m in job.members]
+        self.net = make_net(
+            p.loss,
+            self.module,
+            device,
+            optimizer=OPTIMIZERS[p.optimizer],
+            lr=one_value([m["lr"] for m in members]),
+            optimizer__weight_decay=one_value([m["weight_decay"] for m in members]),
+            optimizer__n_steps=self.batches.n_steps,
+            max_epochs=max_epochs,
+            train_split=None if panel is None else predefined_split(panel.sets[0]),
+            callbacks=callbacks,
+            warm_start=True,
+            **(p.net_params or {}),
+        )
+        if partial and jobs[0].epochs_before:
+            carry_on(self.net.optimizer_, getattr(p, "_optimizer_state", None))
+        self.net.criterion_.log_shift = _joint_log_shift(jobs, device)
+        step = make_step(jobs, dtype, device)
+        self.net.prepare(self.batches, step, monitor, average, p.clip_norm)
+
+    def split(self):
+        """Give each job the weights of its members."""
+        if len(self.jobs) > 1:
+            split(self.module, [job.module for job in self.jobs], self.layouts)
 
 
 def finish(job, net, keep, own, partial):

@@ -1,0 +1,161 @@
+"""A pack: jobs of a search that train in one program, and what came of them."""
+
+import time
+import traceback
+import warnings
+from itertools import groupby
+
+import torch
+from sklearn.utils.validation import _check_method_params, _num_samples
+
+from sklimb._compat import _MultimetricScorer, _score
+from sklimb.model_selection._candidates import classifier_of, make_candidate
+from sklimb.model_selection._halving import Halving
+from sklimb.training.fitting import train
+
+
+class Task:
+    """Everything that a worker needs besides the rows; sent once to each.
+
+    Parameters
+    ----------
+    estimator : the search's estimator
+    candidates : list of dict
+    scorer : a scorer, or several as one
+    score_params : dict
+    seed : int
+        For candidates with random_state=None.
+    search : PackedSearchCV
+        For error_score, return_train_score and halving_factor.
+    """
+
+    def __init__(self, estimator, candidates, scorer, score_params, seed, search):
+        self.estimator, self.candidates = estimator, candidates
+        self.scorer, self.score_params, self.seed = scorer, score_params, seed
+        self.error_score = search.error_score
+        self.return_train_score = search.return_train_score
+        self.halving_factor = search.halving_factor
+
+
+def run_pack(task, folds, pairs, progress=None):
+    """Train and score the (candidate, split) pairs of a pack.
+
+    Returns
+    -------
+    list of dict
+        One for each pair, as scikit-learn's `_fit_and_score` gives it, with "n_epochs".
+
+    An out-of-memory error splits the pack in two.
+    """
+    try:
+        return _run(task, folds, pairs, progress)
+    except (MemoryError, RuntimeError) as error:
+        if len(pairs) == 1 or not _is_out_of_memory(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(pairs) // 2
+    warnings.warn(
+        f"A pack of {len(pairs)} fits did not fit in memory and is split in two. "
+        f"max_members={half} avoids the attempt.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    first = run_pack(task, folds, pairs[:half], progress)
+    return first + run_pack(task, folds, pairs[half:], progress)
+
+
+def _is_out_of_memory(error):
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return "can't allocate memory" in str(error)
+
+
+def _run(task, folds, pairs, progress):
+    begin = time.perf_counter()
+    candidates, jobs, results = {}, {}, {}
+    for pair in pairs:
+        c, split = pair
+        candidate = make_candidate(task.estimator, task.candidates[c], task.seed)
+        candidates[pair] = candidate
+        try:
+            fit_params = _cut(folds, folds.fit_params, split, 0)
+            jobs[pair] = folds.job(candidate, split, fit_params)
+        except Exception as error:
+            if task.error_score == "raise" or _is_out_of_memory(error):
+                raise
+            results[pair] = _failed(task, traceback.format_exc())
+    for group in _alike(jobs):
+        drop = None
+        if task.halving_factor is not None or progress is not None:
+            drop = Halving(group, task.halving_factor, jobs, progress)
+        message = train([jobs[pair] for pair in group], drop=drop)
+        if message:
+            raise KeyboardInterrupt(message)
+        for pair in group:
+            error = jobs[pair].error
+            if error is not None:
+                if task.error_score == "raise":
+                    raise error
+                text = "".join(traceback.format_exception(error))
+                results[pair] = _failed(task, text)
+    # A pack's time is shared by its members.
+    share = (time.perf_counter() - begin) / len(pairs)
+    for pair in pairs:
+        if pair not in results:
+            results[pair] = _scored(task, folds, candidates[pair], pair[1])
+        results[pair]["fit_time"] = share
+        results[pair]["n_test_samples"] = _num_samples(folds.splits[pair[1]][1])
+    return [results[pair] for pair in pairs]
+
+
+def _alike(jobs):
+    """Lists of pairs whose encoded rows fit side by side; folds may lack a class."""
+
+    def shape(pair):
+        final = jobs[pair].estimator
+        encoder = final.encoder_
+        return (
+            len(final.classes_),
+            encoder.n_numeric_,
+            len(encoder.cardinalities_),
+            jobs[pair].validation is None,
+        )
+
+    for _, group in groupby(sorted(jobs, key=shape), key=shape):
+        group = list(group)
+        if jobs[group[0]].estimator.callbacks:  # they look at one network
+            yield from ([pair] for pair in group)
+        else:
+            yield group
+
+
+def _cut(folds, params, split, part):
+    rows = folds.splits[split][part]
+    return _check_method_params(folds.X, params=params, indices=rows)
+
+
+def _failed(task, text):
+    """What stands for a fit that failed."""
+    score = task.error_score
+    if isinstance(task.scorer, _MultimetricScorer):
+        score = {name: task.error_score for name in task.scorer._scorers}
+    result = {"fit_error": text, "test_scores": score, "score_time": 0.0}
+    if task.return_train_score:
+        result["train_scores"] = score
+    return {**result, "n_epochs": 0}
+
+
+def _scored(task, folds, candidate, split):
+    """Scores of a fitted candidate, by scikit-learn's own rules."""
+    begin = time.perf_counter()
+    result = {"fit_error": None, "n_epochs": int(classifier_of(candidate).n_iter_)}
+    names = ["train_scores", "test_scores"]
+    for part, name in enumerate(names):
+        if part == 0 and not task.return_train_score:
+            continue
+        X, y = folds.rows(candidate, split, part)
+        params = _cut(folds, task.score_params, split, part)
+        result[name] = _score(candidate, X, y, task.scorer, params, task.error_score)
+    result["score_time"] = time.perf_counter() - begin
+    return result

@@ -1,0 +1,97 @@
+"""How many members a pack shall have: measured, and bounded by memory."""
+
+import os
+from itertools import pairwise
+
+import torch
+
+from sklimb.training.fitting import step_seconds
+
+SIZES = (1, 4, 8, 16, 32, 64, 128, 256, 512)
+# A size must beat the best so far by this much: timings are noisy.
+_GAIN = 0.97
+# Sizes that take this much longer a member than the best end the search.
+_LOSS = 1.25
+_MEMORY_SHARE = 0.5
+
+
+def best_size(make_jobs, n_fits):
+    """Members of a pack that take the least time a member and step.
+
+    Parameters
+    ----------
+    make_jobs : callable
+        n -> list of about n Jobs.
+    n_fits : int
+        Fits that there are to be trained.
+
+    Returns
+    -------
+    int
+    """
+    best, best_time = 1, None
+    device, bytes_a_member = None, 0
+    for size in (*(s for s in SIZES if s < n_fits), n_fits):
+        if device is not None and size * bytes_a_member > _free_bytes(device):
+            break
+        jobs = make_jobs(size)
+        device = jobs[0].estimator._device
+        bytes_a_member = _bytes_a_member(jobs[0])
+        seconds = step_seconds(jobs) / len(jobs)
+        if best_time is None or seconds < best_time * _GAIN:
+            best, best_time = size, seconds
+        elif seconds > best_time * _LOSS:
+            break
+    return best
+
+
+def _bytes_a_member(job):
+    """Weights, moments, gradients, best weights; activations and masks of a batch."""
+    n_members = job.module.n_members
+    weights = sum(p.nbytes for p in job.module.parameters()) / n_members
+    width = sum(job.module.mask_widths()) + job.plan.X.shape[1]
+    width = max(width, getattr(job.module, "first_width", 0))
+    size = torch.finfo(next(job.module.parameters()).dtype).bits // 8
+    return 6 * weights + 8 * job.batch_size * width * size
+
+
+def _free_bytes(device):
+    """What a search may take; a machine that does not say is trusted."""
+    if device.type == "cuda":
+        return _MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return float("inf")
+    return _MEMORY_SHARE * free
+
+
+def cut(groups, n_splits, sizes, n_jobs, whole_candidates):
+    """Lists of (candidate, split), one a pack.
+
+    Parameters
+    ----------
+    groups : list of list of int
+        Candidates that may share a pack.
+    n_splits : int
+    sizes : list of int
+        Largest pack of each group.
+    n_jobs : int
+        Workers: each shall have something to do.
+    whole_candidates : bool
+        Keep all splits of a candidate together (successive halving compares them).
+    """
+    packs = []
+    for group, size in zip(groups, sizes, strict=True):
+        pairs = [(c, s) for c in group for s in range(n_splits)]
+        n_packs = max(-(-len(pairs) // size), 1)
+        if size > 1 and n_jobs > 1:  # as many for each worker
+            n_packs = -(-n_packs // n_jobs) * n_jobs
+        n_packs = min(n_packs, len(group) if whole_candidates else len(pairs))
+        items = [[(c, s) for s in range(n_splits)] for c in group]
+        if not whole_candidates:
+            items = [[pair] for pair in pairs]
+        bounds = [round(i * len(items) / n_packs) for i in range(n_packs + 1)]
+        for begin, end in pairwise(bounds):
+            packs.append([pair for item in items[begin:end] for pair in item])
+    return packs
