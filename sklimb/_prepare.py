@@ -6,7 +6,7 @@ fold and hands the result to every candidate; `make_job` is the rest.
 
 import copy
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from sklearn.utils import check_consistent_length
 from sklimb._compat import _check_sample_weight
 from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
 from sklimb._random import member_seeds, root_seed
-from sklimb._rows import RowSet, check_classes_left, hold_out
+from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
 from sklimb.training.compatibility import (
     check_fit_arguments,
     check_loss,
@@ -28,6 +28,7 @@ from sklimb.training.fitting import Job, resolve_device
 from sklimb.training.losses import make_loss
 from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import class_weight_vector, make_plan
+from sklimb.training.portfolio import settings_of
 
 # What `prepare` looks at.
 ROW_PARAMETERS = (
@@ -41,6 +42,7 @@ ROW_PARAMETERS = (
     "early_stopping",
     "validation_fraction",
     "validation_split",
+    "validation_folds",
 )
 
 
@@ -140,6 +142,43 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
 
     Sets the fitted attributes that are known before training.
     """
+    if not warm:
+        n_members = estimator.n_members * len(settings_of(estimator))
+        estimator.member_seeds_ = member_seeds(prepared.seed, n_members)
+    members = estimator._members()
+    module = copy.deepcopy(estimator.net_.module_) if warm else None
+    return _job(estimator, prepared, members, module, partial)
+
+
+def make_fold_jobs(estimator, prepared):
+    """One job for each of `validation_folds`, every one on a copy of the estimator.
+
+    The encoder is that of all rows: it knows inputs of the validation rows, no labels.
+    """
+    folds = split_folds(prepared.train, estimator.validation_folds, prepared.seed)
+    n_members = estimator.n_members * len(settings_of(estimator))
+    estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
+    members = estimator._members()
+    jobs = []
+    for i, (train, held_out) in enumerate(folds):
+        part = replace(
+            prepared,
+            train=prepared.train.take(train),
+            held_out=prepared.train.take(held_out),
+            X=prepared.X[train],
+            X_held=prepared.X[held_out],
+        )
+        check_classes_left(prepared.train, part.train, estimator.classes_)
+        own = members[i * n_members : (i + 1) * n_members]
+        job = _job(copy.copy(estimator), part, own, None, False)
+        jobs.append(replace(job, held_rows=held_out))
+    weight = np.bincount(prepared.train.y, weights=prepared.train.weight)
+    estimator.class_weight_sum_ = weight
+    estimator.class_prior_ = weight / weight.sum()
+    return jobs
+
+
+def _job(estimator, prepared, members, module, partial):
     train, held_out = prepared.train, prepared.held_out
     n_classes = len(estimator.classes_)
     dtype = getattr(torch, estimator.dtype)
@@ -171,15 +210,12 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
         calibration = [(prepared.X, train.y, train.weight * factor[train.y])]
         if validation is not None and not prepared.foreign:
             calibration.append(validation)
-    if not warm:
-        estimator.member_seeds_ = member_seeds(prepared.seed, estimator.n_members)
-    members = estimator._members()
-    if warm:  # a copy: a failed fit must not touch what is there
-        module = copy.deepcopy(estimator.net_.module_)
-    else:
-        module = estimator._make_members(plan, members)
     _warn_if_clamped(estimator, len(plan.y))
-    epochs_before = estimator.n_iter_ if warm else 0
+    epochs_before = 0
+    if module is None:
+        module = estimator._make_members(plan, members)
+    else:  # `module` is a copy: a failed fit must not touch what is there
+        epochs_before = estimator.n_iter_
     return Job(estimator, module, members, plan, validation, calibration, epochs_before)
 
 
@@ -242,7 +278,7 @@ def _split(estimator, rows, X_val, y_val, weight_val, seed):
         )
         parts = rows.positive(), held_out.positive()
         return tuple(part.canonical(merge) for part in parts)
-    if not estimator.early_stopping:
+    if not estimator.early_stopping or estimator.validation_folds:
         return rows.positive().canonical(merge), None
     train, held_out = hold_out(
         rows, estimator.validation_split, estimator.validation_fraction, seed, merge

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from sklimb._random import stream_seed
 
@@ -158,3 +158,28 @@ def split_given(rows, splitter):
             f"{len(train)} training and {len(held_out)} validation rows."
         )
     return train, held_out
+
+
+def split_folds(rows, n_folds, seed):
+    """(train, validation) row numbers of each fold, stratified; groups stay whole.
+
+    Raises
+    ------
+    ValueError
+        A class or the groups are too few for `n_folds`.
+    """
+    random_state = stream_seed(seed, "split") % 2**32
+    X = np.zeros((len(rows), 1))
+    smallest = int(np.bincount(rows.y)[np.unique(rows.y)].min())
+    if smallest < 2:
+        raise ValueError(
+            f"validation_folds={n_folds} needs two different rows of each class, and a "
+            "class has one. Set validation_folds=None."
+        )
+    n_folds = min(n_folds, int(np.bincount(rows.y).max()))
+    kind = StratifiedKFold if rows.group is None else StratifiedGroupKFold
+    folds = kind(n_folds, shuffle=True, random_state=random_state)
+    with warnings.catch_warnings():
+        # Folds without a class to validate on are fine: all folds together hold it.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(folds.split(X, rows.y, rows.group))

@@ -7,18 +7,25 @@ The one room with scikit-learn plumbing. A classifier adds its parameters and
 from abc import ABCMeta, abstractmethod
 from typing import ClassVar
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb._parameters import PARAMETER_CONSTRAINTS
-from sklimb._prepare import make_job, prepare, prepare_call
+from sklimb._prepare import make_fold_jobs, make_job, prepare, prepare_call
 from sklimb._table import read_table
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.compatibility import check_fit_arguments, check_strategies
 from sklimb.training.fitting import all_or_nothing, train
+from sklimb.training.portfolio import resolved, settings_of
+
+
+def _mix(weights, p):
+    used = np.flatnonzero(weights)
+    return np.tensordot(weights[used], p[used], 1)
 
 
 class BaseNeuralClassifier(
@@ -102,8 +109,11 @@ class BaseNeuralClassifier(
                 sample_weight_val,
                 warm=warm,
             )
-            job = make_job(self, rows, warm=warm)
-            interrupted = self._fit_members(job, context=context, seen=seen)
+            if self.validation_folds:
+                jobs = make_fold_jobs(self, rows)
+            else:
+                jobs = [make_job(self, rows, warm=warm)]
+            interrupted = self._fit_members(jobs, context=context, seen=seen)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self
@@ -138,7 +148,7 @@ class BaseNeuralClassifier(
         with all_or_nothing(self):
             rows = prepare_call(self, X, y, sample_weight, classes, first)
             job = make_job(self, rows, warm=not first, partial=True)
-            interrupted = self._fit_members(job, partial=True)
+            interrupted = self._fit_members([job], partial=True)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self
@@ -149,9 +159,15 @@ class BaseNeuralClassifier(
         return self.classes_[p.argmax(1)]
 
     def predict_proba(self, X):
-        """Probabilities of shape (n_samples, n_classes), averaged over members."""
+        """Probabilities of shape (n_samples, n_classes), averaged over members.
+
+        By `member_weights_`, which are equal without a portfolio.
+        """
         p = self.predict_proba_members(X)
-        return p[0] if len(p) == 1 else p.mean(0)
+        if len(p) == 1:
+            return p[0]
+        weights = self.member_weights_
+        return p.mean(0) if (weights == weights[0]).all() else _mix(weights, p)
 
     def predict_proba_members(self, X):
         """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
@@ -204,18 +220,22 @@ class BaseNeuralClassifier(
         """What may differ from member to member."""
         return {
             "seed": int(seed),
-            "lr": self.lr,
-            "weight_decay": self.weight_decay,
-            "dropout": self.dropout,
+            "lr": resolved(self, "lr"),
+            "weight_decay": resolved(self, "weight_decay"),
+            "dropout": resolved(self, "dropout"),
             "smoothing_eps": self.smoothing_eps,
             "sam_asymmetric_rho": self.sam_asymmetric_rho,
-            "frequency_scale": self.frequency_scale,
+            "frequency_scale": resolved(self, "frequency_scale"),
         }
 
     def _members(self):
         """Settings of all members, in the order of `member_seeds_`."""
-        return [self._member_settings(seed) for seed in self.member_seeds_]
+        settings = settings_of(self)
+        return [
+            {**self._member_settings(seed), **settings[i % len(settings)]}
+            for i, seed in enumerate(self.member_seeds_)
+        ]
 
-    def _fit_members(self, job, **how):
-        """Train the members of a job and keep the result in `net_`."""
-        return train([job], **how)
+    def _fit_members(self, jobs, **how):
+        """Train the members of all jobs and keep the result in `net_`."""
+        return train(jobs, owner=self, **how)

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -22,6 +23,7 @@ _PLAIN = (
     "intercept_",
     "prior_shift_",
     "member_seeds_",
+    "member_weights_",
     "best_epoch_",
     "best_score_",
 )
@@ -54,6 +56,7 @@ def save(estimator, path):
         "dtype": estimator.dtype_,
         "n_iter": estimator.n_iter_,
         "history": estimator.history_,
+        "portfolio": _portfolio(estimator),
     }
     tensors = {
         f"module.{name}": value.detach().cpu().contiguous()
@@ -159,11 +162,18 @@ def _restore(estimator, header, tensors):
     estimator.module_config_ = header["module"]
     estimator.dtype_, estimator.n_iter_ = header["dtype"], header["n_iter"]
     estimator.history_ = header["history"]
+    if header["portfolio"] is not None:
+        estimator.portfolio_ = pd.DataFrame(header["portfolio"])
     estimator._device = resolve_device(estimator.device)
     estimator.device_ = str(estimator._device)
     module = estimator._build_module(header["module"])
     module.to(getattr(torch, header["dtype"]))
-    module.load_state_dict(_prefixed(tensors, "module."))
+    state = _prefixed(tensors, "module.")
+    for name, buffer in list(module.named_buffers()):
+        if buffer.shape != state[name].shape:  # members of folds have their own bins
+            owner, _, last = name.rpartition(".")
+            setattr(module.get_submodule(owner), last, torch.empty_like(state[name]))
+    module.load_state_dict(state)
     module.all_live = bool(module.live.all())
     module.to(estimator._device)
     net = make_net(_from_json(header["loss"]), module, estimator._device)
@@ -200,6 +210,11 @@ def _prefixed(tensors, prefix):
 def _names(estimator):
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else names.tolist()
+
+
+def _portfolio(estimator):
+    table = getattr(estimator, "portfolio_", None)
+    return None if table is None else table.to_dict("list")
 
 
 def _fitted_loss(loss):

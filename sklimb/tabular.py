@@ -62,6 +62,13 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         class shares of the rows given; None leaves the network's output alone.
     n_members : int, default=1
         Independent networks trained as one; their probabilities are averaged.
+    portfolio : None, "default" or list of dict, default=None
+        Settings of members that are trained side by side and combined by greedy
+        selection on the validation rows: one fit that tunes itself. Each dict sets
+        some of lr, weight_decay, dropout, smoothing_eps, frequency_scale and
+        sam_asymmetric_rho; a parameter that you set to a value of your own (not
+        "auto"; not 0.0 for `smoothing_eps` and `sam_asymmetric_rho`) is held fixed
+        over the list. `n_members` is then the number of networks a setting.
     num_embeddings : {"plr", "plr-lite", "ple", "linear"} or None, default="plr"
         Embeddings of numbers: periodic, periodic with one shared layer, piecewise
         linear over quantile bins, linear with ReLU, or none.
@@ -69,15 +76,17 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Hidden layers.
     d_block : int, default=256
         Units of a hidden layer.
-    dropout : float in [0, 1), default=0.1
-        Share of hidden units dropped in training.
+    dropout : float in [0, 1) or "auto", default="auto"
+        Share of hidden units dropped in training. "auto" is 0.1, or what a portfolio
+        says; likewise for the other "auto" parameters.
     d_embedding : int, default=16
         Width of the embedding of a number or a category.
     n_frequencies : int, default=16
         Frequencies a number ("plr", "plr-lite").
-    frequency_scale : float, default=0.1
+    frequency_scale : float or "auto", default="auto"
         Standard deviation of the initial frequencies, in periods per standard
-        deviation of the column. The most influential knob of "plr": 0.05 to 5.
+        deviation of the column. The most influential knob of "plr": 0.05 to 5;
+        "auto" is 0.1.
     n_bins : int, default=32
         Bins a number ("ple"), clamped to its distinct values.
     categorical_features : "from_dtype", list, mask or None, default="from_dtype"
@@ -88,10 +97,10 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Categories with a smaller share of the weight (or weight, if int) share a code.
     optimizer : {"adamw", "sgd"}, default="adamw"
         "sgd" has Nesterov momentum 0.9; change it by `net_params`.
-    lr : float, default=1e-3
-        Learning rate.
-    weight_decay : float, default=1e-4
-        Decoupled for "adamw", an L2 term for "sgd".
+    lr : float or "auto", default="auto"
+        Learning rate; "auto" is 0.001.
+    weight_decay : float or "auto", default="auto"
+        "auto" is 0.0001. Decoupled for "adamw", an L2 term for "sgd".
     lr_schedule : {"constant", "cosine"}, default="constant"
         Course of the learning rate over `max_epochs`.
     warmup_epochs : int, default=0
@@ -112,6 +121,9 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     validation_split : int, splitter, iterable or None, default=None
         A scikit-learn splitter whose last split is taken instead (for `TimeSeriesSplit`
         the latest rows validate).
+    validation_folds : int or None, default=None
+        Folds instead of one split: each member is trained once a fold and stopped on
+        the rows that its fold holds out, and all of them predict. For few rows.
     monitor : {"loss", "average_precision", "roc_auc", "balanced_accuracy"}, \
             default="loss"
         What the held-out rows measure.
@@ -152,6 +164,10 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         By epoch; names that end in `_members` hold one value a member.
     member_seeds_ : array of shape (n_members,)
         `random_state` of the single fit that equals each member.
+    member_weights_ : array of shape (n_members,)
+        Share of each member in predict_proba.
+    portfolio_ : data frame
+        Settings, validation score and weight of each member; only with a portfolio.
     class_prior_ : array of shape (n_classes,)
         Class shares of the training rows, by sample weight.
     prior_shift_ : array of shape (n_classes,)
@@ -186,10 +202,13 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         "num_embeddings": [StrOptions({"ple", "plr", "plr-lite", "linear"}), None],
         "n_blocks": [Interval(Integral, 1, None, closed="left")],
         "d_block": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "d_embedding": [Interval(Integral, 1, None, closed="left")],
         "n_frequencies": [Interval(Integral, 1, None, closed="left")],
-        "frequency_scale": [Interval(Real, 0, None, closed="neither")],
+        "frequency_scale": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "numeric_transform": [StrOptions({"quantile", "standard"}), None],
@@ -214,20 +233,21 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         sam_norm="batch",
         target_prior="train",
         n_members=1,
+        portfolio=None,
         num_embeddings="plr",
         n_blocks=2,
         d_block=256,
-        dropout=0.1,
+        dropout="auto",
         d_embedding=16,
         n_frequencies=16,
-        frequency_scale=0.1,
+        frequency_scale="auto",
         n_bins=32,
         categorical_features="from_dtype",
         numeric_transform="quantile",
         min_frequency=0.0005,
         optimizer="adamw",
-        lr=1e-3,
-        weight_decay=1e-4,
+        lr="auto",
+        weight_decay="auto",
         lr_schedule="constant",
         warmup_epochs=0,
         max_epochs=200,
@@ -237,6 +257,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         early_stopping="auto",
         validation_fraction=0.15,
         validation_split=None,
+        validation_folds=None,
         monitor="loss",
         n_iter_no_change=16,
         warm_start=False,
@@ -260,6 +281,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.sam_norm = sam_norm
         self.target_prior = target_prior
         self.n_members = n_members
+        self.portfolio = portfolio
         self.num_embeddings = num_embeddings
         self.n_blocks = n_blocks
         self.d_block = d_block
@@ -283,6 +305,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.validation_split = validation_split
+        self.validation_folds = validation_folds
         self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start

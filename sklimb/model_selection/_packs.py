@@ -80,7 +80,11 @@ def _run(task, folds, pairs, progress):
         candidates[pair] = candidate
         try:
             fit_params = _cut(folds, folds.fit_params, split, 0)
-            jobs[pair] = folds.job(candidate, split, fit_params)
+            if classifier_of(candidate).validation_folds:  # a pack of its own
+                X, y = folds.rows(candidate, split, 0)
+                candidate.fit(X, y, **fit_params)
+            else:
+                jobs[pair] = folds.job(candidate, split, fit_params)
         except Exception as error:
             if task.error_score == "raise" or _is_out_of_memory(error):
                 raise

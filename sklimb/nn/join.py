@@ -177,10 +177,13 @@ def _edges(n_edges, n_numeric, like):
 def _join_buffers(joined, modules):
     """Live columns and bins become the members' own."""
     like = joined.head.weight
-    joined.live = torch.cat(
-        [m.live.to(like).expand(m.n_members, 1, -1) for m in modules]
-    )
-    joined.per_member = ("live",)
+    live = [m.live.to(like) for m in modules]
+    if all(own.ndim == 1 and own.equal(live[0]) for own in live):
+        joined.live = live[0].clone()
+    else:
+        pairs = zip(live, modules, strict=True)
+        joined.live = torch.cat([own.expand(m.n_members, 1, -1) for own, m in pairs])
+        joined.per_member = ("live",)
     joined.all_live = all(m.all_live for m in modules)
     if not _has_bins(joined):
         return

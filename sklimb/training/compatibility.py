@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 
@@ -47,6 +48,8 @@ def check_strategies(estimator, partial=False):
                 f"{name} must be one of {list(SCALES)} or one non-negative factor a "
                 f"class, got {value!r}."
             )
+    _check_folds(p, partial)
+    settings_of(p)
     _check_net_params(p.net_params)
     _check_callbacks(p.callbacks)
     if p.warmup_epochs >= p.max_epochs:
@@ -54,6 +57,26 @@ def check_strategies(estimator, partial=False):
             f"warmup_epochs must be below max_epochs={p.max_epochs}, got "
             f"{p.warmup_epochs!r}: the learning rate would never reach lr."
         )
+
+
+def _check_folds(p, partial):
+    """validation_folds is one way to validate; refuse another beside it."""
+    if p.validation_folds is None:
+        return
+    others = {
+        "validation_split": p.validation_split is not None,
+        "warm_start=True": p.warm_start,
+        "early_stopping=False": p.early_stopping is False,
+        "callbacks": bool(p.callbacks),
+        "partial_fit": partial,
+    }
+    for name, given in others.items():
+        if given:
+            raise ValueError(
+                f"validation_folds={p.validation_folds} and {name} cannot be combined: "
+                "every fold trains networks of its own and validates on its own rows. "
+                "Set validation_folds=None."
+            )
 
 
 def _numbers(value):
@@ -139,6 +162,11 @@ def check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator):
         raise ValueError(
             "X_val and validation_split cannot be combined: each names the validation "
             "rows. Set validation_split=None or leave X_val out."
+        )
+    if X_val is not None and estimator.validation_folds is not None:
+        raise ValueError(
+            "X_val and validation_folds cannot be combined: each names the validation "
+            "rows. Set validation_folds=None or leave X_val out."
         )
     if X_val is not None and groups is not None:
         raise ValueError(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from skorch.helper import predefined_split
 
@@ -22,6 +23,7 @@ from sklimb.training.monitor import Monitor
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
 from sklimb.training.optimizers import OPTIMIZERS, one_value
+from sklimb.training.portfolio import MIN_MINORITY_ROWS, select, settings_of
 from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
@@ -71,6 +73,8 @@ class Job:
         Rows that the intercept is solved on.
     epochs_before : int
         Epochs of earlier fits that this one goes on from.
+    held_rows : array or None
+        Numbers of the validation rows among all rows, if this is one of several folds.
     error : Exception or None
         Why nothing was learned.
     """
@@ -82,6 +86,7 @@ class Job:
     validation: tuple | None = None
     calibration: list | None = None
     epochs_before: int = 0
+    held_rows: np.ndarray | None = None
     error: Exception | None = None
 
     @property
@@ -166,7 +171,7 @@ def _joint_log_shift(jobs, device):
     return torch.tensor(rows[:, None, :], device=device)
 
 
-def train(jobs, *, partial=False, context=None, seen=None, drop=None):
+def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None):
     """Train all members of all jobs in one program and set the estimators' attributes.
 
     Parameters
@@ -174,6 +179,8 @@ def train(jobs, *, partial=False, context=None, seen=None, drop=None):
     jobs : list of Job
         Alike in everything but data, class weights and what the members' settings hold.
         The order of their members in the pack is that of `Job.sort_key`.
+    owner : estimator or None
+        The one whose fit this is, when the jobs are all its own.
     partial : bool
         A call of partial_fit.
     context, seen
@@ -189,14 +196,14 @@ def train(jobs, *, partial=False, context=None, seen=None, drop=None):
     Raises
     ------
     ValueError
-        One job only, and its loss was not finite in the first epoch. With several jobs
-        it is kept in `Job.error`.
+        The loss was not finite in the first epoch. Without an owner it is kept in
+        `Job.error`.
     """
-    pack = _Pack(jobs, partial, context, seen, drop)
-    jobs, net, keep = pack.jobs, pack.net, pack.keep
-    p = jobs[0].estimator
-    if len(jobs) == 1:  # what callbacks may look at
-        p.net_, p.dtype_, p.device_ = net, p.dtype, str(p._device)
+    pack = _Pack(jobs, owner, partial, context, seen, drop)
+    in_order, jobs, net, keep = jobs, pack.jobs, pack.net, pack.keep
+    if owner is not None:  # what callbacks may look at
+        owner.net_, owner.dtype_ = net, owner.dtype
+        owner.device_ = str(owner._device)
     # Whatever the caller's gradient mode is.
     with torch.inference_mode(False), torch.enable_grad():
         net.fit(pack.rows)
@@ -209,12 +216,14 @@ def train(jobs, *, partial=False, context=None, seen=None, drop=None):
         try:
             keep.check(own)
         except ValueError as error:
-            if len(jobs) == 1:
+            if owner is not None:
                 raise
             job.error = error
             continue
         finish(job, net, keep, own, partial)
     net.release()
+    if len(jobs) > 1 and owner is not None:
+        combine(owner, in_order)
     if not net.interrupted_:
         return None
     return (
@@ -249,7 +258,9 @@ class _Pack:
     Parameters are those of `train`.
     """
 
-    def __init__(self, jobs, partial=False, context=None, seen=None, drop=None):
+    def __init__(
+        self, jobs, owner=None, partial=False, context=None, seen=None, drop=None
+    ):
         in_order, jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
         self.jobs = jobs
         p, device = jobs[0].estimator, jobs[0].estimator._device
@@ -276,8 +287,8 @@ class _Pack:
         callbacks += [] if average is None else [average]
         callbacks += list(p.callbacks or [])
         if context is not None:
-            callbacks.append(EstimatorCallbacks(p, context, seen))
-        callbacks += [Progress()] if p.verbose and len(jobs) == 1 else []
+            callbacks.append(EstimatorCallbacks(owner, context, seen))
+        callbacks += [Progress()] if p.verbose and owner is not None else []
         callbacks.append(self.keep)
         members = [m for job in jobs for m in job.members]
         self.net = make_net(
@@ -322,12 +333,104 @@ def finish(job, net, keep, own, partial):
     p.n_iter_ = job.epochs_before + n_epochs
     p.best_epoch_ = keep.best_epoch_[members] + job.epochs_before
     p.best_score_ = keep.best_score_[members]
+    weigh(p, [job])
     rows = net.history.to_list()[:n_epochs]
     p.history_ = [_row_of(row, members, net.module_ is job.module) for row in rows]
     if partial:
         p._optimizer_state = p.optimizer, net.optimizer_.state_dict()
     else:
         vars(p).pop("_optimizer_state", None)
+
+
+def combine(owner, jobs):
+    """Give an estimator the members of all its folds, trained as jobs of their own."""
+    parts = [job.estimator for job in jobs]
+    layout = Layout.of(owner.encoder_)
+    module = join([job.module for job in jobs], [layout] * len(jobs))
+    owner.module_config_ = dict(parts[0].module_config_)
+    owner.module_config_["n_members"] = module.n_members
+    owner.net_ = make_net(owner.loss, module, owner._device).release()
+    shift = torch.cat([part.net_.criterion_.log_shift for part in parts])
+    owner.net_.criterion_.log_shift = shift
+    # The folds' shifts differ in the last digits; the intercepts hold the difference.
+    owner.prior_shift_ = parts[0].prior_shift_
+    owner.intercept_ = np.log(owner.prior_shift_) - shift.cpu().numpy()[:, 0]
+    for name in ("best_epoch_", "best_score_"):
+        setattr(owner, name, np.concatenate([getattr(part, name) for part in parts]))
+    owner.n_iter_ = max(part.n_iter_ for part in parts)
+    owner.history_ = [
+        _joined_rows([part.history_[e : e + 1] for part in parts], jobs)
+        for e in range(owner.n_iter_)
+    ]
+    weigh(owner, jobs)
+
+
+def _joined_rows(rows, jobs):
+    """One row of the history from one of each fold, or none where a fold has ended."""
+    there = [row[0] for row in rows if row]
+    joined = dict(there[0])
+    for name in [name for name in joined if name.endswith("_members")]:
+        values = [
+            row[0][name] if row else [float("nan")] * len(job.members)
+            for row, job in zip(rows, jobs, strict=True)
+        ]
+        joined[name] = [value for part in values for value in part]
+        joined[name.removesuffix("_members")] = float(np.nanmean(joined[name]))
+    if "valid_loss" in joined:
+        joined["valid_loss"] = joined["valid_score"]
+    return joined
+
+
+def weigh(owner, jobs):
+    """Set `member_weights_`, and with a portfolio what its members are worth."""
+    members = [m for job in jobs for m in job.members]
+    owner.member_weights_ = np.full(len(members), 1 / len(members))
+    if owner.portfolio is None:
+        return
+    if jobs[0].validation is not None:
+        weights = _selected(owner, jobs)
+        if weights is not None:
+            owner.member_weights_ = np.tile(weights, len(jobs)) / len(jobs)
+    varied = sorted({name for setting in settings_of(owner) for name in setting})
+    table = pd.DataFrame(members)[varied]
+    table["best_epoch"] = owner.best_epoch_
+    table["score"] = owner.best_score_
+    table["weight"] = owner.member_weights_
+    owner.portfolio_ = table
+
+
+def _selected(owner, jobs):
+    """Weights of one fold's members, by all validation rows; None if they are few."""
+    y = np.concatenate([job.validation[1] for job in jobs])
+    weight = np.concatenate([job.validation[2] for job in jobs])
+    counts = np.bincount(y, minlength=len(owner.classes_))
+    rarest = int(counts[counts > 0].min())
+    if rarest < MIN_MINORITY_ROWS or (counts > 0).sum() < 2:
+        if owner.verbose:
+            print(
+                f"portfolio: the rarest class has {rarest} validation rows, fewer than "
+                f"{MIN_MINORITY_ROWS}: all members weigh the same."
+            )
+        return None
+    p = np.concatenate(
+        [
+            job.estimator.net_.blocks_log_probability(
+                torch.from_numpy(job.validation[0])
+            )
+            .exp()
+            .cpu()
+            .numpy()
+            for job in jobs
+        ],
+        axis=1,
+    )
+    monitor = Monitor(owner.monitor, None)
+
+    def score(mixture):
+        used = np.flatnonzero(mixture)
+        return monitor.of(y, np.tensordot(mixture[used], p[used], 1), weight)
+
+    return select(score, len(p), monitor.greater_is_better)
 
 
 def _row_of(row, members, alone):

@@ -39,10 +39,14 @@ class Monitor:
         for k, member in enumerate(p):
             rows = self.panel.rows_of(k)
             y, weight = rows.y.cpu().numpy(), rows.weight.cpu().numpy()
-            scores.append(self._score(y, member[: len(y)], weight))
+            scores.append(self.of(y, member[: len(y)], weight))
         return np.array(scores)
 
-    def _score(self, y, p, weight):
+    def of(self, y, p, weight):
+        """Score of probabilities (rows, classes)."""
+        if self.name == "loss":
+            nll = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-300))
+            return np.average(nll, weights=weight)
         if self.name == "balanced_accuracy":
             return balanced_accuracy_score(y, p.argmax(1), sample_weight=weight)
         present = np.unique(y)

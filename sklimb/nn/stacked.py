@@ -1,0 +1,400 @@
+"""Networks that are not packed by hand: K of them in one program, by vmap."""
+
+import copy
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.modules.dropout import _DropoutNd
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+# 2^32 over the golden ratio, odd: its multiples keep far apart modulo 2^32.
+_WEYL = 0x9E3779B9
+_GLOBAL = (
+    "from torch's global generator, so a fit could not be repeated, nor a member be "
+    "the same alone as in a pack."
+)
+
+
+def _int32(number):
+    """A Python integer modulo 2^32, as the int32 with the same bits."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def _mix(bits):
+    """A bijection of 32 bits in which each input bit moves about half of the output.
+
+    In int32, where products wrap and the sign that a shift drags in is cleared. The
+    constants are those of least bias in Chris Wellons' search of such functions.
+    """
+    bits = bits ^ (bits >> 16).bitwise_and_(0xFFFF)
+    bits.mul_(0x21F0AAAD)
+    bits.bitwise_xor_((bits >> 15).bitwise_and_(0x1FFFF))
+    bits.mul_(0x735A2D97)
+    return bits.bitwise_xor_((bits >> 15).bitwise_and_(0x1FFFF))
+
+
+class _Noise:
+    """What the dropout layers of one network share while it runs: a key, a count."""
+
+    def __init__(self):
+        self.start(None)
+
+    def start(self, key):
+        self.key, self.calls = key, 0
+
+    def bits(self, like):
+        """One uniform int32 an element of `like`; other ones at the next call."""
+        counter = torch.arange(like.numel(), dtype=torch.int32, device=like.device)
+        counter.add_(_int32(self.calls * _WEYL)).mul_(_int32(_WEYL))
+        self.calls += 1
+        return _mix(counter.view(like.shape) ^ self.key)
+
+    @staticmethod
+    def keys(seeds):
+        """Seeds (K,) of 64 bits -> keys (K,) of 32 bits."""
+        low = _mix((seeds & 0xFFFFFFFF).to(torch.int32) + _int32(_WEYL))
+        return _mix(low ^ (seeds >> 32).to(torch.int32))
+
+
+class SeededDropout(nn.Module):
+    """Dropout whose mask is a function of (seed, call, element), not of a generator.
+
+    `StackedMembers` puts it in the place of `nn.Dropout`: the same seed gives the same
+    mask again, alone or in a pack. Without a seed it does nothing.
+
+    Parameters
+    ----------
+    p : float
+        Share of the elements that become zero; the others are divided by 1 - p.
+    noise : _Noise
+        Shared by a network's layers. A layer that is called twice has two masks.
+    """
+
+    def __init__(self, p, noise):
+        super().__init__()
+        self.p, self.noise = p, noise
+
+    def forward(self, x):
+        if self.noise.key is None or self.p == 0:
+            return x
+        # min: with p=1 the bound is no int32; its scale of 0 drops the one value left.
+        bound = min(round(self.p * 2**32) - 2**31, 2**31 - 1)
+        scale = 0.0 if self.p == 1 else 1 / (1 - self.p)
+        keep = self.noise.bits(x) >= bound
+        return x * keep.to(x.dtype).mul_(scale)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+
+class _Method(nn.Module):
+    """`module.name(x)` as a forward, which is all that functional_call calls."""
+
+    def __init__(self, module, name):
+        super().__init__()
+        self.module, self.name = module, name
+
+    def forward(self, x):
+        return getattr(self.module, self.name)(x)
+
+
+class StackedMembers(nn.Module):
+    """K independent networks of one architecture as one module.
+
+    Every parameter and buffer has the names that it has in one network, after
+    "members.", and a leading member axis K.
+
+    Parameters
+    ----------
+    modules : list of nn.Module
+        K networks built alike, each (batch, columns) -> (batch, classes), and with a
+        method `embed` -> (batch, d) where features are asked for. They are copied.
+
+    Attributes
+    ----------
+    members : nn.Module
+        The architecture, with stacked parameters: not to be called itself.
+    packed : bool
+        Whether all members run at once. It becomes False at the first call that vmap
+        cannot run; from then on members run one after another, with the same results.
+    reason : str
+        Why `packed` is False; "" while it is True.
+
+    Raises
+    ------
+    ValueError
+        The modules differ in more than their weights, or have dropout that cannot be
+        replaced by a seeded one.
+
+    Notes
+    -----
+    What forward changes in its buffers (running statistics) is kept in training mode.
+
+    **Shape**
+
+    - Input: `(K, batch, columns)`, or `(1, batch, columns)` for the same rows
+    - Output: `(K, batch, n_classes)`
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.nn.stacked import StackedMembers
+    >>> stacked = StackedMembers([torch.nn.Linear(4, 2) for _ in range(3)])
+    >>> stacked.members.weight.shape, stacked(torch.ones(1, 5, 4)).shape
+    (torch.Size([3, 2, 4]), torch.Size([3, 5, 2]))
+    """
+
+    def __init__(self, modules):
+        super().__init__()
+        modules = list(modules)
+        if not modules:
+            raise ValueError("modules must hold at least one network, got none.")
+        signatures = [_signature(m) for m in modules]
+        for k, signature in enumerate(signatures):
+            _check_equal(signatures[0], signature, f"member {k}")
+        _check_dropout(modules[0])
+        self.n_members = len(modules)
+        self.training = modules[0].training
+        self.packed, self.reason, self._frozen = True, "", False
+        self._noise, self._name = _Noise(), type(modules[0]).__name__
+        self.members = copy.deepcopy(modules[0])
+        parameters, buffers = stack_module_state(modules)
+        self._put({**parameters, **buffers})
+        for parent in list(self.members.modules()):
+            for name, child in parent._modules.items():
+                if type(child) is nn.Dropout:
+                    setattr(parent, name, SeededDropout(child.p, self._noise))
+
+    def forward(self, x, masks=None):
+        """Logits, (K, batch, n_classes).
+
+        Parameters
+        ----------
+        x : tensor of shape (K, batch, columns) or (1, batch, columns)
+        masks : int64 tensor of shape (K,) or None
+            One seed a member, from which all dropout masks of this call follow; None
+            drops nothing. Equal seeds give equal masks, whatever K is.
+        """
+        return self._run("forward", x, masks)
+
+    def embed(self, x, masks=None):
+        """Penultimate features, (K, batch, d); arguments as those of `forward`."""
+        if not hasattr(self.members, "embed"):
+            raise AttributeError(
+                f"{self._name} has no method embed, so it has no features to return. "
+                "Give it embed(x) -> (batch, d), what its last layer sees."
+            )
+        return self._run("embed", x, masks)
+
+    @contextmanager
+    def frozen_statistics(self):
+        """Within it, forward leaves all buffers as they are, in training mode too.
+
+        For the second pass of a step (SAM): BatchNorm still normalises by the batch,
+        but its running statistics saw these rows in the first pass.
+        """
+        self._frozen = True
+        try:
+            yield
+        finally:
+            self._frozen = False
+
+    def member_tensors(self):
+        """All that training may change: parameters, then buffers; all (K, ...)."""
+        return [*self.members.parameters(), *self.members.buffers()]
+
+    def take_(self, members):
+        """Keep only the members of the given indices; parameters stay the objects.
+
+        No graph of an earlier forward may be alive: autograd keeps their old shapes.
+        """
+        device = next(self.members.parameters()).device
+        index = torch.arange(self.n_members, device=device)[members]
+        self._put({n: t.detach()[index] for n, t in self._tensors()})
+        self.n_members = len(index)
+        return self
+
+    def take(self, members):
+        """A new StackedMembers with copies of the members of the given indices."""
+        return copy.deepcopy(self).take_(members)
+
+    def split(self, sizes):
+        """Consecutive members, sizes[0] of them, then sizes[1] and so on."""
+        if sum(sizes) != self.n_members or min(sizes) < 1:
+            raise ValueError(
+                f"sizes must be positive and add up to {self.n_members}, the number of "
+                f"members, got {sizes!r}."
+            )
+        return [self.take(i) for i in torch.arange(self.n_members).split(sizes)]
+
+    @classmethod
+    def join(cls, stacks):
+        """One StackedMembers with copies of the members of all `stacks`, in order."""
+        stacks = list(stacks)
+        signatures = [_signature(s.members, 1) for s in stacks]
+        for i, signature in enumerate(signatures):
+            _check_equal(signatures[0], signature, f"stack {i}")
+        parts = [dict(s._tensors()) for s in stacks]
+        joined = copy.deepcopy(stacks[0])
+        joined._put({n: torch.cat([p[n].detach() for p in parts]) for n in parts[0]})
+        joined.n_members = sum(s.n_members for s in stacks)
+        joined.packed = all(s.packed for s in stacks)
+        joined.reason = next((s.reason for s in stacks if s.reason), "")
+        return joined
+
+    def _tensors(self):
+        return chain(self.members.named_parameters(), self.members.named_buffers())
+
+    def _put(self, tensors):
+        # Through .data the objects stay, and with them tied weights and optimisers.
+        for name, t in self._tensors():
+            t.data, t.grad = tensors[name].detach(), None
+
+    def _run(self, method, x, masks):
+        n = self.n_members
+        if x.ndim != 3 or x.shape[0] not in (1, n):
+            raise ValueError(
+                f"x must have shape ({n}, batch, columns) or (1, batch, columns), got "
+                f"{tuple(x.shape)}."
+            )
+        keys = None
+        if masks is not None:
+            if masks.dtype != torch.int64 or masks.shape != (n,):
+                raise ValueError(
+                    f"masks must be None or int64 seeds of shape ({n},), one a member, "
+                    f"got {masks.dtype} of shape {tuple(masks.shape)}."
+                )
+            keys = _Noise.keys(masks.to(x.device))
+        try:
+            out, buffers = self._packed_or_one_by_one(method, x, keys)
+        except ValueError as error:
+            norms = [m for m in self.members.modules() if isinstance(m, _BATCH_NORMS)]
+            if not (self.training and norms and x.shape[1] == 1):
+                raise
+            raise ValueError(
+                "A batch of one row cannot be used to train a network with BatchNorm: "
+                "one row has no variance. Choose a batch_size that leaves no batch of "
+                "one row at the end of an epoch."
+            ) from error
+        if self.training and not self._frozen:
+            with torch.no_grad():
+                for name, buffer in self.members.named_buffers():
+                    buffer.copy_(buffers[name])
+        return out
+
+    def _packed_or_one_by_one(self, method, x, keys):
+        if not self.packed or self.n_members == 1:  # vmap costs time an operation
+            return self._one_by_one(method, x, keys)
+        rows, row_axis = (x, 0) if x.shape[0] == self.n_members else (x[0], None)
+        axes = (0, 0, None if keys is None else 0, row_axis)
+        try:
+            return vmap(self._member(method), axes, randomness="error")(
+                *self._state(), keys, rows
+            )
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            # Is it vmap that fails, or the network? If the network does, this raises.
+            result = self._one_by_one(method, x, keys)
+            self.packed = False
+            self.reason = (
+                f"{self._name} cannot run under torch.func.vmap, so members are "
+                "trained one after another: " + str(error).splitlines()[0]
+            )
+            return result
+
+    def _one_by_one(self, method, x, keys):
+        run, results = self._member(method), []
+        parameters, buffers = self._state()
+        # With p[k], each member's backward would fill a whole (K, ...) tensor.
+        parameters = {n: p.unbind() for n, p in parameters.items()}
+        with torch.random.fork_rng([x.device] if x.is_cuda else []):
+            before = _rng_states(x.device)
+            for k in range(self.n_members):
+                own = ({n: t[k] for n, t in d.items()} for d in (parameters, buffers))
+                key = None if keys is None else keys[k]
+                results.append(run(*own, key, x[k if len(x) > 1 else 0]))
+            if not all(map(torch.equal, before, _rng_states(x.device))):
+                raise ValueError(
+                    f"{self._name} draws random numbers in its forward (F.dropout, "
+                    f"torch.rand and the like) {_GLOBAL} Use nn.Dropout layers, which "
+                    "are replaced, or no randomness."
+                )
+        outs, kept = zip(*results, strict=True)
+        return torch.stack(outs), {
+            n: torch.stack([b[n] for b in kept]) for n in buffers
+        }
+
+    def _state(self):
+        """Parameters and buffers, in training copies: a failed pass leaves no trace."""
+        buffers = dict(self.members.named_buffers())
+        if self.training:
+            buffers = {name: t.clone() for name, t in buffers.items()}
+        return dict(self.members.named_parameters()), buffers
+
+    def _member(self, method):
+        """A function of one member's tensors, key and rows."""
+        network = _Method(self.members, method)
+
+        def run(parameters, buffers, key, x):
+            state = {f"module.{n}": t for n, t in (parameters | buffers).items()}
+            self._noise.start(key)
+            try:
+                out = functional_call(network, state, (x,))
+            finally:
+                self._noise.start(None)
+            # functional_call has put into `state` what forward assigned anew.
+            return out, {name: state[f"module.{name}"] for name in buffers}
+
+        return run
+
+
+def _signature(module, lead=0):
+    """What must agree between networks: {where: what}; shapes without `lead` axes."""
+    found = {}
+    for path, part in module.named_modules():
+        found[f"the class of {path or 'the network'}"] = type(part)
+        for name, value in vars(part).items():
+            items = value if isinstance(value, tuple) else (value,)
+            if all(isinstance(item, bool | int | float | str) for item in items):
+                found[f"{path}.{name}".lstrip(".")] = value
+    for path, t in chain(module.named_parameters(), module.named_buffers()):
+        found[path] = (tuple(t.shape[lead:]), t.dtype, t.requires_grad)
+    return found
+
+
+def _check_equal(first, other, whose):
+    for where in {**first, **other}:
+        if first.get(where) != other.get(where):
+            raise ValueError(
+                "Networks must be built alike to be stacked, but "
+                f"{where} is {first.get(where)} in the first one and "
+                f"{other.get(where)} in {whose}. Build all with the same arguments."
+            )
+
+
+def _check_dropout(module):
+    for path, part in module.named_modules():
+        if isinstance(part, nn.MultiheadAttention | nn.RNNBase):
+            p = part.dropout
+        elif isinstance(part, _DropoutNd) and type(part) is not nn.Dropout:
+            p = part.p
+        else:
+            continue
+        if p > 0:
+            raise ValueError(
+                f"{path or 'The network'} ({type(part).__name__}, dropout {p}) draws "
+                f"its masks {_GLOBAL} Set its dropout to 0, or use nn.Dropout layers, "
+                "which are replaced."
+            )
+
+
+def _rng_states(device):
+    """The global generators that a forward on `device` could draw from."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return states

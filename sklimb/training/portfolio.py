@@ -1,0 +1,122 @@
+"""A portfolio: members with different settings, combined on the validation rows.
+
+Data sets disagree about some settings, most of all about the scale of the frequencies.
+One fit trains several of them side by side and then chooses: greedy selection with
+replacement (Caruana et al., "Ensemble Selection from Libraries of Models", 2004).
+"""
+
+import numpy as np
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+# What members of one pack may differ in.
+VARIED = (
+    "lr",
+    "weight_decay",
+    "dropout",
+    "smoothing_eps",
+    "frequency_scale",
+    "sam_asymmetric_rho",
+)
+# What these are unless the caller or the portfolio says otherwise.
+AUTO = {"lr": 1e-3, "weight_decay": 1e-4, "dropout": 0.1, "frequency_scale": 0.1}
+# Chosen leave-one-table-out by benchmarks/portfolio.py.
+DEFAULT = (
+    {"frequency_scale": 0.1},
+    {"frequency_scale": 0.3},
+    {"frequency_scale": 1.0},
+    {"frequency_scale": 0.1, "dropout": 0.3},
+)
+# Rows of the rarest class below which a selection would fit noise.
+MIN_MINORITY_ROWS = 20
+_ROUNDS = 40
+
+
+def resolved(estimator, name):
+    """A parameter's value, with "auto" resolved."""
+    value = getattr(estimator, name)
+    return AUTO[name] if isinstance(value, str) and value == "auto" else value
+
+
+def _is_set(estimator, name):
+    """Whether the caller has set a parameter, which is then held fixed."""
+    value = getattr(estimator, name)
+    return value != "auto" if name in AUTO else value != 0
+
+
+def settings_of(estimator):
+    """The settings of a portfolio, what the caller set taken out; [{}] without one.
+
+    Raises
+    ------
+    ValueError
+        A name that cannot vary, a value out of range, or nothing left to vary.
+    """
+    given = estimator.portfolio
+    if given is None:
+        return [{}]
+    if isinstance(given, str):
+        given = DEFAULT
+    names = [n for n in VARIED if hasattr(estimator, n)]
+    if not given:
+        raise ValueError("portfolio must hold at least one dict, got an empty list.")
+    for i, setting in enumerate(given):
+        unknown = [n for n in setting if n not in names]
+        if unknown:
+            raise ValueError(
+                f"portfolio[{i}] names {unknown[0]!r}, which members of one pack "
+                f"cannot differ in. They may differ in {names}."
+            )
+        validate_parameter_constraints(
+            {n: estimator._parameter_constraints[n] for n in setting},
+            setting,
+            caller_name=f"portfolio[{i}]",
+        )
+    varied = sorted({n for setting in given for n in setting})
+    fixed = [n for n in varied if _is_set(estimator, n)]
+    kept = []
+    for setting in given:
+        setting = {
+            n: AUTO[n] if isinstance(v, str) else v
+            for n, v in setting.items()
+            if n not in fixed
+        }
+        if setting not in kept:
+            kept.append(setting)
+    if len(kept) < 2 and len(given) > 1:
+        raise ValueError(
+            f"portfolio={estimator.portfolio!r} has nothing left to vary: it varies "
+            f"{', '.join(varied)}, and {', '.join(fixed)} set by you is held fixed. "
+            f"Set {' or '.join(fixed)} back to its default, or portfolio=None with "
+            "n_members for several networks of one setting."
+        )
+    return kept
+
+
+def select(score, n_candidates, greater_is_better):
+    """Weights of a greedy ensemble.
+
+    Parameters
+    ----------
+    score : callable
+        Weights of shape (n_candidates,), which sum to 1 -> the score of their mixture.
+    n_candidates : int
+    greater_is_better : bool
+
+    Returns
+    -------
+    array of shape (n_candidates,)
+        Sums to 1.
+    """
+    sign = 1.0 if greater_is_better else -1.0
+    counts = np.zeros(n_candidates)
+    best, best_counts = -np.inf, None
+    for n in range(1, _ROUNDS + 1):
+        trials = counts + np.eye(n_candidates)
+        values = np.array([sign * score(trial / n) for trial in trials])
+        chosen = int(np.nanargmax(values)) if np.isfinite(values).any() else 0
+        counts = trials[chosen]
+        if values[chosen] > best + 1e-9:
+            best, best_counts = values[chosen], counts.copy()
+    if best_counts is None:
+        best_counts = np.ones(n_candidates)
+    return best_counts / best_counts.sum()
