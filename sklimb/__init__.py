@@ -1,10 +1,18 @@
 """scikit-learn classifiers for class-imbalanced tables and images, trained by torch."""
 
+from sklimb.networks import FTTransformerClassifier, TabularResNetClassifier
 from sklimb.persistence import load
 from sklimb.preprocessing import TabularEncoder
 from sklimb.tabular import TabularMLPClassifier
 from sklimb.training.losses import LOSSES
 
-__all__ = ["LOSSES", "TabularEncoder", "TabularMLPClassifier", "load"]
+__all__ = [
+    "LOSSES",
+    "FTTransformerClassifier",
+    "TabularEncoder",
+    "TabularMLPClassifier",
+    "TabularResNetClassifier",
+    "load",
+]
 
 __version__ = "0.1.0"

@@ -2,7 +2,7 @@
 
 from numbers import Integral, Real
 
-from sklimb._compat import HasMethods, Interval, StrOptions
+from sklimb._compat import HasMethods, Interval, RealNotInt, StrOptions
 from sklimb.training.losses import LOSSES
 from sklimb.training.monitor import MONITORS
 from sklimb.training.optimizers import OPTIMIZERS
@@ -32,6 +32,12 @@ PARAMETER_CONSTRAINTS = {
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [
         StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    "numeric_transform": [StrOptions({"quantile", "standard"}), None],
+    "min_frequency": [
+        Interval(RealNotInt, 0, 1, closed="left"),
         Interval(Integral, 1, None, closed="left"),
     ],
     "optimizer": [StrOptions(set(OPTIMIZERS))],

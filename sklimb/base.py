@@ -20,7 +20,7 @@ from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.compatibility import check_fit_arguments, check_strategies
 from sklimb.training.fitting import all_or_nothing, train
-from sklimb.training.portfolio import resolved, settings_of
+from sklimb.training.portfolio import AUTO, resolved, settings_of
 
 
 def _mix(weights, p):
@@ -37,6 +37,8 @@ class BaseNeuralClassifier(
     """What every sklimb classifier shares; see TabularMLPClassifier for parameters."""
 
     _parameter_constraints: ClassVar[dict] = PARAMETER_CONSTRAINTS
+    # What "auto" stands for.
+    _auto: ClassVar[dict] = AUTO
 
     @abstractmethod
     def _make_members(self, plan, members):
@@ -222,10 +224,8 @@ class BaseNeuralClassifier(
             "seed": int(seed),
             "lr": resolved(self, "lr"),
             "weight_decay": resolved(self, "weight_decay"),
-            "dropout": resolved(self, "dropout"),
             "smoothing_eps": self.smoothing_eps,
             "sam_asymmetric_rho": self.sam_asymmetric_rho,
-            "frequency_scale": resolved(self, "frequency_scale"),
         }
 
     def _members(self):

@@ -174,9 +174,11 @@ def _restore(estimator, header, tensors):
             owner, _, last = name.rpartition(".")
             setattr(module.get_submodule(owner), last, torch.empty_like(state[name]))
     module.load_state_dict(state)
-    module.all_live = bool(module.live.all())
+    if hasattr(module, "live"):
+        module.all_live = bool(module.live.all())
     module.to(estimator._device)
-    net = make_net(_from_json(header["loss"]), module, estimator._device)
+    loss, n_classes = _from_json(header["loss"]), len(estimator.classes_)
+    net = make_net(loss, module, n_classes, estimator._device)
     estimator.net_ = net.prepare(None, None, None).release()
     set_prior(estimator, estimator.net_)
     return estimator

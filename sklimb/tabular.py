@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from sklimb._compat import Interval, RealNotInt, StrOptions
+from sklimb._compat import Interval, StrOptions
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
 from sklimb.training.optimizers import one_value
+from sklimb.training.portfolio import resolved
 
 
 class TabularMLPClassifier(BaseNeuralClassifier):
@@ -210,12 +211,6 @@ class TabularMLPClassifier(BaseNeuralClassifier):
             StrOptions({"auto"}),
         ],
         "n_bins": [Interval(Integral, 2, None, closed="left")],
-        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-        "numeric_transform": [StrOptions({"quantile", "standard"}), None],
-        "min_frequency": [
-            Interval(RealNotInt, 0, 1, closed="left"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
     }
 
     def __init__(
@@ -316,6 +311,13 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.verbose = verbose
         self.callbacks = callbacks
         self.net_params = net_params
+
+    def _member_settings(self, seed):
+        return {
+            **super()._member_settings(seed),
+            "dropout": resolved(self, "dropout"),
+            "frequency_scale": resolved(self, "frequency_scale"),
+        }
 
     def _make_members(self, plan, members):
         encoder = self.encoder_

@@ -11,6 +11,8 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from sklimb._compat import _MultimetricScorer, _score
 from sklimb.model_selection._candidates import classifier_of, make_candidate
 from sklimb.model_selection._halving import Halving
+from sklimb.nn import PackedMLP
+from sklimb.nn.join import Layout
 from sklimb.training.fitting import train
 
 
@@ -119,11 +121,17 @@ def _alike(jobs):
     def shape(pair):
         final = jobs[pair].estimator
         encoder = final.encoder_
+        own = ()
+        if not isinstance(jobs[pair].module, PackedMLP):
+            # Other networks are not padded, neither in columns nor in rows (BatchNorm).
+            layout = Layout.of(encoder)
+            own = layout.indicators, layout.cardinalities, len(jobs[pair].plan.y)
         return (
             len(final.classes_),
             encoder.n_numeric_,
             len(encoder.cardinalities_),
             jobs[pair].validation is None,
+            own,
         )
 
     for _, group in groupby(sorted(jobs, key=shape), key=shape):

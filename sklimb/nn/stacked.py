@@ -202,6 +202,16 @@ class StackedMembers(nn.Module):
         finally:
             self._frozen = False
 
+    @property
+    def needs_two_rows(self):
+        """Whether a training batch of one row fails."""
+        return any(isinstance(m, _BATCH_NORMS) for m in self.members.modules())
+
+    def mask_widths(self):
+        """What `masks` shall be: seeds where there is dropout."""
+        drops = any(isinstance(m, SeededDropout) for m in self.members.modules())
+        return "seeds" if drops else []
+
     def member_tensors(self):
         """All that training may change: parameters, then buffers; all (K, ...)."""
         return [*self.members.parameters(), *self.members.buffers()]

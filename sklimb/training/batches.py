@@ -80,8 +80,13 @@ class Batches:
     targets : tensor of shape (1 or K, classes, classes)
         Soft target of each class.
     batch_size : int
-    mask_widths : list of int
+    mask_widths : list of int or "seeds"
+        Widths of the dropout masks; "seeds" asks for one integer a member instead, from
+        which the network makes its own.
     first_epoch : int
+    skip_single : bool
+        Leave out a row that would be alone in the last batch (another one each epoch):
+        BatchNorm cannot train on it.
     """
 
     def __init__(
@@ -95,7 +100,9 @@ class Batches:
         batch_size,
         mask_widths,
         first_epoch=0,
+        skip_single=False,
     ):
+        self.skip_single = skip_single
         self.X, self.y, self.weight, self.draws = X, y, weight, draws
         self.draw_of, self.weight_begin, self.dropout = (
             list(column) for column in zip(*members, strict=True)
@@ -135,11 +142,19 @@ class Batches:
                 streams.append(key)
             self._stream_of.append(streams.index(key))
         self._streams = streams
-        self.mask_widths = self.all_widths if any(r > 0 for *_, r in streams) else []
+        self.seeded = self.all_widths == "seeds"
+        dropped = not self.seeded and any(rate > 0 for *_, rate in streams)
+        self.mask_widths = self.all_widths if dropped else []
         self._stream_index = None
         if self._stream_of != list(range(len(streams))):
             self._stream_index = torch.tensor(self._stream_of, device=device)
-        self._steps = [-(-draw.n_rows // self.batch_size) for draw in self.draws]
+        self._n_rows = np.array([self._drawn(draw.n_rows) for draw in self.draws])
+        self._steps = [-(-n // self.batch_size) for n in self._n_rows.tolist()]
+
+    def _drawn(self, n_rows):
+        """Rows an epoch."""
+        alone = n_rows > 1 and n_rows % self.batch_size == 1
+        return n_rows - 1 if self.skip_single and alone else n_rows
 
     def __len__(self):
         return max(self._steps)
@@ -155,8 +170,8 @@ class Batches:
         order = torch.zeros(len(self.draws), n, dtype=torch.long)
         for i, draw in enumerate(self.draws):
             rows = draw.order(stream_generator(draw.seed, "shuffle", epoch))
-            order[i, : draw.n_rows] = rows
-        n_rows = np.array([draw.n_rows for draw in self.draws])
+            order[i, : self._n_rows[i]] = rows[: self._n_rows[i]]
+        n_rows = self._n_rows
         noise = [
             stream_generator(seed, "noise", epoch, device=device)
             for seed, _, _ in self._streams
@@ -196,6 +211,7 @@ class Batches:
             self._masks(n, width, noise, left, X).split(size, 1)
             for width in self.mask_widths
         ]
+        seeds = self._seeds(-(-n // size), noise) if self.seeded else None
         parts = [t.split(size, 1) for t in (X, y, weight, target)]
         for i, (x, c, w, t) in enumerate(zip(*parts, strict=True)):
             drop = [self._of_members(m[i], self._stream_index) for m in masks]
@@ -204,7 +220,7 @@ class Batches:
                 "y": c,
                 "weight": w,
                 "target": t,
-                "masks": drop or None,
+                "masks": (drop or None) if seeds is None else seeds[i],
                 "active": active[i],
             }
 
@@ -233,6 +249,14 @@ class Batches:
             if (count[i] == 0).any():
                 active[i] = [bool(count[i, d] > 0) for d in self.draw_of]
         return weight * factor, active
+
+    def _seeds(self, n_batches, noise):
+        """One seed a batch and member, (batches, K)."""
+        draws = [
+            torch.randint(2**62, (n_batches,), generator=g, device=g.device)
+            for g in noise
+        ]
+        return self._of_members(torch.stack(draws), self._stream_index).T.contiguous()
 
     def _masks(self, n, width, noise, left, like):
         shape = (len(noise), n, width)

@@ -111,7 +111,8 @@ def _check_callbacks(callbacks):
 
 def check_same_network(estimator):
     """Refuse to go on with another network or encoder than the one that is there."""
-    there = {**estimator.module_config_, **estimator.encoder_.get_params()}
+    config = estimator.module_config_
+    there = {**config, **config.get("network", {}), **estimator.encoder_.get_params()}
     there["dtype"] = estimator.dtype_
     for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
         there.pop(name, None)

@@ -124,10 +124,11 @@ def make_step(jobs, dtype, device):
     return STEPS["sam"](rho, factor, p.sam_norm)
 
 
-def make_net(loss, module, device, **net_params):
+def make_net(loss, module, n_classes, device, **net_params):
     """A fresh, initialised net around a packed module."""
     objective = Objective(module, make_loss(loss))
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
+    net.n_classes = n_classes
     return net.initialize()
 
 
@@ -222,6 +223,9 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
             continue
         finish(job, net, keep, own, partial)
     net.release()
+    reason = getattr(pack.module, "reason", "")
+    if owner is not None and owner.verbose and reason:
+        print(reason)
     if len(jobs) > 1 and owner is not None:
         combine(owner, in_order)
     if not net.interrupted_:
@@ -294,6 +298,7 @@ class _Pack:
         self.net = make_net(
             p.loss,
             self.module,
+            len(p.classes_),
             device,
             optimizer=OPTIMIZERS[p.optimizer],
             lr=one_value([m["lr"] for m in members]),
@@ -325,7 +330,7 @@ def finish(job, net, keep, own, partial):
         p.net_ = net
         n_epochs = len(net.history)
     else:
-        p.net_ = make_net(p.loss, job.module, device).release()
+        p.net_ = make_net(p.loss, job.module, len(p.classes_), device).release()
         n_epochs = int(keep.last_epoch_[members].max())
     p.dtype_, p.device_ = p.dtype, str(device)
     p.intercept_ = np.zeros((len(job.members), len(p.classes_)))
@@ -349,7 +354,8 @@ def combine(owner, jobs):
     module = join([job.module for job in jobs], [layout] * len(jobs))
     owner.module_config_ = dict(parts[0].module_config_)
     owner.module_config_["n_members"] = module.n_members
-    owner.net_ = make_net(owner.loss, module, owner._device).release()
+    n_classes = len(owner.classes_)
+    owner.net_ = make_net(owner.loss, module, n_classes, owner._device).release()
     shift = torch.cat([part.net_.criterion_.log_shift for part in parts])
     owner.net_.criterion_.log_shift = shift
     # The folds' shifts differ in the last digits; the intercepts hold the difference.

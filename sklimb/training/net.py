@@ -97,7 +97,7 @@ class _Net(ClassifierMixin, NeuralNet):
 
     @property
     def classes_(self):
-        return np.arange(self.module_.head.weight.shape[-1])
+        return np.arange(self.n_classes)
 
     def parameters(self):
         """The trained parameters, each with a leading member axis."""

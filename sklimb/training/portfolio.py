@@ -34,7 +34,7 @@ _ROUNDS = 40
 def resolved(estimator, name):
     """A parameter's value, with "auto" resolved."""
     value = getattr(estimator, name)
-    return AUTO[name] if isinstance(value, str) and value == "auto" else value
+    return estimator._auto[name] if isinstance(value, str) else value
 
 
 def _is_set(estimator, name):
@@ -76,7 +76,7 @@ def settings_of(estimator):
     kept = []
     for setting in given:
         setting = {
-            n: AUTO[n] if isinstance(v, str) else v
+            n: estimator._auto[n] if isinstance(v, str) else v
             for n, v in setting.items()
             if n not in fixed
         }

@@ -30,7 +30,7 @@ def make_batches(jobs, layouts, module, dtype, device):
             if not known:
                 draws.append(Draw(begin, order, m["seed"]))
                 known = [len(draws) - 1]
-            members.append((known[0], weight_begin, m["dropout"]))
+            members.append((known[0], weight_begin, m.get("dropout", 0.0)))
     X = [_columns(X, layout, common, dtype, device) for X, _, layout in tables.values]
     y = [_tensor(y, device) for _, y, _ in tables.values]
     weight = [_tensor(w, device, dtype) for w in weights.values]
@@ -44,6 +44,7 @@ def make_batches(jobs, layouts, module, dtype, device):
         max(job.batch_size for job in jobs),
         module.mask_widths(),
         first_epoch=jobs[0].epochs_before,
+        skip_single=getattr(module, "needs_two_rows", False),
     )
     return batches, Rows(X[0], y[0], weight[0])
 

@@ -4,6 +4,8 @@ To add a step, write a class with `__call__(objective, batch)`, name it in STEPS
 teach compatibility.py what it excludes. A step never knows the loss.
 """
 
+from contextlib import nullcontext
+
 import torch
 
 
@@ -85,8 +87,11 @@ class SAMStep:
             _climb(self.parameters, radius)
         for p in self.parameters:
             p.grad = None
-        # The masks are in the batch, so the second pass drops the same units.
-        backward(objective(batch))
+        # The masks are in the batch, so the second pass drops the same units. Running
+        # statistics have seen these rows.
+        frozen = getattr(objective.model, "frozen_statistics", nullcontext)
+        with frozen():
+            backward(objective(batch))
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.kept)
         return loss.detach()
