@@ -163,23 +163,31 @@ def split_given(rows, splitter):
 def split_folds(rows, n_folds, seed):
     """(train, validation) row numbers of each fold, stratified; groups stay whole.
 
+    The only row of a class trains in every fold.
+
     Raises
     ------
     ValueError
-        A class or the groups are too few for `n_folds`.
+        No class has two rows.
     """
     random_state = stream_seed(seed, "split") % 2**32
-    X = np.zeros((len(rows), 1))
-    smallest = int(np.bincount(rows.y)[np.unique(rows.y)].min())
-    if smallest < 2:
+    counts = np.bincount(rows.y)
+    n_folds = min(n_folds, int(counts.max()))
+    if n_folds < 2:
         raise ValueError(
-            f"validation_folds={n_folds} needs two different rows of each class, and a "
-            "class has one. Set validation_folds=None."
+            "validation_folds needs a class with two different rows, and all classes "
+            "have one. Set validation_folds=None and early_stopping=False."
         )
-    n_folds = min(n_folds, int(np.bincount(rows.y).max()))
+    single = np.flatnonzero(counts[rows.y] == 1)
+    others = np.flatnonzero(counts[rows.y] > 1)
     kind = StratifiedKFold if rows.group is None else StratifiedGroupKFold
     folds = kind(n_folds, shuffle=True, random_state=random_state)
+    group = None if rows.group is None else rows.group[others]
     with warnings.catch_warnings():
         # Folds without a class to validate on are fine: all folds together hold it.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return list(folds.split(X, rows.y, rows.group))
+        parts = list(folds.split(np.zeros((len(others), 1)), rows.y[others], group))
+    return [
+        (np.sort(np.concatenate([others[train], single])), others[held_out])
+        for train, held_out in parts
+    ]

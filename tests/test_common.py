@@ -7,7 +7,11 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklimb import TabularMLPClassifier
+from sklimb import (
+    FTTransformerClassifier,
+    TabularMLPClassifier,
+    TabularResNetClassifier,
+)
 
 # Only what makes small data learnable in seconds differs from the defaults.
 SMALL = {"max_epochs": 60, "d_block": 32, "lr": 5e-3}
@@ -28,12 +32,22 @@ STRATEGIES = [
     {"sam_asymmetric_rho": 0.05},
     {"ema_decay": 0.9},
     {"n_members": 3},
+    {"portfolio": [{"dropout": 0.0}, {"dropout": 0.1}]},
+    {"validation_folds": 2},
+]
+NETWORKS = [
+    TabularResNetClassifier(d_block=16, max_epochs=60, lr=1e-2),
+    FTTransformerClassifier(
+        d_block=8, n_blocks=1, attention_n_heads=2, max_epochs=60, lr=1e-2
+    ),
 ]
 
 
 # The tables of these checks are tiny, and "smote" says so each time.
 @pytest.mark.filterwarnings("ignore:sampler='smote':UserWarning")
-@parametrize_with_checks([TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES])
+@parametrize_with_checks(
+    [TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES] + NETWORKS
+)
 def test_estimator_checks(estimator, check):
     check(estimator)
 
@@ -42,4 +56,5 @@ def test_estimator_checks(estimator, check):
     "check", [check_param_validation, check_dataframe_column_names_consistency]
 )
 def test_checks_that_scikit_learn_runs_apart(check):
-    check("TabularMLPClassifier", TabularMLPClassifier(**SMALL))
+    for estimator in (TabularMLPClassifier(**SMALL), *NETWORKS):
+        check(type(estimator).__name__, estimator)

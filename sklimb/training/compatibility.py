@@ -48,7 +48,7 @@ def check_strategies(estimator, partial=False):
                 f"{name} must be one of {list(SCALES)} or one non-negative factor a "
                 f"class, got {value!r}."
             )
-    _check_folds(p, partial)
+    _check_folds(p)
     settings_of(p)
     _check_net_params(p.net_params)
     _check_callbacks(p.callbacks)
@@ -59,7 +59,7 @@ def check_strategies(estimator, partial=False):
         )
 
 
-def _check_folds(p, partial):
+def _check_folds(p):
     """validation_folds is one way to validate; refuse another beside it."""
     if p.validation_folds is None:
         return
@@ -68,7 +68,6 @@ def _check_folds(p, partial):
         "warm_start=True": p.warm_start,
         "early_stopping=False": p.early_stopping is False,
         "callbacks": bool(p.callbacks),
-        "partial_fit": partial,
     }
     for name, given in others.items():
         if given:
@@ -116,6 +115,11 @@ def check_same_network(estimator):
     there["dtype"] = estimator.dtype_
     for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
         there.pop(name, None)
+    # A network a setting and fold; the caller speaks of networks a setting.
+    n_settings, n_members = len(settings_of(estimator)), there.pop("n_members")
+    folds = {1, estimator.validation_folds or 1}
+    if n_members not in {estimator.n_members * n_settings * n for n in folds}:
+        there["n_members"] = n_members
     for name, value in there.items():
         if hasattr(estimator, name) and getattr(estimator, name) != value:
             raise ValueError(
