@@ -35,6 +35,9 @@ lint: install ## ruff, ruff format, codespell, pyright
 
 bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/loop_overhead.py
+	$(BIN)/python benchmarks/packed_search.py
+	$(BIN)/python benchmarks/device.py
+	$(BIN)/python benchmarks/portfolio.py
 	$(BIN)/python benchmarks/tables.py
 
 clean: ## what the commands above made

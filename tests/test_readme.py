@@ -8,14 +8,14 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 
 def test_blocks_run(capsys):
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     namespace = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), namespace)
     out = capsys.readouterr().out
     predicted, observed = map(float, re.findall(r"0\.\d+", out)[:2])
     assert abs(predicted - observed) < 0.1 * observed + 0.001  # printed to 3 digits
-    assert "clf__sampler" in out
+    assert "clf__sampler" in out and "packs: {" in out
 
 
 def test_strategy_table_names_real_parameters():
