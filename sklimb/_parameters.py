@@ -6,6 +6,7 @@ from sklimb._compat import HasMethods, Interval, RealNotInt, StrOptions
 from sklimb.training.losses import LOSSES
 from sklimb.training.monitor import MONITORS
 from sklimb.training.optimizers import OPTIMIZERS
+from sklimb.training.plan import NUMBERS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 
@@ -49,7 +50,7 @@ PARAMETER_CONSTRAINTS = {
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "warm_start": ["boolean"],
     "merge_duplicates": ["boolean"],
-    "dtype": [StrOptions({"float32", "float64"})],
+    "dtype": [StrOptions(set(NUMBERS))],
     "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

@@ -27,7 +27,7 @@ from sklimb.training.compatibility import (
 from sklimb.training.fitting import Job, resolve_device
 from sklimb.training.losses import make_loss
 from sklimb.training.monitor import check_monitor
-from sklimb.training.plan import class_weight_vector, make_plan
+from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
 
 # What `prepare` looks at.
@@ -181,7 +181,7 @@ def make_fold_jobs(estimator, prepared):
 def _job(estimator, prepared, members, module, partial):
     train, held_out = prepared.train, prepared.held_out
     n_classes = len(estimator.classes_)
-    dtype = getattr(torch, estimator.dtype)
+    dtype = getattr(torch, NUMBERS[estimator.dtype])
     check_loss(make_loss(estimator.loss), n_classes, dtype)
     for name in ("smoothing_scale", "sam_scale"):
         check_per_class(name, getattr(estimator, name), n_classes)

@@ -20,6 +20,7 @@ from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.compatibility import check_fit_arguments, check_strategies
 from sklimb.training.fitting import all_or_nothing, train
+from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import AUTO, resolved, settings_of
 
 
@@ -201,7 +202,7 @@ class BaseNeuralClassifier(
             categorical_features=self.categorical_features,
             numeric_transform=self.numeric_transform,
             min_frequency=self.min_frequency,
-            dtype=self.dtype,
+            dtype=NUMBERS[self.dtype],
         )
 
     def _encode(self, X):

@@ -134,8 +134,9 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Go on from the last fit, with its encoder and classes.
     merge_duplicates : bool, default=True
         Identical rows become one with the summed weight, before the internal split.
-    dtype : {"float32", "float64"}, default="float32"
-        Numbers of the network.
+    dtype : {"float32", "float64", "bfloat16"}, default="float32"
+        Numbers of the network. "bfloat16" trains with products in bfloat16 and weights
+        in float32, for GPUs; it predicts in float32.
     device : str, default="auto"
         "auto" takes a CUDA device if there is one.
     random_state : int, RandomState instance or None, default=None

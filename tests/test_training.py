@@ -617,3 +617,14 @@ def test_progress_is_silent_or_one_bar(capfd):
     make(verbose=1, early_stopping=True).fit(X, Y)
     out, err = capfd.readouterr()
     assert out == "" and "loss=" in err and "valid=" in err and "epoch/s" in err
+
+
+def test_bfloat16_trains_products_in_bfloat16_and_keeps_float32_weights():
+    full = make(max_epochs=3).fit(X, Y)
+    half = make(max_epochs=3, dtype="bfloat16").fit(X, Y)
+    assert half.dtype_ == "float32"
+    assert all(p.dtype == torch.float32 for p in half.net_.module_.parameters())
+    gap = np.abs(half.predict_proba(X) - full.predict_proba(X)).max()
+    # Products have 8 bits, so three epochs differ, but only by that.
+    assert 1e-6 < gap < 0.05
+    half.partial_fit(X, Y)

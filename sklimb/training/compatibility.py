@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
@@ -112,7 +113,10 @@ def check_same_network(estimator):
     """Refuse to go on with another network or encoder than the one that is there."""
     config = estimator.module_config_
     there = {**config, **config.get("network", {}), **estimator.encoder_.get_params()}
-    there["dtype"] = estimator.dtype_
+    if NUMBERS[estimator.dtype] == estimator.dtype_:
+        there.pop("dtype")
+    else:
+        there["dtype"] = estimator.dtype_
     for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
         there.pop(name, None)
     # A network a setting and fold; the caller speaks of networks a setting.

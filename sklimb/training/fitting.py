@@ -23,6 +23,7 @@ from sklimb.training.monitor import Monitor
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
 from sklimb.training.optimizers import OPTIMIZERS, one_value
+from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import MIN_MINORITY_ROWS, select, settings_of
 from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
@@ -203,7 +204,7 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
     pack = _Pack(jobs, owner, partial, context, seen, drop)
     in_order, jobs, net, keep = jobs, pack.jobs, pack.net, pack.keep
     if owner is not None:  # what callbacks may look at
-        owner.net_, owner.dtype_ = net, owner.dtype
+        owner.net_, owner.dtype_ = net, NUMBERS[owner.dtype]
         owner.device_ = str(owner._device)
     # Whatever the caller's gradient mode is.
     with torch.inference_mode(False), torch.enable_grad():
@@ -268,7 +269,7 @@ class _Pack:
         in_order, jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
         self.jobs = jobs
         p, device = jobs[0].estimator, jobs[0].estimator._device
-        dtype = getattr(torch, p.dtype)
+        dtype = getattr(torch, NUMBERS[p.dtype])
         self.layouts = [Layout.of(job.estimator.encoder_) for job in jobs]
         for job in jobs:
             job.module.to(device, dtype)
@@ -312,6 +313,7 @@ class _Pack:
         )
         if partial and jobs[0].epochs_before:
             carry_on(self.net.optimizer_, getattr(p, "_optimizer_state", None))
+        self.net.criterion_.autocast = p.dtype == "bfloat16"
         self.net.criterion_.log_shift = _joint_log_shift(jobs, device)
         step = make_step(jobs, dtype, device)
         self.net.prepare(self.batches, step, monitor, average, p.clip_norm)
@@ -332,7 +334,7 @@ def finish(job, net, keep, own, partial):
     else:
         p.net_ = make_net(p.loss, job.module, len(p.classes_), device).release()
         n_epochs = int(keep.last_epoch_[members].max())
-    p.dtype_, p.device_ = p.dtype, str(device)
+    p.dtype_, p.device_ = NUMBERS[p.dtype], str(device)
     p.intercept_ = np.zeros((len(job.members), len(p.classes_)))
     set_prior(p, p.net_, job.plan.shift, job.calibration)
     p.n_iter_ = job.epochs_before + n_epochs

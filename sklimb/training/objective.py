@@ -9,15 +9,18 @@ from sklimb.training.losses import CrossEntropy
 class Objective(nn.Module):
     """Weighted mean loss of a batch, one a member; skorch's criterion.
 
+    With `autocast`, the model's products of a training batch are in bfloat16; weights,
+    gradients and everything else stay as they are.
+
     `objective(batch)` has shape (K,), or () for one member. A batch's weights already
     hold 1 / (rows * w_bar), so the loss is their plain dot product.
     """
 
     log_shift: torch.Tensor | None
 
-    def __init__(self, model, loss, log_shift=None):
+    def __init__(self, model, loss, log_shift=None, autocast=False):
         super().__init__()
-        self.model = model
+        self.model, self.autocast = model, autocast
         self.loss_function = loss
         # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
         # shift of the training devices, less the solved intercept.
@@ -29,7 +32,12 @@ class Objective(nn.Module):
             self.log_shift = self.log_shift[members]
 
     def logits(self, batch):
-        return self.model(batch["X"], batch["masks"])
+        x = batch["X"]
+        if not self.autocast:
+            return self.model(x, batch["masks"])
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits = self.model(x, batch["masks"])
+        return logits.to(x.dtype)
 
     def loss(self, logits, batch, *weights):
         """Loss of each member from its logits.
