@@ -11,7 +11,8 @@ from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 
 PARAMETER_CONSTRAINTS = {
-    "loss": [StrOptions(set(LOSSES)), callable],
+    "loss": [StrOptions(set(LOSSES)), callable, HasMethods("bind")],
+    "drw_start": [Interval(Real, 0, 1, closed="left"), None],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "sampler": [StrOptions(set(SAMPLERS)), HasMethods("fit_resample")],
     "smoothing_eps": [Interval(Real, 0, 1, closed="left")],

@@ -25,11 +25,13 @@ from sklimb.training.compatibility import (
     resolve_prior,
 )
 from sklimb.training.fitting import Job, resolve_device
-from sklimb.training.losses import make_loss
+from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
 
+# Deferred re-weighting: the authors' (Cao et al., 2019).
+DRW_BETA = 0.9999
 # What `prepare` looks at.
 ROW_PARAMETERS = (
     "categorical_features",
@@ -182,24 +184,41 @@ def _job(estimator, prepared, members, module, partial):
     train, held_out = prepared.train, prepared.held_out
     n_classes = len(estimator.classes_)
     dtype = getattr(torch, NUMBERS[estimator.dtype])
-    check_loss(make_loss(estimator.loss), n_classes, dtype)
+    loss = make_loss(estimator.loss)
+    counts = np.bincount(train.y, weights=train.weight, minlength=n_classes)
+    check_loss(bind(loss, counts[None], torch.empty(0, dtype=dtype)), n_classes, dtype)
     for name in ("smoothing_scale", "sam_scale"):
         check_per_class(name, getattr(estimator, name), n_classes)
     factor = class_weight_vector(
         estimator.class_weight, train.y, train.weight, estimator.classes_
     )
     encoder = estimator.encoder_
-    plan = make_plan(
-        prepared.X,
-        train.y,
-        train.weight,
-        sampler=estimator.sampler,
-        class_factor=factor,
-        classes=estimator.classes_,
-        layout=(encoder.n_numeric_, encoder.n_indicators_),
-        seed=prepared.seed,
-    )
-    _count_classes(estimator, train, plan, partial)
+    device_factor = np.ones(n_classes)
+    if hasattr(loss, "class_factor"):
+        device_factor = loss.class_factor(counts)
+
+    def plan_of(sampler, device_factor):
+        return make_plan(
+            prepared.X,
+            train.y,
+            train.weight,
+            sampler=sampler,
+            class_factor=factor,
+            device_factor=device_factor,
+            classes=estimator.classes_,
+            layout=(encoder.n_numeric_, encoder.n_indicators_),
+            seed=prepared.seed,
+        )
+
+    plan = plan_of(estimator.sampler, device_factor)
+    if estimator.drw_start is not None and not partial:
+        # What is deferred: the sampler's draws, or else the weights of rare classes.
+        late = plan
+        if estimator.sampler == "uniform" and (device_factor == 1).all():
+            weights = effective_number_weights(counts, DRW_BETA)
+            late = plan_of("uniform", weights)
+        plan = replace(plan_of("uniform", np.ones(n_classes)), late=late)
+    _count_classes(estimator, train, plan.last, partial, device_factor)
     validation = None
     if held_out is not None:
         check_monitor(estimator.monitor, held_out.y, n_classes)
@@ -258,8 +277,9 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
         labels = y[keep] if classes is None else check_labels(classes, "classes")
         estimator.classes_ = np.unique(labels)
         if len(estimator.classes_) < 2:
+            where = "" if len(keep) == len(y) else " where sample_weight > 0"
             raise ValueError(
-                "y must hold at least two classes, got one class: "
+                f"y must hold at least two classes{where}, got one class: "
                 f"{estimator.classes_.tolist()[0]!r}. There is nothing to tell apart; "
                 "partial_fit takes all labels that will come as classes=."
             )
@@ -293,7 +313,7 @@ def _split(estimator, rows, X_val, y_val, weight_val, seed):
     return train, held_out
 
 
-def _count_classes(estimator, train, plan, partial):
+def _count_classes(estimator, train, plan, partial, device_factor):
     """Class shares of training, and what the sampler made of them."""
     weight = np.bincount(
         train.y, weights=train.weight, minlength=len(estimator.classes_)
@@ -303,7 +323,7 @@ def _count_classes(estimator, train, plan, partial):
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = prior = weight / weight.sum()
     if partial:
-        plan.accumulate(prior, estimator.sampler)
+        plan.accumulate(prior, estimator.sampler, device_factor)
     wanted = resolve_prior(estimator.target_prior, prior, estimator.classes_)
     shift = np.ones(len(estimator.classes_))
     if wanted is not None:

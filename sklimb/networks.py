@@ -77,14 +77,14 @@ class TabularResNetClassifier(_NetworkClassifier):
         "auto" is 0.001.
     weight_decay : float or "auto", default="auto"
         "auto" is 0.0001.
-    loss, class_weight, sampler, smoothing_eps, smoothing_scale, smoothing_max, \
-            sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, target_prior, \
-            n_members, portfolio, categorical_features, numeric_transform, \
-            min_frequency, optimizer, lr_schedule, warmup_epochs, max_epochs, \
-            batch_size, ema_decay, clip_norm, early_stopping, validation_fraction, \
-            validation_split, validation_folds, monitor, n_iter_no_change, warm_start, \
-            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
-            net_params
+    loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
+            smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
+            target_prior, n_members, portfolio, categorical_features, \
+            numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
+            max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
+            validation_fraction, validation_split, validation_folds, monitor, \
+            n_iter_no_change, warm_start, merge_duplicates, dtype, device, \
+            random_state, verbose, callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Notes
@@ -122,6 +122,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         *,
         loss="ce",
         class_weight=None,
+        drw_start=None,
         sampler="uniform",
         smoothing_eps=0.0,
         smoothing_scale="complement",
@@ -168,6 +169,7 @@ class TabularResNetClassifier(_NetworkClassifier):
     ):
         self.loss = loss
         self.class_weight = class_weight
+        self.drw_start = drw_start
         self.sampler = sampler
         self.smoothing_eps = smoothing_eps
         self.smoothing_scale = smoothing_scale
@@ -251,14 +253,14 @@ class FTTransformerClassifier(_NetworkClassifier):
         "auto" is 0.0003.
     weight_decay : float or "auto", default="auto"
         "auto" is 0.00001.
-    loss, class_weight, sampler, smoothing_eps, smoothing_scale, smoothing_max, \
-            sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, target_prior, \
-            n_members, portfolio, categorical_features, numeric_transform, \
-            min_frequency, optimizer, lr_schedule, warmup_epochs, max_epochs, \
-            batch_size, ema_decay, clip_norm, early_stopping, validation_fraction, \
-            validation_split, validation_folds, monitor, n_iter_no_change, warm_start, \
-            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
-            net_params
+    loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
+            smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
+            target_prior, n_members, portfolio, categorical_features, \
+            numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
+            max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
+            validation_fraction, validation_split, validation_folds, monitor, \
+            n_iter_no_change, warm_start, merge_duplicates, dtype, device, \
+            random_state, verbose, callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Raises
@@ -297,6 +299,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         *,
         loss="ce",
         class_weight=None,
+        drw_start=None,
         sampler="uniform",
         smoothing_eps=0.0,
         smoothing_scale="complement",
@@ -344,6 +347,7 @@ class FTTransformerClassifier(_NetworkClassifier):
     ):
         self.loss = loss
         self.class_weight = class_weight
+        self.drw_start = drw_start
         self.sampler = sampler
         self.smoothing_eps = smoothing_eps
         self.smoothing_scale = smoothing_scale

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sklimb.training.losses import CrossEntropy
+from sklimb.training.losses import CrossEntropy, bind
 
 FORMAT = 1
 _PLAIN = (
@@ -24,6 +24,7 @@ _PLAIN = (
     "prior_shift_",
     "member_seeds_",
     "member_weights_",
+    "_loss_counts",
     "best_epoch_",
     "best_score_",
 )
@@ -177,7 +178,9 @@ def _restore(estimator, header, tensors):
     if hasattr(module, "live"):
         module.all_live = bool(module.live.all())
     module.to(estimator._device)
-    loss, n_classes = _from_json(header["loss"]), len(estimator.classes_)
+    like = next(module.parameters())
+    loss = bind(_from_json(header["loss"]), estimator._loss_counts, like)
+    n_classes = len(estimator.classes_)
     net = make_net(loss, module, n_classes, estimator._device)
     estimator.net_ = net.prepare(None, None, None).release()
     set_prior(estimator, estimator.net_)
@@ -221,6 +224,7 @@ def _portfolio(estimator):
 
 def _fitted_loss(loss):
     """What the fitted probabilities need to know of the loss."""
+    loss = getattr(loss, "unbound", loss)
     try:
         return _to_json(loss)
     except TypeError:  # a callable: its logits are read by softmax

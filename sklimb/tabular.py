@@ -10,6 +10,7 @@ from sklimb._compat import Interval, StrOptions
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
+from sklimb.training.losses import make_loss
 from sklimb.training.optimizers import one_value
 from sklimb.training.portfolio import resolved
 
@@ -23,12 +24,20 @@ class TabularMLPClassifier(BaseNeuralClassifier):
 
     Parameters
     ----------
-    loss : {"ce", "focal"} or callable, default="ce"
-        Loss of a row. A callable takes logits and soft targets, both of shape
-        (members, rows, classes), and returns (members, rows). `FocalLoss(gamma)` sets
-        gamma; its probabilities are converted back to P(y | x).
+    loss : {"ce", "focal", "class_balanced", "logit_adjusted", "balanced_softmax", \
+            "vs", "ldam"} or callable, default="ce"
+        Loss of a row; see `sklimb.training.losses`. What a loss does to the class
+        shares is a device of training, which `target_prior` divides out: "train" gives
+        the probabilities of the rows at hand, "uniform" those that favour no class. A
+        callable takes logits and soft targets, both of shape (members, rows, classes),
+        and returns (members, rows). `FocalLoss(gamma)` sets gamma; its probabilities
+        are converted back to P(y | x).
     class_weight : None, "balanced" or dict, default=None
         Factor of each class in the loss. A statement of yours: probabilities follow it.
+    drw_start : float in [0, 1) or None, default=None
+        Share of `max_epochs` after which `sampler` or the weights of
+        loss="class_balanced" begin; with neither, the weights of rare classes (deferred
+        re-weighting, Cao et al., 2019). Validation counts from then on.
     sampler : str or imbalanced-learn object, default="uniform"
         Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by the
         square root of their share; "over", "under", "smote" and objects re-sample the
@@ -219,6 +228,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         *,
         loss="ce",
         class_weight=None,
+        drw_start=None,
         sampler="uniform",
         smoothing_eps=0.0,
         smoothing_scale="complement",
@@ -267,6 +277,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     ):
         self.loss = loss
         self.class_weight = class_weight
+        self.drw_start = drw_start
         self.sampler = sampler
         self.smoothing_eps = smoothing_eps
         self.smoothing_scale = smoothing_scale
@@ -339,6 +350,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
             "d_embedding": int(self.d_embedding),
             "n_frequencies": int(self.n_frequencies),
             "frequency_scale": scale if isinstance(scale, float) else scale.tolist(),
+            "cosine_head": getattr(make_loss(self.loss), "cosine_head", False),
             "n_edges": None if edges is None else edges.shape[1],
         }
         live = ~np.isin(encoder.numeric_columns_, encoder.constant_columns_)

@@ -22,6 +22,10 @@ SMALL = {"max_epochs": 60, "d_block": 32, "lr": 5e-3}
 STRATEGIES = [
     {},
     {"loss": "focal"},
+    {"loss": "class_balanced"},
+    {"loss": "vs"},
+    {"loss": "ldam"},
+    {"drw_start": 0.5},
     {"class_weight": "balanced"},
     {"sampler": "balanced"},
     {"sampler": "sqrt"},

@@ -109,6 +109,7 @@ def join_mlps(modules, layouts):
         n_frequencies=getattr(first.numbers, "n_frequencies", 1),
         frequency_scale=1.0,
         edges=edges,
+        cosine_head=first.cosine_head,
     ).to(first.head.weight)
     begin = 0
     for module, layout in zip(modules, layouts, strict=True):

@@ -12,7 +12,7 @@ from sklimb.nn.embeddings import (
     PackedPeriodicEmbeddings,
     PackedPiecewiseLinearEmbeddings,
 )
-from sklimb.nn.packed import PackedLinear, draw_uniform
+from sklimb.nn.packed import PackedCosineLinear, PackedLinear, draw_uniform
 
 # Where a stream of initial weights belongs; the position is part of the seed.
 _NUMBER, _INDICATOR, _CATEGORY, _SHARED, _LAYER = range(5)
@@ -44,6 +44,8 @@ class PackedMLP(nn.Module):
     live : tensor of bool of shape (n_numeric,) or None
         Numeric columns that carry anything; the others send no signal. In a pack that
         was joined (`join_mlps`) each member has its own, (K, 1, n_numeric).
+    cosine_head : bool
+        The last layer gives cosines, for losses with margins.
 
     **Shape**
 
@@ -69,6 +71,7 @@ class PackedMLP(nn.Module):
         frequency_scale=0.1,
         edges=None,
         live=None,
+        cosine_head=False,
     ):
         super().__init__()
         self.n_members = n_members
@@ -112,7 +115,8 @@ class PackedMLP(nn.Module):
         self.blocks = nn.ModuleList(
             PackedLinear(n_members, d_in, d_out) for d_in, d_out in pairwise(dims)
         )
-        self.head = PackedLinear(n_members, dims[-1], n_classes)
+        last = PackedCosineLinear if cosine_head else PackedLinear
+        self.cosine_head, self.head = cosine_head, last(n_members, dims[-1], n_classes)
 
     def member_tensors(self):
         """Every tensor with a leading member axis that training changes."""

@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 # From this many rows on, one member's addmm is faster on a CPU than baddbmm with a
@@ -59,3 +60,26 @@ class PackedLinear(nn.Module):
 
     def forward(self, x):
         return packed_linear(x, self.weight, self.bias)
+
+
+class PackedCosineLinear(nn.Module):
+    """K linear layers of unit inputs and unit columns, without bias: cosines.
+
+    **Shape**
+
+    - Input: `(K, batch, d_in)`
+    - Output: `(K, batch, d_out)`, in [-1, 1]
+    """
+
+    def __init__(self, n_members, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_members, d_in, d_out))
+
+    @torch.no_grad()
+    def reset_member(self, k, generator):
+        """Draw member k from U(-1, 1) and give its columns length 1."""
+        weight = draw_uniform(self.weight.shape[1:], 1.0, generator)
+        self.weight[k] = F.normalize(weight, dim=0)
+
+    def forward(self, x):
+        return torch.bmm(F.normalize(x, dim=-1), F.normalize(self.weight, dim=1))

@@ -49,6 +49,43 @@ class LearningRate(Callback):
             group["lr"] = lr * factor
 
 
+class Deferred(Callback):
+    """Other draws or weights from an epoch on (deferred re-weighting, re-sampling).
+
+    Cao et al., 2019. What was kept before is forgotten: it was trained for another
+    purpose.
+
+    Parameters
+    ----------
+    batches : Batches
+    log_shift : tensor or None
+        The objective's from then on.
+    first : int
+        0-based epoch.
+    keep : KeepBest
+    """
+
+    def __init__(self, batches, log_shift, first, keep):
+        self.batches, self.log_shift, self.first = batches, log_shift, first
+        self.keep, self.late = keep, False
+        keep.first_epoch = first + 1
+
+    def take_(self, members):
+        """Keep only what belongs to the given members."""
+        if self.late:
+            return
+        self.batches.take_(members)
+        if self.log_shift is not None and self.log_shift.ndim == 3:
+            self.log_shift = self.log_shift[members]
+
+    def on_epoch_begin(self, net, **kwargs):
+        if self.late or len(net.history) - 1 < self.first:
+            return
+        self.late = True
+        self.batches.epoch = net.batches_.epoch
+        net.batches_, net.criterion_.log_shift = self.batches, self.log_shift
+
+
 class WeightAverage(Callback):
     """Exponential moving average of the weights, used for validation and prediction.
 
@@ -110,7 +147,7 @@ class KeepBest(Callback):
 
     def __init__(self, patience, greater_is_better=False, drop=None):
         self.patience, self.greater_is_better = patience, greater_is_better
-        self.drop = drop
+        self.drop, self.first_epoch = drop, 1
 
     def on_train_begin(self, net, **kwargs):
         self.weights_ = [t.detach().clone() for t in net.module_.member_tensors()]
@@ -133,6 +170,8 @@ class KeepBest(Callback):
         self.done_ |= ~finite
         better = ~self.done_
         scores = row.get("valid_score_members") if self.patience else None
+        if epoch <= self.first_epoch:  # no score yet that counts
+            self.best_score_[:] = np.nan
         if scores is not None:
             scores = np.asarray(scores)
             sign = 1 if self.greater_is_better else -1
@@ -143,7 +182,7 @@ class KeepBest(Callback):
             self.best_score_[better] = scores[better]
         self.best_epoch_[better] = epoch
         self._copy(net, better)
-        if scores is not None:
+        if scores is not None and epoch >= self.first_epoch:
             self.done_ |= epoch - self.best_epoch_ >= self.patience
         if self.drop is not None:
             self.done_ |= self.drop(epoch, self.best_score_, self.done_)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from sklimb.training.losses import make_loss
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import SAMPLERS
@@ -50,6 +51,17 @@ def check_strategies(estimator, partial=False):
                 f"class, got {value!r}."
             )
     _check_folds(p)
+    if getattr(make_loss(p.loss), "cosine_head", False) and not hasattr(p, "n_bins"):
+        raise ValueError(
+            f"loss={p.loss!r} needs a last layer of cosines, which "
+            f"{type(p).__name__} does not have. Use TabularMLPClassifier, or "
+            "loss='logit_adjusted' or 'vs'."
+        )
+    if p.drw_start is not None and p.warm_start:
+        raise ValueError(
+            f"drw_start={p.drw_start!r} and warm_start=True cannot be combined: the "
+            "share of epochs would begin anew. Set one of them to its default."
+        )
     settings_of(p)
     _check_net_params(p.net_params)
     _check_callbacks(p.callbacks)

@@ -1,5 +1,6 @@
 """From a plan and member settings to a trained net: where all the parts meet."""
 
+import math
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from skorch.helper import predefined_split
 
 from sklimb.nn.join import Layout, join, split
 from sklimb.training.callbacks import (
+    Deferred,
     EstimatorCallbacks,
     KeepBest,
     LearningRate,
@@ -18,7 +20,7 @@ from sklimb.training.callbacks import (
     WeightAverage,
 )
 from sklimb.training.intercept import solve_intercept
-from sklimb.training.losses import make_loss
+from sklimb.training.losses import bind, make_loss
 from sklimb.training.monitor import Monitor
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
@@ -101,7 +103,8 @@ class Job:
     def sort_key(self):
         """Members that step alike stand side by side (see optimizers.py)."""
         first = self.members[0]
-        n_steps = -(-self.plan.order.n_rows // self.batch_size)
+        plans = (self.plan, self.plan.last)
+        n_steps = tuple(-(-plan.order.n_rows // self.batch_size) for plan in plans)
         return n_steps, first["lr"], first["weight_decay"]
 
 
@@ -127,10 +130,17 @@ def make_step(jobs, dtype, device):
 
 def make_net(loss, module, n_classes, device, **net_params):
     """A fresh, initialised net around a packed module."""
-    objective = Objective(module, make_loss(loss))
+    objective = Objective(module, loss)
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
     net.n_classes = n_classes
     return net.initialize()
+
+
+def bound_loss(jobs, module):
+    """The loss with each member's class statistics."""
+    counts = [job.estimator.class_weight_sum_ for job in jobs for _ in job.members]
+    like = next(module.parameters())
+    return bind(make_loss(jobs[0].estimator.loss), one_if_equal(counts), like)
 
 
 def set_prior(estimator, net, drawn_shift=None, rows=None):
@@ -156,13 +166,11 @@ def log_shift(shift, device):
     return None if (shift == 1).all() else torch.tensor(np.log(shift), device=device)
 
 
-def _joint_log_shift(jobs, device):
+def _joint_log_shift(jobs, plans, device):
     """`log_shift` of every member, (classes,) for one job, else (K, 1, classes)."""
     shifts = [
-        np.ones_like(job.plan.shift)
-        if job.estimator.target_prior is None
-        else job.plan.shift
-        for job in jobs
+        np.ones_like(plan.shift) if job.estimator.target_prior is None else plan.shift
+        for job, plan in zip(jobs, plans, strict=True)
     ]
     if len(jobs) == 1:
         return log_shift(shifts[0], device)
@@ -276,7 +284,7 @@ class _Pack:
         self.module = jobs[0].module
         if len(jobs) > 1:
             self.module = join([job.module for job in jobs], self.layouts)
-        self.batches, self.rows = make_batches(
+        self.batches, late, self.rows = make_batches(
             jobs, self.layouts, self.module, dtype, device
         )
         panel = make_panel(jobs, self.layouts, dtype, device)
@@ -289,6 +297,10 @@ class _Pack:
         )
         max_epochs = 1 if partial else p.max_epochs
         callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
+        if late is not None:
+            shift = _joint_log_shift(jobs, [job.plan.late for job in jobs], device)
+            first = min(math.ceil(p.drw_start * max_epochs), max_epochs - 1)
+            callbacks.append(Deferred(late, shift, first, self.keep))
         callbacks += [] if average is None else [average]
         callbacks += list(p.callbacks or [])
         if context is not None:
@@ -296,15 +308,18 @@ class _Pack:
         callbacks += [Progress()] if p.verbose and owner is not None else []
         callbacks.append(self.keep)
         members = [m for job in jobs for m in job.members]
+        n_steps = list(
+            zip(self.batches.n_steps, (late or self.batches).n_steps, strict=True)
+        )
         self.net = make_net(
-            p.loss,
+            bound_loss(jobs, self.module),
             self.module,
             len(p.classes_),
             device,
             optimizer=OPTIMIZERS[p.optimizer],
             lr=one_value([m["lr"] for m in members]),
             optimizer__weight_decay=one_value([m["weight_decay"] for m in members]),
-            optimizer__n_steps=self.batches.n_steps,
+            optimizer__n_steps=n_steps,
             max_epochs=max_epochs,
             train_split=None if panel is None else predefined_split(panel.sets[0]),
             callbacks=callbacks,
@@ -314,7 +329,8 @@ class _Pack:
         if partial and jobs[0].epochs_before:
             carry_on(self.net.optimizer_, getattr(p, "_optimizer_state", None))
         self.net.criterion_.autocast = p.dtype == "bfloat16"
-        self.net.criterion_.log_shift = _joint_log_shift(jobs, device)
+        plans = [job.plan for job in jobs]
+        self.net.criterion_.log_shift = _joint_log_shift(jobs, plans, device)
         step = make_step(jobs, dtype, device)
         self.net.prepare(self.batches, step, monitor, average, p.clip_norm)
 
@@ -332,14 +348,16 @@ def finish(job, net, keep, own, partial):
         p.net_ = net
         n_epochs = len(net.history)
     else:
-        p.net_ = make_net(p.loss, job.module, len(p.classes_), device).release()
+        loss = bound_loss([job], job.module)
+        p.net_ = make_net(loss, job.module, len(p.classes_), device).release()
         n_epochs = int(keep.last_epoch_[members].max())
     p.dtype_, p.device_ = NUMBERS[p.dtype], str(device)
     p.intercept_ = np.zeros((len(job.members), len(p.classes_)))
-    set_prior(p, p.net_, job.plan.shift, job.calibration)
+    set_prior(p, p.net_, job.plan.last.shift, job.calibration)
     p.n_iter_ = job.epochs_before + n_epochs
     p.best_epoch_ = keep.best_epoch_[members] + job.epochs_before
     p.best_score_ = keep.best_score_[members]
+    p._loss_counts = p.class_weight_sum_[None]
     weigh(p, [job])
     rows = net.history.to_list()[:n_epochs]
     p.history_ = [_row_of(row, members, net.module_ is job.module) for row in rows]
@@ -357,7 +375,8 @@ def combine(owner, jobs):
     owner.module_config_ = dict(parts[0].module_config_)
     owner.module_config_["n_members"] = module.n_members
     n_classes = len(owner.classes_)
-    owner.net_ = make_net(owner.loss, module, n_classes, owner._device).release()
+    loss = bound_loss(jobs, module)
+    owner.net_ = make_net(loss, module, n_classes, owner._device).release()
     shift = torch.cat([part.net_.criterion_.log_shift for part in parts])
     owner.net_.criterion_.log_shift = shift
     # The folds' shifts differ in the last digits; the intercepts hold the difference.
@@ -365,6 +384,12 @@ def combine(owner, jobs):
     owner.intercept_ = np.log(owner.prior_shift_) - shift.cpu().numpy()[:, 0]
     for name in ("best_epoch_", "best_score_"):
         setattr(owner, name, np.concatenate([getattr(part, name) for part in parts]))
+    owner._loss_counts = np.concatenate(
+        [
+            np.repeat(part._loss_counts, len(job.members), 0)
+            for part, job in zip(parts, jobs, strict=True)
+        ]
+    )
     owner.n_iter_ = max(part.n_iter_ for part in parts)
     owner.history_ = [
         _joined_rows([part.history_[e : e + 1] for part in parts], jobs)

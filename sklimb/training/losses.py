@@ -3,11 +3,13 @@
 To add a loss, write a function or a frozen dataclass with `__call__(logits, target)` of
 shapes (K, batch, classes) x 2 -> (K, batch), and name it in LOSSES. `target` holds
 probabilities (smoothed or mixed labels). A loss whose optimal softmax is not P(y | x)
-also has `log_probability(logits)`.
+also has `log_probability(logits)`; one that depends on the rows a class has
+`bind(counts)`, one that only weighs classes `class_factor(counts)`.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
@@ -68,9 +70,201 @@ class FocalLoss:
         return torch.log_softmax(log_p - slope.log(), -1)
 
 
-LOSSES = {"ce": CrossEntropy(), "focal": FocalLoss()}
+class _Bound:
+    """A loss with the class statistics of each member, (K or 1, 1, classes)."""
+
+    def __init__(self, unbound, *statistics):
+        self.unbound, self.statistics = unbound, statistics
+
+    def take_(self, members):
+        """Keep only the statistics of the given members."""
+        self.statistics = [s[members] if len(s) > 1 else s for s in self.statistics]
+
+    def __call__(self, logits, target):
+        return self.unbound.of(logits, target, *self.statistics)
+
+    def log_probability(self, logits):
+        """log P(y | x) under the draw when `logits` minimise the loss."""
+        statistics = [s.double() for s in self.statistics]
+        adjusted = self.unbound.posterior(logits.double(), *statistics)
+        return torch.log_softmax(adjusted, -1)
+
+
+class _NeedsCounts:
+    """A loss that is told the rows a class by `bind`."""
+
+    def bind(self, counts):
+        """The loss for `counts`, a tensor (K or 1, classes) of rows by weight."""
+        return _Bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
+
+
+def _shares(counts):
+    # A class without training rows has no loss to adjust; 0 would only make a NaN.
+    return (counts / counts.sum(-1, keepdim=True)).clamp_min(1e-12)
+
+
+@dataclass(frozen=True)
+class VSLoss(_NeedsCounts):
+    """Vector scaling, cross-entropy of `z_c / Delta_c + tau log p_c`.
+
+    `Delta_c = (n_max / n_c)^gamma` (Kini et al., "Label-Imbalanced and Group-Sensitive
+    Classification under Overparameterization", 2021). The adjusted logits are what the
+    posterior is learned by, so probabilities are read from them.
+
+    Parameters
+    ----------
+    gamma : float, default=0.3
+        0 is logit adjustment.
+    tau : float, default=1.0
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.training.losses import VSLoss
+    >>> loss = VSLoss(gamma=0.0).bind(torch.tensor([[90.0, 10.0]]))
+    >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
+    tensor([[2.3026]])
+    """
+
+    gamma: float = 0.3
+    tau: float = 1.0
+
+    def statistics(self, counts):
+        """1 / Delta and tau log p of each class."""
+        share = _shares(counts)
+        delta = (share.amax(-1, keepdim=True) / share).pow(self.gamma)
+        return 1 / delta, self.tau * share.log()
+
+    @staticmethod
+    def posterior(logits, scale, shift):
+        """The adjusted logits."""
+        return logits * scale + shift
+
+    def of(self, logits, target, scale, shift):
+        """One loss a row."""
+        return CrossEntropy()(self.posterior(logits, scale, shift), target)
+
+
+@dataclass(frozen=True)
+class LogitAdjustedLoss(VSLoss):
+    """Cross-entropy of `z_c + tau log p_c` (Menon et al., 2021).
+
+    The raw logits favour no class; balanced softmax (Ren et al., 2020) is tau=1. With
+    target_prior="train" probabilities are those of the class shares in training, with
+    target_prior="uniform" those that the method decides by.
+
+    Parameters
+    ----------
+    tau : float, default=1.0
+        0 is cross-entropy.
+    """
+
+    gamma: float = 0.0
+
+
+@dataclass(frozen=True)
+class LDAMLoss(_NeedsCounts):
+    """Margins that grow for rare classes (Cao et al., 2019, equation 12).
+
+    Cross-entropy of `s (z_c - m_c [c = y])` with `m_c = max_m (n_min / n_c)^(1/4)`. The
+    logits are cosines: the network gets a normalised last layer without bias. Rows'
+    classes are those of the largest target. Probabilities are the softmax of `s z`.
+
+    Parameters
+    ----------
+    max_m : float, default=0.5
+        Margin of the rarest class; 0 is cross-entropy.
+    s : float, default=30.0
+        Scale of the cosines.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.training.losses import LDAMLoss
+    >>> loss = LDAMLoss(s=1.0).bind(torch.tensor([[90.0, 10.0]]))
+    >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
+    tensor([[0.9741]])
+    """
+
+    max_m: float = 0.5
+    s: float = 30.0
+
+    # The network's last layer: cosines.
+    cosine_head = True
+    # Mixed labels have no class whose margin it could be.
+    needs_hard_labels = True
+
+    def statistics(self, counts):
+        """Margin of each class."""
+        share = _shares(counts)
+        rarest = share.masked_fill(counts <= 0, torch.inf).amin(-1, keepdim=True)
+        return (self.max_m * (rarest / share).pow(0.25).clamp_max(1.0),)
+
+    def posterior(self, logits, margin):
+        """Scaled cosines."""
+        return self.s * logits
+
+    def of(self, logits, target, margin):
+        """One loss a row."""
+        y = torch.nn.functional.one_hot(target.argmax(-1), target.shape[-1])
+        return CrossEntropy()(self.s * (logits - margin * y), target)
+
+
+@dataclass(frozen=True)
+class ClassBalancedLoss(CrossEntropy):
+    """Cross-entropy weighted by the effective number of rows (Cui et al., 2019).
+
+    `w_c = (1 - beta) / (1 - beta^n_c)`, a device of training: target_prior="train"
+    divides it out of the probabilities again. Class weights are a statement of yours
+    and are not.
+
+    Parameters
+    ----------
+    beta : float in [0, 1), default=0.9999
+        0 is cross-entropy; towards 1 it is the inverse of the class's rows.
+
+    Examples
+    --------
+    >>> from sklimb.training.losses import ClassBalancedLoss
+    >>> ClassBalancedLoss().class_factor([5000, 500, 50]).round(3).tolist()
+    [0.034, 0.275, 2.691]
+    """
+
+    beta: float = 0.9999
+
+    def class_factor(self, counts):
+        """Weight of each class, with mean 1 over the classes that occur."""
+        return effective_number_weights(counts, self.beta)
+
+
+def effective_number_weights(counts, beta):
+    """(1 - beta) / (1 - beta^n_c) for each class, with mean 1 over those that occur."""
+    counts = np.asarray(counts, dtype=np.float64)
+    if beta == 0:
+        return np.ones(len(counts))
+    there = counts > 0
+    weight = (1 - beta) / -np.expm1(np.where(there, counts, 1) * np.log(beta))
+    return np.where(there, weight / weight[there].mean(), 1.0)
+
+
+LOSSES = {
+    "ce": CrossEntropy(),
+    "focal": FocalLoss(),
+    "class_balanced": ClassBalancedLoss(),
+    "logit_adjusted": LogitAdjustedLoss(),
+    "balanced_softmax": LogitAdjustedLoss(tau=1.0),
+    "vs": VSLoss(),
+    "ldam": LDAMLoss(),
+}
 
 
 def make_loss(loss):
     """The loss that a name stands for; a callable is itself."""
     return LOSSES[loss] if isinstance(loss, str) else loss
+
+
+def bind(loss, counts, like):
+    """The loss for the rows a class, (K or 1, classes), of each member."""
+    if not hasattr(loss, "bind"):
+        return loss
+    return loss.bind(torch.as_tensor(counts, dtype=like.dtype, device=like.device))

@@ -177,9 +177,10 @@ class _Net(ClassifierMixin, NeuralNet):
         # frees, and the heap would grow by 100 MB an epoch.
         n_members = len(self.parameters_[0])
         total = torch.zeros(n_members, dtype=torch.float64, device=self.device)
-        for batch in iterator:
+        # Not `iterator`, which skorch asked for once: `Deferred` may have changed them.
+        for batch in self.batches_:
             total += take_step(batch)["loss"]
-        steps = torch.tensor(iterator.n_steps, device=self.device)
+        steps = torch.tensor(self.batches_.n_steps, device=self.device)
         self.epoch_losses_ = total / steps
 
     def _step_with_hooks(self, batch):

@@ -30,6 +30,8 @@ class Objective(nn.Module):
         """Keep only what belongs to the given members."""
         if self.log_shift is not None and self.log_shift.ndim == 3:
             self.log_shift = self.log_shift[members]
+        if hasattr(self.loss_function, "take_"):
+            self.loss_function.take_(members)
 
     def logits(self, batch):
         x = batch["X"]

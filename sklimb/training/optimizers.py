@@ -113,8 +113,8 @@ class PackedAdamW(_Packed, torch.optim.AdamW):
     ----------
     params : iterable of parameters with a leading member axis
     lr, weight_decay : float or sequence of length K
-    n_steps : list of int or None, default=None
-        Steps an epoch of each member, if they differ.
+    n_steps : list or None, default=None
+        Steps an epoch of each member, or anything that is equal where they are.
     betas : pair of float, default=(0.9, 0.999)
     eps : float, default=1e-8
     """
@@ -151,8 +151,8 @@ class PackedSGD(_Packed, torch.optim.SGD):
     ----------
     params : iterable of parameters with a leading member axis
     lr, weight_decay : float or sequence of length K
-    n_steps : list of int or None, default=None
-        Steps an epoch of each member, if they differ.
+    n_steps : list or None, default=None
+        Steps an epoch of each member, or anything that is equal where they are.
     momentum : float, default=0.9
     nesterov : bool, default=True
     """

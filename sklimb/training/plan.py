@@ -35,7 +35,10 @@ class Plan:
         Class shares of the rows given, by sample weight, before `sampler` and without
         `class_weight`.
     drawn_prior : array of shape (classes,)
-        Class shares under the sampler's draw, without `class_weight`.
+        Class shares under the sampler's draw and the loss's own weights, without
+        `class_weight`.
+    late : Plan or None
+        What takes over at `drw_start`.
     """
 
     X: np.ndarray
@@ -45,14 +48,20 @@ class Plan:
     order: object
     prior: np.ndarray
     drawn_prior: np.ndarray
+    late: "Plan | None" = None
 
-    def accumulate(self, prior, sampler):
+    def accumulate(self, prior, sampler, device_factor):
         """Take `prior`, of all calls of partial_fit, for that of these rows."""
         if sampler in DRAWS:
-            drawn = class_share(sampler, prior)
+            drawn = class_share(sampler, prior) * device_factor
         else:
             drawn = prior * self.shift
         self.prior, self.drawn_prior = prior, drawn / drawn.sum()
+
+    @property
+    def last(self):
+        """The plan that training ends with."""
+        return self if self.late is None else self.late
 
     @property
     def shift(self):
@@ -94,7 +103,9 @@ def class_weight_vector(class_weight, y, weight, classes):
     return vector
 
 
-def make_plan(X, y, weight, *, sampler, class_factor, classes, layout, seed):
+def make_plan(
+    X, y, weight, *, sampler, class_factor, device_factor, classes, layout, seed
+):
     """Class shares, re-sampling and draws for the encoded training rows.
 
     Parameters
@@ -104,6 +115,8 @@ def make_plan(X, y, weight, *, sampler, class_factor, classes, layout, seed):
     sampler : str or imbalanced-learn object
     class_factor : array of shape (classes,)
         From `class_weight_vector`.
+    device_factor : array of shape (classes,)
+        What the loss weighs classes by: a device of training, like the sampler.
     classes : array
         The labels, for messages.
     layout : pair of int
@@ -126,7 +139,7 @@ def make_plan(X, y, weight, *, sampler, class_factor, classes, layout, seed):
         )
         sampler = "uniform"
     drawn = _share(y, weight, n_classes)
-    factor = class_factor[y]
+    factor = (class_factor * device_factor)[y]
     if sampler == "uniform":
         order = UniformOrder(len(y))
         loss_weight = weight * factor
@@ -141,6 +154,8 @@ def make_plan(X, y, weight, *, sampler, class_factor, classes, layout, seed):
         loss_weight = factor
         mean = float((probability * factor).sum() / probability.sum())
         drawn = share
+    drawn = drawn * device_factor
+    drawn = drawn / drawn.sum()
     if not mean > 0:
         raise ValueError(
             "class_weight leaves no training row with a positive weight. Give at least "

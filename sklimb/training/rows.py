@@ -9,44 +9,48 @@ from sklimb.training.scales import one_if_equal, smoothing_table
 
 
 def make_batches(jobs, layouts, module, dtype, device):
-    """Batches of all members, and the rows of the first job for skorch.
+    """Batches of all members, those that take over at `drw_start`, and rows for skorch.
 
     Tables, labels and weights are told apart by identity: jobs that share an array
     share its copy on the device.
     """
     common = Layout.common(layouts)
-    tables, weights, draws, members = _Parts(), _Parts(), [], []
-    for job, layout in zip(jobs, layouts, strict=True):
-        plan = job.plan
-        begin = tables.add(plan.X, (plan.X, plan.y, layout))
-        weight_begin = weights.add(plan.weight, plan.weight)
-        for m in job.members:
-            order = plan.order
-            known = [
-                i
-                for i, d in enumerate(draws)
-                if (d.begin, d.seed) == (begin, m["seed"]) and d.order == order
-            ]
-            if not known:
-                draws.append(Draw(begin, order, m["seed"]))
-                known = [len(draws) - 1]
-            members.append((known[0], weight_begin, m.get("dropout", 0.0)))
+    tables, weights = _Parts(), _Parts()
+    plans = [[job.plan for job in jobs], [job.plan.last for job in jobs]]
+    for phase in plans:
+        for plan, layout in zip(phase, layouts, strict=True):
+            tables.add(plan.X, (plan.X, plan.y, layout))
+            weights.add(plan.weight, plan.weight)
     X = [_columns(X, layout, common, dtype, device) for X, _, layout in tables.values]
     y = [_tensor(y, device) for _, y, _ in tables.values]
     weight = [_tensor(w, device, dtype) for w in weights.values]
-    batches = Batches(
-        _one(X),
-        _one(y),
-        _one(weight),
-        draws,
-        members,
-        soft_targets(jobs, dtype, device),
-        max(job.batch_size for job in jobs),
-        module.mask_widths(),
-        first_epoch=jobs[0].epochs_before,
-        skip_single=getattr(module, "needs_two_rows", False),
-    )
-    return batches, Rows(X[0], y[0], weight[0])
+    shared = _one(X), _one(y), _one(weight)
+    targets = soft_targets(jobs, dtype, device)
+
+    def batches(phase):
+        draws, members = [], []
+        for job, plan in zip(jobs, phase, strict=True):
+            begin = tables.add(plan.X, None)
+            for m in job.members:
+                draw = Draw(begin, plan.order, m["seed"])
+                if draw not in draws:
+                    draws.append(draw)
+                rate = m.get("dropout", 0.0)
+                weight_begin = weights.add(plan.weight, None)
+                members.append((draws.index(draw), weight_begin, rate))
+        return Batches(
+            *shared,
+            draws,
+            members,
+            targets,
+            max(job.batch_size for job in jobs),
+            module.mask_widths(),
+            first_epoch=jobs[0].epochs_before,
+            skip_single=getattr(module, "needs_two_rows", False),
+        )
+
+    late = None if jobs[0].plan.late is None else batches(plans[1])
+    return batches(plans[0]), late, Rows(X[0], y[0], weight[0])
 
 
 def make_panel(jobs, layouts, dtype, device):
