@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from packs import PLAIN, fixed_table
+from packs import PLAIN, fixed_table, same_bits
 
 import sklimb
 from sklimb import TabularMLPClassifier
+from sklimb.model_selection import PackedSearchCV
 
 pytestmark = pytest.mark.gpu
 X, Y = fixed_table()
@@ -38,3 +39,27 @@ def test_cpu_and_gpu_train_alike():
     b = TabularMLPClassifier(**params, device="cuda").fit(X, Y)
     np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X), atol=1e-8)
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_table_larger_than_the_device_trains_the_same(monkeypatch):
+    params = {**PLAIN, "device": "cuda"}
+    there = TabularMLPClassifier(**params).fit(X, Y)
+    monkeypatch.setattr("sklimb.training.rows.fits", lambda *args: False)
+    assert same_bits(there, TabularMLPClassifier(**params).fit(X, Y))
+
+
+def test_a_search_on_the_gpu_is_the_search_on_the_cpu():
+    clf = TabularMLPClassifier(**{**PLAIN, "dtype": "float64", "device": "cuda"})
+    grid = {"lr": [1e-3, 1e-2], "sam_asymmetric_rho": [0.0, 0.05]}
+    on_gpu = PackedSearchCV(clf, grid, cv=3, scoring="roc_auc").fit(X, Y)
+    on_cpu = PackedSearchCV(clf.set_params(device="cpu"), grid, cv=3, scoring="roc_auc")
+    a, b = on_gpu.cv_results_, on_cpu.fit(X, Y).cv_results_
+    # Sums in another order, in float64.
+    np.testing.assert_allclose(a["mean_test_score"], b["mean_test_score"], atol=1e-8)
+
+
+def test_bfloat16_trains():
+    clf = TabularMLPClassifier(**{**PLAIN, "dtype": "bfloat16", "device": "cuda"})
+    full = TabularMLPClassifier(**{**PLAIN, "device": "cuda"}).fit(X, Y)
+    gap = np.abs(clf.fit(X, Y).predict_proba(X) - full.predict_proba(X)).max()
+    assert 0 < gap < 0.05

@@ -71,7 +71,8 @@ class Batches:
     Parameters
     ----------
     X, y : tensors
-        All rows of all draws, one after the other.
+        All rows of all draws, one after the other; X on the host if the device has no
+        room for it.
     weight : tensor of shape (sum of rows,)
         Loss weights, one run of rows for each that occurs.
     draws : list of Draw
@@ -125,7 +126,7 @@ class Batches:
 
     def _arrange(self):
         """Which member takes which draw, weights and masks."""
-        device = self.X.device
+        device = self.y.device
         self.n_members, n_draws = len(self.draw_of), len(self.draws)
         index = torch.tensor(self.draw_of, device=device)
         begin = torch.tensor(self.weight_begin, device=device)
@@ -150,6 +151,10 @@ class Batches:
             self._stream_index = torch.tensor(self._stream_of, device=device)
         self._n_rows = np.array([self._drawn(draw.n_rows) for draw in self.draws])
         self._steps = [-(-n // self.batch_size) for n in self._n_rows.tolist()]
+        begins = [draw.begin for draw in self.draws]
+        self._begins = torch.tensor(begins, device=device).unsqueeze(1)
+        rows = [int(self._n_rows[d]) for d in self.draw_of]
+        self._rows_of = torch.tensor(rows, device=device).unsqueeze(1)
 
     def _drawn(self, n_rows):
         """Rows an epoch."""
@@ -165,43 +170,42 @@ class Batches:
         return [self._steps[d] for d in self.draw_of]
 
     def __iter__(self):
-        epoch, device = self.epoch, self.X.device
-        n = len(self) * self.batch_size
-        order = torch.zeros(len(self.draws), n, dtype=torch.long)
+        epoch, device = self.epoch, self.y.device
+        end = int(self._n_rows.max())
+        order = torch.zeros(len(self.draws), end, dtype=torch.long)
         for i, draw in enumerate(self.draws):
             rows = draw.order(stream_generator(draw.seed, "shuffle", epoch))
-            order[i, : self._n_rows[i]] = rows[: self._n_rows[i]]
-        n_rows = self._n_rows
+            n_rows = self._n_rows[i]
+            order[i, :n_rows] = rows[:n_rows]
+        # One transfer an epoch; the host waits for nothing until the epoch's end.
+        on_device = to_device(order, device)
         noise = [
             stream_generator(seed, "noise", epoch, device=device)
             for seed, _, _ in self._streams
         ]
-        end = int(n_rows.max())
         chunk = max(1, _CHUNK_ROWS // self.batch_size) * self.batch_size
         for begin in range(0, end, chunk):
-            stop = min(begin + chunk, end)
-            yield from self._chunk(
-                order[:, begin:stop].to(device), (n_rows - begin).clip(0), noise
-            )
+            span = slice(begin, min(begin + chunk, end))
+            yield from self._chunk(on_device[:, span], order[:, span], begin, noise)
         self.epoch += 1
 
-    def _chunk(self, index, left, noise):
-        """Batches of the next rows; `left` is what each draw still has."""
+    def _chunk(self, index, host_index, begin, noise):
+        """Batches of the next rows, `begin` and on in each draw's order."""
         n_draws, n = index.shape
-        size = self.batch_size
-        if n_draws == 1:
-            begin = index + self.draws[0].begin
-        else:
-            begins = torch.tensor([d.begin for d in self.draws], device=index.device)
-            begin = index + begins.unsqueeze(1)
-        flat = begin.flatten()
-        X = self.X.index_select(0, flat).view(n_draws, n, -1)
+        size, left = self.batch_size, (self._n_rows - begin).clip(0)
+        flat = (index + self._begins).flatten()
+        if self.X.device == flat.device:
+            X = self.X.index_select(0, flat)
+        else:  # a table that is larger than the device
+            rows = (host_index + self._begins.cpu()).flatten()
+            X = to_device(self.X.index_select(0, rows), flat.device)
+        X = X.view(n_draws, n, -1)
         y = self.y.index_select(0, flat).view(n_draws, n)
         if self._draw_index is not None:
             index = index.index_select(0, self._draw_index)
             y = y.index_select(0, self._draw_index)
         weight = self.weight[index + self._weight_shift]
-        weight, active = self._share(weight, left, n)
+        weight, active = self._share(weight, begin, left, n)
         if len(self.targets) == 1:
             target = self.targets[0][y]
         else:
@@ -228,27 +232,23 @@ class Batches:
     def _of_members(values, index):
         return values if index is None else values.index_select(0, index)
 
-    def _share(self, weight, left, n):
+    def _share(self, weight, begin, left, n):
         """Weights divided by the rows of their batch, 0 for padding; who has rows."""
-        size, device = self.batch_size, weight.device
-        shape = (-(-n // size), len(left))
-        step = np.arange(0, n, size)[:, None]
-        count = np.clip(left[None, :] - step, 0, size)
-        active = [None] * shape[0]
+        size = self.batch_size
+        active = [None] * -(-n // size)
         if (left >= n).all():  # no padding in this chunk
             full = n - n % size
             weight[:, :full] /= size
             weight[:, full:] /= max(n - full, 1)
             return weight, active
-        per_row = np.repeat(1 / np.maximum(count, 1), size, axis=0)[:n].T
-        per_row = np.where(np.arange(n)[None, :] < left[:, None], per_row, 0.0)
-        factor = torch.from_numpy(per_row).to(device, weight.dtype)
-        if self._draw_index is not None:
-            factor = factor.index_select(0, self._draw_index)
-        for i in range(shape[0]):
-            if (count[i] == 0).any():
-                active[i] = [bool(count[i, d] > 0) for d in self.draw_of]
-        return weight * factor, active
+        position = torch.arange(begin, begin + n, device=weight.device)
+        rest = self._rows_of - position // size * size
+        weight = weight / rest.clamp(1, size).to(weight.dtype)
+        weight = weight.masked_fill(position >= self._rows_of, 0.0)
+        for i in range(len(active)):
+            if (left <= i * size).any():
+                active[i] = [bool(left[d] > i * size) for d in self.draw_of]
+        return weight, active
 
     def _seeds(self, n_batches, noise):
         """One seed a batch and member, (batches, K)."""
@@ -323,6 +323,13 @@ def _stacked(parts, n):
     for i, part in enumerate(parts):
         out[i, : len(part)] = part
     return out
+
+
+def to_device(tensor, device):
+    """A copy on a device, without waiting for it."""
+    if torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def padded_blocks(X, size):

@@ -21,7 +21,9 @@ def make_batches(jobs, layouts, module, dtype, device):
         for plan, layout in zip(phase, layouts, strict=True):
             tables.add(plan.X, (plan.X, plan.y, layout))
             weights.add(plan.weight, plan.weight)
-    X = [_columns(X, layout, common, dtype, device) for X, _, layout in tables.values]
+    n_bytes = sum(len(X) for X, *_ in tables.values) * common.n_columns * dtype.itemsize
+    home = device if fits(n_bytes, device) else torch.device("cpu")
+    X = [_columns(X, layout, common, dtype, home) for X, _, layout in tables.values]
     y = [_tensor(y, device) for _, y, _ in tables.values]
     weight = [_tensor(w, device, dtype) for w in weights.values]
     shared = _one(X), _one(y), _one(weight)
@@ -83,6 +85,13 @@ def soft_targets(jobs, dtype, device):
             for m in job.members
         ]
     return torch.tensor(one_if_equal(tables), dtype=dtype, device=device)
+
+
+def fits(n_bytes, device):
+    """Whether rows may stay on the device: they may fill half of what is free."""
+    if device.type != "cuda":
+        return True
+    return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
 
 
 class _Parts:
