@@ -29,6 +29,7 @@ from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
+from sklimb.training.samplers import sampler_pair
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
 DRW_BETA = 0.9999
@@ -210,7 +211,12 @@ def _job(estimator, prepared, members, module, partial):
             seed=prepared.seed,
         )
 
-    plan = plan_of(estimator.sampler, device_factor)
+    if estimator.metabalance_sampler is None:
+        plan = plan_of(estimator.sampler, device_factor)
+    else:
+        support, query = sampler_pair(estimator.metabalance_sampler)
+        support = plan_of(support, device_factor)
+        plan = replace(plan_of(query, device_factor), support=support)
     if estimator.drw_start is not None and not partial:
         # What is deferred: the sampler's draws, or else the weights of rare classes.
         late = plan

@@ -79,7 +79,9 @@ class TabularResNetClassifier(_NetworkClassifier):
         "auto" is 0.0001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            target_prior, n_members, portfolio, categorical_features, \
+            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
+            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
+            categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -131,6 +133,13 @@ class TabularResNetClassifier(_NetworkClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        metabalance_sampler=None,
+        metabalance_steps=80,
+        inner_lr=0.01,
+        beta=0.0,
+        second_order=False,
+        support_batch_size=24,
+        query_batch_size=16,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -178,6 +187,13 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.metabalance_sampler = metabalance_sampler
+        self.metabalance_steps = metabalance_steps
+        self.inner_lr = inner_lr
+        self.beta = beta
+        self.second_order = second_order
+        self.support_batch_size = support_batch_size
+        self.query_batch_size = query_batch_size
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
@@ -255,7 +271,9 @@ class FTTransformerClassifier(_NetworkClassifier):
         "auto" is 0.00001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            target_prior, n_members, portfolio, categorical_features, \
+            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
+            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
+            categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -308,6 +326,13 @@ class FTTransformerClassifier(_NetworkClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        metabalance_sampler=None,
+        metabalance_steps=80,
+        inner_lr=0.01,
+        beta=0.0,
+        second_order=False,
+        support_batch_size=24,
+        query_batch_size=16,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -356,6 +381,13 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.metabalance_sampler = metabalance_sampler
+        self.metabalance_steps = metabalance_steps
+        self.inner_lr = inner_lr
+        self.beta = beta
+        self.second_order = second_order
+        self.support_batch_size = support_batch_size
+        self.query_batch_size = query_batch_size
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio

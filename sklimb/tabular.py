@@ -65,6 +65,22 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     sam_norm : {"batch", "weighted"}, default="batch"
         Length of the perturbation: rho times the batch's mean factor, or always rho
         (the authors' code). A batch without a rare row climbs less with "batch".
+    metabalance_sampler : None, str, imbalanced-learn object or pair, default=None
+        MetaBalance (Bansal et al., S003): each task takes a step on support rows and is
+        judged on query rows; weights follow what makes that judgement better. A pair
+        gives the samplers of both; one alone is the query's, with natural support.
+        "natural" or any name or object that `sampler` takes; None is off.
+    metabalance_steps : int, default=80
+        Tasks an update.
+    inner_lr : float, default=0.01
+        Rate of a task's step.
+    beta : float, default=0.0
+        Share of the support loss in the update.
+    second_order : bool, default=False
+        Differentiate through the inner step, as printed; the authors' code does not.
+    support_batch_size, query_batch_size : int, default=24, 16
+        Rows a task; `batch_size` is not used then. An epoch is one pass over the query
+        rows.
     target_prior : {"train", "uniform"}, array of shape (n_classes,) or None, \
             default="train"
         Class shares that probabilities assume. "train" divides out what `sampler` did
@@ -237,6 +253,13 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        metabalance_sampler=None,
+        metabalance_steps=80,
+        inner_lr=0.01,
+        beta=0.0,
+        second_order=False,
+        support_batch_size=24,
+        query_batch_size=16,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -286,6 +309,13 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.metabalance_sampler = metabalance_sampler
+        self.metabalance_steps = metabalance_steps
+        self.inner_lr = inner_lr
+        self.beta = beta
+        self.second_order = second_order
+        self.support_batch_size = support_batch_size
+        self.query_batch_size = query_batch_size
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio

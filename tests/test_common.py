@@ -34,6 +34,7 @@ STRATEGIES = [
     {"sampler": "smote"},
     {"smoothing_eps": 0.05},
     {"sam_asymmetric_rho": 0.05},
+    {"metabalance_sampler": "balanced", "metabalance_steps": 4},
     {"ema_decay": 0.9},
     {"n_members": 3},
     {"portfolio": [{"dropout": 0.0}, {"dropout": 0.1}]},

@@ -4,14 +4,13 @@ A candidate is a sklimb classifier or a pipeline that ends in one. The steps bef
 and the encoded rows are made once a fold for all candidates that agree on them.
 """
 
-import joblib
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import process_routing
 
-from sklimb._compat import _routing_enabled, _safe_split
+from sklimb._compat import _safe_split
 from sklimb._prepare import ROW_PARAMETERS, make_job, prepare, ready
 from sklimb.base import BaseNeuralClassifier
+from sklimb.model_selection._digest import digest
 
 # May differ inside one pack, beside what the members' settings hold: the rows that a
 # member sees and what its classes weigh.
@@ -58,7 +57,7 @@ def pack_key(candidate):
         if name not in _FREE and name not in settings
     }
     climbs = final.sam_asymmetric_rho > 0  # a second pass that others need not pay
-    return joblib.hash((type(final).__qualname__, climbs, fixed))
+    return digest((type(final), climbs, fixed))
 
 
 class Folds:
@@ -92,7 +91,7 @@ class Folds:
         head_key = None
         if isinstance(candidate, Pipeline):
             head = candidate.steps[:-1]
-            head_key = joblib.hash([(name, step) for name, step in head])
+            head_key = digest(head)
         key = (split, head_key)
         if key not in self._headed:
             X, y = self.rows(candidate, split, 0)
@@ -105,7 +104,7 @@ class Folds:
             candidate.steps = [*steps, candidate.steps[-1]]
         ready(final, **own)
         parameters = final.get_params(deep=False)
-        row_key = joblib.hash({name: parameters[name] for name in ROW_PARAMETERS})
+        row_key = digest({name: parameters[name] for name in ROW_PARAMETERS})
         key = (split, head_key, type(final).__qualname__, row_key)
         if key not in self._prepared:
             self._prepared[key] = prepare(final, X, y, **own)
@@ -114,31 +113,30 @@ class Folds:
         return make_job(final, prepared)
 
 
+class _LastStep(BaseEstimator):
+    """Stands where the classifier stands and keeps what it would be fitted to."""
+
+    def __init__(self, classifier):
+        self.classifier = classifier
+
+    def fit(self, X, y=None, **params):
+        self.given_ = X, y, params
+        return self
+
+    def get_metadata_routing(self):
+        return self.classifier.get_metadata_routing()
+
+
 def _fit_head(pipeline, X, y, fit_params):
     """Fit all steps but the last; (X, y) after them, the steps, the last one's params.
 
-    Steps that re-sample (imbalanced-learn) change the training rows only.
+    The pipeline itself does it, so that routing, `transform_input`, `memory` and steps
+    that re-sample (imbalanced-learn) mean what they mean there.
     """
-    if _routing_enabled():
-        routed = process_routing(pipeline, "fit", **fit_params)
-        params = {name: dict(routed[name].fit) for name, _ in pipeline.steps}
-    else:
-        params = {name: {} for name, _ in pipeline.steps}
-        for key, value in fit_params.items():
-            name, _, key = key.partition("__")
-            if name not in params or not key:
-                raise ValueError(
-                    f"Pipeline.fit takes parameters named step__parameter, got "
-                    f"{name!r}. The steps are {sorted(params)}."
-                )
-            params[name][key] = value
-    steps = []
-    for name, step in pipeline.steps[:-1]:
-        if step is not None and step != "passthrough":
-            step = clone(step)
-            if hasattr(step, "fit_resample"):
-                X, y = step.fit_resample(X, y, **params[name])
-            else:
-                X = step.fit_transform(X, y, **params[name])
-        steps.append((name, step))
-    return X, y, steps, params[pipeline.steps[-1][0]]
+    head = clone(pipeline)
+    name, classifier = head.steps[-1]
+    last = _LastStep(classifier)
+    head.steps[-1] = name, last
+    head.fit(X, y, **fit_params)
+    X, y, own = last.given_
+    return X, y, head.steps[:-1], own

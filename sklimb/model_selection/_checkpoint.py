@@ -10,29 +10,21 @@ import os
 import warnings
 from pathlib import Path
 
-import joblib
 import torch
 from safetensors import SafetensorError
 
+from sklimb.model_selection._digest import digest
 from sklimb.persistence import read, write
 
 FORMAT = 1
+# A process that was killed may have left it behind.
+_NEW_PLAN = ".search.json.new"
 _NUMBERS = ("fit_time", "score_time", "n_epochs", "n_test_samples")
 
 
 def fingerprint(**parts):
-    """What makes a search this search, part by part.
-
-    Code that cannot be pickled (a lambda as a scorer) is known by its name.
-    """
-    return {name: _hash(value) for name, value in parts.items()}
-
-
-def _hash(value):
-    try:
-        return joblib.hash(value)
-    except Exception:  # pickle raises what it likes
-        return joblib.hash(getattr(value, "__qualname__", type(value).__qualname__))
+    """What makes a search this search, part by part; code is known by its name."""
+    return {name: digest(v, across_processes=True) for name, v in parts.items()}
 
 
 class Checkpoint:
@@ -52,7 +44,9 @@ class Checkpoint:
         path = self.folder / "search.json"
         if path.exists():
             self.plan = self._read_plan(path)
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.exists() and any(
+            there.name != _NEW_PLAN for there in self.folder.iterdir()
+        ):
             raise ValueError(
                 f"checkpoint={str(folder)!r} is a folder with other files in it. Give "
                 "an empty or a new one."
@@ -101,7 +95,7 @@ class Checkpoint:
 
     def _write_plan(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / ".search.json.new"
+        temporary = self.folder / _NEW_PLAN
         temporary.write_text(json.dumps(self.plan))
         os.replace(temporary, self.folder / "search.json")
 
@@ -126,7 +120,7 @@ class Checkpoint:
     def _try(self, action):
         try:
             action()
-        except OSError as error:
+        except (OSError, SafetensorError) as error:  # the second: a full disk
             warnings.warn(
                 f"The checkpoint in {str(self.folder)!r} could not be written: "
                 f"{error}. The search goes on without it.",
@@ -142,10 +136,7 @@ class Checkpoint:
                 continue
             keys = _metrics(results, name)
             scores[name] = keys
-            table = [
-                [float(r[name] if keys is None else r[name][k]) for k in keys or [None]]
-                for r in results
-            ]
+            table = [[_score_of(r[name], k) for k in keys or [None]] for r in results]
             tensors[name] = torch.tensor(table, dtype=torch.float64)
         for name in _NUMBERS:
             values = [float(r[name]) for r in results]
@@ -170,6 +161,10 @@ class Checkpoint:
             result["n_epochs"] = int(result["n_epochs"])
             results.append(result)
         return results
+
+
+def _score_of(scores, metric):
+    return float(scores[metric] if isinstance(scores, dict) else scores)
 
 
 def _metrics(results, name):

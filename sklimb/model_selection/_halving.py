@@ -4,6 +4,8 @@ import numpy as np
 
 # Epochs before the first comparison: a score after one or two says little.
 FIRST_EPOCH = 4
+# Candidates that a pack should have, so that there is something to compare.
+HALVING_CANDIDATES = 8
 
 
 class Halving:
@@ -48,6 +50,8 @@ class Halving:
         """The candidates that go on; one whose score is not a number comes last."""
         left = sorted(self.left)
         score = [self.sign * best[self.candidate == c].mean() for c in left]
+        if np.isnan(score).all():  # there are no validation rows
+            return self.left
         score = np.nan_to_num(score, nan=-np.inf)
         n_keep = max(1, int(np.ceil(len(left) / self.factor)))
         order = np.argsort(-score, kind="stable")

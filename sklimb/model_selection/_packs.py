@@ -15,6 +15,8 @@ from sklimb.nn import PackedMLP
 from sklimb.nn.join import Layout
 from sklimb.training.fitting import train
 
+_NO_MEMORY = "did not fit in memory"
+
 
 class Task:
     """Everything that a worker needs besides the rows; sent once to each.
@@ -47,24 +49,28 @@ def run_pack(task, folds, pairs, progress=None):
     list of dict
         One for each pair, as scikit-learn's `_fit_and_score` gives it, with "n_epochs".
 
-    An out-of-memory error splits the pack in two.
+    An out-of-memory error splits the pack in two, and so does any other error of its
+    training: then the fit that is at fault fails alone.
     """
     try:
         return _run(task, folds, pairs, progress)
-    except (MemoryError, RuntimeError) as error:
-        if len(pairs) == 1 or not _is_out_of_memory(error):
-            raise
+    except _PackError as error:
+        what = str(error)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(pairs) // 2
     warnings.warn(
-        f"A pack of {len(pairs)} fits did not fit in memory and is split in two. "
-        f"max_members={half} avoids the attempt.",
+        f"A pack of {len(pairs)} fits {what} and is split in two. max_members={half} "
+        "avoids the attempt.",
         RuntimeWarning,
         stacklevel=2,
     )
     first = run_pack(task, folds, pairs[:half], progress)
     return first + run_pack(task, folds, pairs[half:], progress)
+
+
+class _PackError(Exception):
+    """A pack of several fits cannot be trained; fewer of them may."""
 
 
 def _is_out_of_memory(error):
@@ -88,23 +94,17 @@ def _run(task, folds, pairs, progress):
             else:
                 jobs[pair] = folds.job(candidate, split, fit_params)
         except Exception as error:
-            if task.error_score == "raise" or _is_out_of_memory(error):
-                raise
-            results[pair] = _failed(task, traceback.format_exc())
+            results[pair] = _failed(task, error, len(pairs))
     for group in _alike(jobs):
         drop = None
         if task.halving_factor is not None or progress is not None:
             drop = Halving(group, task.halving_factor, jobs, progress)
-        message = train([jobs[pair] for pair in group], drop=drop)
+        message = _train(task, [jobs[pair] for pair in group], drop)
         if message:
             raise KeyboardInterrupt(message)
         for pair in group:
-            error = jobs[pair].error
-            if error is not None:
-                if task.error_score == "raise":
-                    raise error
-                text = "".join(traceback.format_exception(error))
-                results[pair] = _failed(task, text)
+            if jobs[pair].error is not None:
+                results[pair] = _failed(task, jobs[pair].error, len(pairs))
     # A pack's time is shared by its members.
     share = (time.perf_counter() - begin) / len(pairs)
     for pair in pairs:
@@ -113,6 +113,21 @@ def _run(task, folds, pairs, progress):
         results[pair]["fit_time"] = share
         results[pair]["n_test_samples"] = _num_samples(folds.splits[pair[1]][1])
     return [results[pair] for pair in pairs]
+
+
+def _train(task, jobs, drop):
+    """`train`, whose errors go into `Job.error` if it is clear whose they are."""
+    try:
+        return train(jobs, drop=drop)
+    except Exception as error:
+        if len(jobs) == 1:
+            jobs[0].error = error
+            return None
+        if _is_out_of_memory(error):
+            raise _PackError(_NO_MEMORY) from error
+        if task.error_score == "raise":
+            raise
+        raise _PackError(f"failed ({type(error).__name__}: {error})") from error
 
 
 def _alike(jobs):
@@ -126,6 +141,9 @@ def _alike(jobs):
             # Other networks are not padded, neither in columns nor in rows (BatchNorm).
             layout = Layout.of(encoder)
             own = layout.indicators, layout.cardinalities, len(jobs[pair].plan.y)
+        support = jobs[pair].plan.support
+        if support is not None:  # tasks of unequal rows have no common rhythm
+            own = (*own, len(support.y), len(jobs[pair].plan.y))
         return (
             len(final.classes_),
             encoder.n_numeric_,
@@ -147,8 +165,19 @@ def _cut(folds, params, split, part):
     return _check_method_params(folds.X, params=params, indices=rows)
 
 
-def _failed(task, text):
-    """What stands for a fit that failed."""
+def _failed(task, error, n_fits):
+    """What stands for one of a pack's `n_fits` that failed.
+
+    Raises
+    ------
+    Exception
+        `error` itself with error_score="raise"; _PackError for too little memory.
+    """
+    if n_fits > 1 and _is_out_of_memory(error):
+        raise _PackError(_NO_MEMORY) from error
+    if task.error_score == "raise":
+        raise error
+    text = "".join(traceback.format_exception(error))
     score = task.error_score
     if isinstance(task.scorer, _MultimetricScorer):
         score = {name: task.error_score for name in task.scorer._scorers}

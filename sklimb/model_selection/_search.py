@@ -1,6 +1,7 @@
 """PackedSearchCV: scikit-learn's search, its candidates and folds trained as one."""
 
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import ClassVar
@@ -10,7 +11,7 @@ import torch
 from joblib import cpu_count, effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
-from sklearn.utils import indexable
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklimb._compat import (
@@ -24,6 +25,7 @@ from sklimb._compat import (
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
+from sklimb._labels import check_labels
 from sklimb._random import root_seed
 from sklimb.model_selection._candidates import (
     Folds,
@@ -32,6 +34,7 @@ from sklimb.model_selection._candidates import (
     pack_key,
 )
 from sklimb.model_selection._checkpoint import Checkpoint, fingerprint
+from sklimb.model_selection._halving import HALVING_CANDIDATES
 from sklimb.model_selection._packs import Task, run_pack
 from sklimb.model_selection._progress import Progress
 from sklimb.model_selection._sizes import best_size, cut
@@ -169,6 +172,12 @@ class PackedSearchCV(BaseSearchCV):
         self.random_state = random_state
         self.verbose = verbose
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Missing values, categories and strings are the estimator's business.
+        tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **params):
         """Try all candidates, then fit the best one to all rows.
@@ -190,14 +199,22 @@ class PackedSearchCV(BaseSearchCV):
         ValueError
             Before training: an estimator that is not sklimb's, parameters that do not
             exist, an empty grid, groups of the wrong length, a checkpoint of another
-            search. After it: every fit failed.
+            search, halving_factor without early stopping. After it: every fit failed.
         """
         classifier_of(self.estimator)
         candidates = self._candidates()
         for candidate in candidates:  # before any training
-            make_candidate(self.estimator, candidate, 0)
+            final = classifier_of(make_candidate(self.estimator, candidate, 0))
+            if self.halving_factor is not None and not final.early_stopping:
+                raise ValueError(
+                    f"halving_factor={self.halving_factor!r} compares candidates on "
+                    "their validation rows, and early_stopping=False holds none out. "
+                    "Set early_stopping=True, or halving_factor=None."
+                )
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
+        if y is not None:  # no y at all is the classifier's to say
+            check_labels(y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
@@ -318,7 +335,24 @@ class PackedSearchCV(BaseSearchCV):
             for group in groups
         ]
         whole = self.halving_factor is not None
+        if whole:
+            sizes = [self._halving_size(n) for n in sizes]
         return cut(groups, self.n_splits_, sizes, n_jobs, whole)
+
+    def _halving_size(self, size):
+        """At least a few candidates a pack: they are compared with each other."""
+        least = self.n_splits_ * HALVING_CANDIDATES
+        if self.max_members == "auto":
+            return max(size, least)
+        if size < 2 * self.n_splits_:
+            warnings.warn(
+                f"max_members={size} leaves one candidate of {self.n_splits_} folds in "
+                "a pack, and halving_factor compares candidates of a pack: nobody is "
+                f"dropped. Set max_members to {least} or more.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return size
 
     def _size(self, task, folds, group, n_jobs):
         """Members of a pack of this group, measured as its workers will train."""

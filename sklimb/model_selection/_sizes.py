@@ -7,7 +7,7 @@ import torch
 
 from sklimb.training.fitting import step_seconds
 
-SIZES = (1, 4, 8, 16, 32, 64, 128, 256, 512)
+SIZES = (1, 4, 16, 64, 256, 1024)
 # A size must beat the best so far by this much: timings are noisy.
 _GAIN = 0.97
 # Sizes that take this much longer a member than the best end the search.
@@ -80,6 +80,10 @@ def cut(groups, n_splits, sizes, n_jobs, whole_candidates):
         Workers: each shall have something to do.
     whole_candidates : bool
         Keep all splits of a candidate together (successive halving compares them).
+
+    Returns
+    -------
+    list of list of (int, int)
     """
     packs = []
     for group, size in zip(groups, sizes, strict=True):

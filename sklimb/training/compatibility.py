@@ -7,7 +7,7 @@ from skorch.callbacks import Callback
 from sklimb.training.losses import make_loss
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
-from sklimb.training.samplers import SAMPLERS
+from sklimb.training.samplers import SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
 
 
@@ -51,6 +51,7 @@ def check_strategies(estimator, partial=False):
                 f"class, got {value!r}."
             )
     _check_folds(p)
+    _check_metabalance(p, partial)
     if getattr(make_loss(p.loss), "cosine_head", False) and not hasattr(p, "n_bins"):
         raise ValueError(
             f"loss={p.loss!r} needs a last layer of cosines, which "
@@ -70,6 +71,44 @@ def check_strategies(estimator, partial=False):
             f"warmup_epochs must be below max_epochs={p.max_epochs}, got "
             f"{p.warmup_epochs!r}: the learning rate would never reach lr."
         )
+
+
+def _check_metabalance(p, partial):
+    """Refuse what replaces the step or chooses the rows beside MetaBalance."""
+    value = p.metabalance_sampler
+    if value is None:
+        return
+    others = {
+        "sam_asymmetric_rho": (p.sam_asymmetric_rho > 0, "each replaces the step"),
+        "sampler": (
+            not isinstance(p.sampler, str) or p.sampler != "uniform",
+            "each chooses the rows of a batch",
+        ),
+        "drw_start": (p.drw_start is not None, "each chooses the rows of a batch"),
+    }
+    for name, (given, why) in others.items():
+        if given:
+            raise ValueError(
+                f"{name}={getattr(p, name)!r} and metabalance_sampler={value!r} cannot "
+                f"be combined: {why}. Set one to its off value."
+            )
+    if partial and not all(isinstance(item, str) for item in sampler_pair(value)):
+        raise ValueError(
+            f"metabalance_sampler={value!r} cannot be used with partial_fit: it "
+            f"re-samples a whole training set once. Use names of {list(SAMPLERS)}."
+        )
+    if isinstance(value, tuple | list):
+        fine = len(value) == 2 and all(
+            item in (*SAMPLERS, "natural")
+            if isinstance(item, str)
+            else hasattr(item, "fit_resample") and not isinstance(item, type)
+            for item in value
+        )
+        if not fine:
+            raise ValueError(
+                "metabalance_sampler must be one sampler or a pair (support, query) of "
+                f"{[*SAMPLERS, 'natural']} or imbalanced-learn objects, got {value!r}."
+            )
 
 
 def _check_folds(p):

@@ -39,6 +39,8 @@ class Plan:
         `class_weight`.
     late : Plan or None
         What takes over at `drw_start`.
+    support : Plan or None
+        The support rows of MetaBalance; this plan's are then the query's.
     """
 
     X: np.ndarray
@@ -49,6 +51,7 @@ class Plan:
     prior: np.ndarray
     drawn_prior: np.ndarray
     late: "Plan | None" = None
+    support: "Plan | None" = None
 
     def accumulate(self, prior, sampler, device_factor):
         """Take `prior`, of all calls of partial_fit, for that of these rows."""

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from sklimb._random import stream_seed
 from sklimb.nn.join import Layout
-from sklimb.training.batches import Batches, Draw, Panel, Rows
+from sklimb.training.batches import Batches, Draw, Episodes, Panel, Rows
 from sklimb.training.scales import one_if_equal, smoothing_table
 
 
@@ -16,8 +17,10 @@ def make_batches(jobs, layouts, module, dtype, device):
     """
     common = Layout.common(layouts)
     tables, weights = _Parts(), _Parts()
-    plans = [[job.plan for job in jobs], [job.plan.last for job in jobs]]
-    for phase in plans:
+    first = [job.plan for job in jobs]
+    late = [job.plan.last for job in jobs]
+    support = [job.plan.support or job.plan for job in jobs]
+    for phase in (first, late, support):
         for plan, layout in zip(phase, layouts, strict=True):
             tables.add(plan.X, (plan.X, plan.y, layout))
             weights.add(plan.weight, plan.weight)
@@ -29,12 +32,15 @@ def make_batches(jobs, layouts, module, dtype, device):
     shared = _one(X), _one(y), _one(weight)
     targets = soft_targets(jobs, dtype, device)
 
-    def batches(phase):
+    def batches(phase, size):
         draws, members = [], []
         for job, plan in zip(jobs, phase, strict=True):
             begin = tables.add(plan.X, None)
             for m in job.members:
-                draw = Draw(begin, plan.order, m["seed"])
+                seed = m["seed"]
+                if plan is job.plan.support:  # not the shuffles and masks of the query
+                    seed = stream_seed(seed, "support")
+                draw = Draw(begin, plan.order, seed)
                 if draw not in draws:
                     draws.append(draw)
                 rate = m.get("dropout", 0.0)
@@ -45,14 +51,24 @@ def make_batches(jobs, layouts, module, dtype, device):
             draws,
             members,
             targets,
-            max(job.batch_size for job in jobs),
+            size,
             module.mask_widths(),
             first_epoch=jobs[0].epochs_before,
             skip_single=getattr(module, "needs_two_rows", False),
         )
 
-    late = None if jobs[0].plan.late is None else batches(plans[1])
-    return batches(plans[0]), late, Rows(X[0], y[0], weight[0])
+    p, rows = jobs[0].estimator, Rows(X[0], y[0], weight[0])
+    if jobs[0].plan.support is not None:
+        sizes = p.support_batch_size, p.query_batch_size
+        n_rows = [[plan.order.n_rows for plan in phase] for phase in (support, first)]
+        pair = [
+            batches(phase, min(size, max(n)))
+            for phase, size, n in zip((support, first), sizes, n_rows, strict=True)
+        ]
+        return Episodes(*pair, p.metabalance_steps), None, rows
+    size = max(job.batch_size for job in jobs)
+    after = None if jobs[0].plan.late is None else batches(late, size)
+    return batches(first, size), after, rows
 
 
 def make_panel(jobs, layouts, dtype, device):

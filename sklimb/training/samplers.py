@@ -1,11 +1,12 @@
 """WHICH rows make an epoch: orders of row numbers, and re-sampling before training.
 
-"uniform", "balanced" and "sqrt" draw row numbers every epoch; "over", "under", "smote"
-and imbalanced-learn objects change the encoded training rows once, before training.
+"uniform", "balanced" and "sqrt" draw row numbers every epoch; the other names and
+imbalanced-learn objects change the encoded training rows once, before training.
 """
 
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -15,7 +16,27 @@ from sklimb._compat import _set_random_states
 from sklimb._labels import label_codes
 
 DRAWS = ("uniform", "balanced", "sqrt")
-SAMPLERS = (*DRAWS, "over", "under", "smote")
+# Names that stand for imbalanced-learn's samplers with its defaults.
+_NAMED = {
+    "over": ("over_sampling", "RandomOverSampler"),
+    "under": ("under_sampling", "RandomUnderSampler"),
+    "borderline_smote": ("over_sampling", "BorderlineSMOTE"),
+    "svm_smote": ("over_sampling", "SVMSMOTE"),
+    "adasyn": ("over_sampling", "ADASYN"),
+    "all_knn": ("under_sampling", "AllKNN"),
+    "cluster_centroids": ("under_sampling", "ClusterCentroids"),
+    "near_miss": ("under_sampling", "NearMiss"),
+    "smote_enn": ("combine", "SMOTEENN"),
+}
+SAMPLERS = (*DRAWS, "smote", *_NAMED)
+
+
+def sampler_pair(sampler):
+    """(support, query) of a metabalance_sampler; one alone is the query's."""
+    pair = sampler if isinstance(sampler, tuple | list) else ("natural", sampler)
+    return tuple(
+        "uniform" if isinstance(s, str) and s == "natural" else s for s in pair
+    )
 
 
 def class_share(sampler, prior):
@@ -105,10 +126,12 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
 def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
     # Here, because importing imbalanced-learn takes longer than all of sklimb.
     from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
-    from imblearn.under_sampling import RandomUnderSampler
 
     n_flags = X.shape[1] - n_numeric
     n_codes = n_flags - n_indicators
+    if sampler in _NAMED:
+        module, name = _NAMED[sampler]
+        sampler = getattr(import_module(f"imblearn.{module}"), name)()
     if not isinstance(sampler, str):
         if n_codes and type(sampler).__name__ in _NUMBERS_ONLY:
             raise ValueError(
@@ -117,10 +140,6 @@ def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
                 "sampler='smote', which takes SMOTENC or SMOTEN by the columns at hand."
             )
         return clone(sampler)
-    if sampler == "over":
-        return RandomOverSampler()
-    if sampler == "under":
-        return RandomUnderSampler()
     counts = np.bincount(y, minlength=len(classes))
     smallest = int(counts[counts > 0].min())
     if smallest < 2:
