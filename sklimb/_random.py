@@ -4,7 +4,16 @@ import numpy as np
 import torch
 
 # The position of a name is part of the seed: append only.
-STREAMS = ("split", "resampling", "init", "shuffle", "noise", "member", "support")
+STREAMS = (
+    "split",
+    "resampling",
+    "init",
+    "shuffle",
+    "noise",
+    "member",
+    "support",
+    "transform",
+)
 
 
 def stream_seed(seed, name, *index):

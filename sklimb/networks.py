@@ -22,7 +22,7 @@ class _NetworkClassifier(BaseNeuralClassifier):
     """
 
     @abstractmethod
-    def _network_arguments(self):
+    def _network_arguments(self) -> dict:
         """Arguments that the parameters give."""
 
     @staticmethod
@@ -79,7 +79,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         "auto" is 0.0001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
+            mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
+            second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
             categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
@@ -133,6 +134,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        mix=None,
+        mix_alpha=1.0,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -187,6 +190,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.mix = mix
+        self.mix_alpha = mix_alpha
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr
@@ -271,7 +276,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         "auto" is 0.00001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
+            mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
+            second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
             categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
@@ -326,6 +332,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        mix=None,
+        mix_alpha=1.0,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -381,6 +389,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.mix = mix
+        self.mix_alpha = mix_alpha
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr

@@ -65,6 +65,12 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     sam_norm : {"batch", "weighted"}, default="batch"
         Length of the perturbation: rho times the batch's mean factor, or always rho
         (the authors' code). A batch without a rare row climbs less with "batch".
+    mix : {"mixup", "cutmix"} or None, default=None
+        Mix each row of a batch with another one, and their labels. "mixup" averages
+        numbers and draws categories, "cutmix" takes each column from one of the two.
+    mix_alpha : float, default=1.0
+        Shares are from Beta(mix_alpha, mix_alpha): 1 is uniform, towards 0 rows stay
+        as they are.
     metabalance_sampler : None, str, imbalanced-learn object or pair, default=None
         MetaBalance (Bansal et al., S003): each task takes a step on support rows and is
         judged on query rows; weights follow what makes that judgement better. A pair
@@ -253,6 +259,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        mix=None,
+        mix_alpha=1.0,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -309,6 +317,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.mix = mix
+        self.mix_alpha = mix_alpha
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr

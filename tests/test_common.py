@@ -26,6 +26,7 @@ STRATEGIES = [
     {"loss": "vs"},
     {"loss": "ldam"},
     {"drw_start": 0.5},
+    {"mix": "mixup"},
     {"class_weight": "balanced"},
     {"sampler": "balanced"},
     {"sampler": "sqrt"},

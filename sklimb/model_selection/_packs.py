@@ -141,6 +141,8 @@ def _alike(jobs):
             # Other networks are not padded, neither in columns nor in rows (BatchNorm).
             layout = Layout.of(encoder)
             own = layout.indicators, layout.cardinalities, len(jobs[pair].plan.y)
+        if final.mix is not None:  # columns are drawn for
+            own = (*own, Layout.of(encoder).indicators)
         support = jobs[pair].plan.support
         if support is not None:  # tasks of unequal rows have no common rhythm
             own = (*own, len(support.y), len(jobs[pair].plan.y))

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
+from sklimb.training.transforms import mix_labels
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
 # generator's draws depend on the sizes that it is asked for.
@@ -88,6 +89,8 @@ class Batches:
     skip_single : bool
         Leave out a row that would be alone in the last batch (another one each epoch):
         BatchNorm cannot train on it.
+    mixer : Mixer or None
+        How rows are mixed.
     """
 
     def __init__(
@@ -102,8 +105,9 @@ class Batches:
         mask_widths,
         first_epoch=0,
         skip_single=False,
+        mixer=None,
     ):
-        self.skip_single = skip_single
+        self.skip_single, self.mixer = skip_single, mixer
         self.X, self.y, self.weight, self.draws = X, y, weight, draws
         self.draw_of, self.weight_begin, self.dropout = (
             list(column) for column in zip(*members, strict=True)
@@ -183,13 +187,17 @@ class Batches:
             stream_generator(seed, "noise", epoch, device=device)
             for seed, _, _ in self._streams
         ]
+        mixing = None
+        if self.mixer is not None:
+            mixing = self.mixer.start(self.draws, epoch)
         chunk = max(1, _CHUNK_ROWS // self.batch_size) * self.batch_size
         for begin in range(0, end, chunk):
             span = slice(begin, min(begin + chunk, end))
-            yield from self._chunk(on_device[:, span], order[:, span], begin, noise)
+            rows = on_device[:, span], order[:, span]
+            yield from self._chunk(*rows, begin, noise, mixing)
         self.epoch += 1
 
-    def _chunk(self, index, host_index, begin, noise):
+    def _chunk(self, index, host_index, begin, noise, mixing):
         """Batches of the next rows, `begin` and on in each draw's order."""
         n_draws, n = index.shape
         size, left = self.batch_size, (self._n_rows - begin).clip(0)
@@ -211,6 +219,8 @@ class Batches:
         else:
             member = torch.arange(self.n_members, device=y.device).unsqueeze(1)
             target = self.targets[member, y]
+        if mixing is not None:
+            X, target, weight = self._mixed(X, target, weight, left, mixing)
         masks = [
             self._masks(n, width, noise, left, X).split(size, 1)
             for width in self.mask_widths
@@ -231,6 +241,18 @@ class Batches:
     @staticmethod
     def _of_members(values, index):
         return values if index is None else values.index_select(0, index)
+
+    def _mixed(self, X, target, weight, left, mixing):
+        """Rows, targets and weights after the mixer."""
+        drawn = self.mixer.draw(mixing, left, X.shape[1], self.batch_size, X.shape[2])
+        partner, share, keep = (
+            to_device(torch.from_numpy(part), X.device) for part in drawn
+        )
+        share = share.to(X.dtype)
+        X = self.mixer.mix(X, partner, share, keep)
+        partner = self._of_members(partner, self._draw_index)
+        share = self._of_members(share, self._draw_index)
+        return X, *mix_labels(target, weight, partner, share)
 
     def _share(self, weight, begin, left, n):
         """Weights divided by the rows of their batch, 0 for padding; who has rows."""

@@ -58,6 +58,12 @@ def check_strategies(estimator, partial=False):
             f"{type(p).__name__} does not have. Use TabularMLPClassifier, or "
             "loss='logit_adjusted' or 'vs'."
         )
+    if p.mix is not None and getattr(make_loss(p.loss), "needs_hard_labels", False):
+        raise ValueError(
+            f"mix={p.mix!r} and loss={p.loss!r} cannot be combined: a mixed row has "
+            "two classes, and the loss needs one to put its margin on. Set mix=None or "
+            "another loss."
+        )
     if p.drw_start is not None and p.warm_start:
         raise ValueError(
             f"drw_start={p.drw_start!r} and warm_start=True cannot be combined: the "

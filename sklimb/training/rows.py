@@ -7,6 +7,7 @@ from sklimb._random import stream_seed
 from sklimb.nn.join import Layout
 from sklimb.training.batches import Batches, Draw, Episodes, Panel, Rows
 from sklimb.training.scales import one_if_equal, smoothing_table
+from sklimb.training.transforms import Mixer
 
 
 def make_batches(jobs, layouts, module, dtype, device):
@@ -31,6 +32,10 @@ def make_batches(jobs, layouts, module, dtype, device):
     weight = [_tensor(w, device, dtype) for w in weights.values]
     shared = _one(X), _one(y), _one(weight)
     targets = soft_targets(jobs, dtype, device)
+    p, mixer = jobs[0].estimator, None
+    if p.mix is not None:
+        n_continuous = common.n_numeric + len(common.indicators)
+        mixer = Mixer(p.mix, p.mix_alpha, n_continuous)
 
     def batches(phase, size):
         draws, members = [], []
@@ -55,9 +60,10 @@ def make_batches(jobs, layouts, module, dtype, device):
             module.mask_widths(),
             first_epoch=jobs[0].epochs_before,
             skip_single=getattr(module, "needs_two_rows", False),
+            mixer=mixer,
         )
 
-    p, rows = jobs[0].estimator, Rows(X[0], y[0], weight[0])
+    rows = Rows(X[0], y[0], weight[0])
     if jobs[0].plan.support is not None:
         sizes = p.support_batch_size, p.query_batch_size
         n_rows = [[plan.order.n_rows for plan in phase] for phase in (support, first)]
