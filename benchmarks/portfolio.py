@@ -1,0 +1,305 @@
+"""Which settings should a portfolio hold, and does it beat networks of one setting?
+
+One fit trains `CANDIDATES`, 4 networks each, on the same rows; the probabilities of all
+networks are kept, and the rest is arithmetic. For each table: on the other tables, the
+list of 4 candidates whose greedy combination has the best mean AUC and the single
+candidate with the best mean AUC are chosen; on the table itself both are scored, next
+to `n_members=4` of that single candidate, which takes the time of the list.
+
+    SKLIMB_DATA=... python benchmarks/portfolio.py
+    SKLIMB_DATA=... python benchmarks/portfolio.py --report-only
+
+2 of 3 stratified folds of each table (all 3 of the small ones), 15 % of the training
+rows validate. Large tables: a stratified sample of 6,000 rows; of identical rows, one.
+With 7 classes, AUC and average precision are means over classes, one against the rest.
+A stopped run goes on where it stopped.
+
+Writes results/portfolio.json and results/portfolio.md.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from _common import (
+    RESULTS,
+    Kept,
+    corrected_mean,
+    digest,
+    environment,
+    interval,
+    rounded,
+    write_json,
+)
+from _portfolio import (
+    CANDIDATES,
+    FOLDS_RUN,
+    LISTS,
+    METRICS,
+    N_FOLDS,
+    SEEDS,
+    SIGN,
+    TIMED,
+    Split,
+    collect,
+    fits_to_time,
+    make_units,
+    path_of,
+    time_fits,
+)
+from _portfolio_report import as_markdown
+from scipy import stats
+
+from sklimb.training.portfolio import DEFAULT, MIN_MINORITY_ROWS
+
+THRESHOLDS = (0, 10, 20, 40, 80)
+REGRETS = (
+    ("list", "oracle"),
+    ("members", "oracle"),
+    ("single", "oracle"),
+    ("list", "oracle_members"),
+    ("members", "oracle_members"),
+)
+GOALS = {"median_regret": 0.003, "time_ratio": 0.8, "seconds": 30}
+
+
+def mean_over(splits, value):
+    """Array of a value of each table, the mean over its splits."""
+    return np.array([np.mean([value(s) for s in part], 0) for part in splits.values()])
+
+
+def summary(gain):
+    """Mean over tables of each metric's gain, its interval and how many tables gain."""
+    content = {}
+    for k, name in enumerate(METRICS):
+        mean, error = corrected_mean(gain[:, k], 0)
+        content[name] = {
+            "mean": mean,
+            "standard_error": error,
+            "interval_95": interval(mean, error, len(gain)),
+            "median": float(np.median(gain[:, k])),
+            "p_t_test": float(stats.ttest_1samp(gain[:, k], 0).pvalue),
+            "p_wilcoxon": float(stats.wilcoxon(gain[:, k]).pvalue),
+            "tables_better": int((gain[:, k] > 0).sum()),
+            "tables_worse": int((gain[:, k] < 0).sum()),
+        }
+    return content
+
+
+def analyse(splits):
+    """Everything but the seconds."""
+    names = list(splits)
+    single = mean_over(splits, lambda s: s.single.mean(1))
+    members = mean_over(splits, lambda s: s.members)
+    equal = mean_over(splits, lambda s: s.equal.mean(1))
+    rule = {
+        least: mean_over(splits, lambda s, least=least: s.with_rule(least))
+        for least in (*THRESHOLDS, MIN_MINORITY_ROWS)
+    }
+    lists = rule[MIN_MINORITY_ROWS]
+    rank = stats.rankdata(-single[:, :, 0], axis=1)
+    rounds, entries = {}, []
+    for t, name in enumerate(names):
+        others = np.arange(len(names)) != t
+        best_list = int(lists[others, :, 0].mean(0).argmax())
+        best = int(single[others, :, 0].mean(0).argmax())
+        oracle = [int((SIGN * single[t])[:, k].argmax()) for k in range(len(METRICS))]
+        entry = {
+            "list": lists[t, best_list],
+            "list_equal_weights": equal[t, best_list],
+            "list_members_alone": single[t, list(LISTS[best_list])].mean(0),
+            "single": single[t, best],
+            "members": members[t, best],
+            "oracle": single[t, oracle, range(len(METRICS))],
+            "oracle_members": (SIGN * members[t]).max(0) * SIGN,
+        }
+        entries.append(
+            entry | {f"least_{n}": rule[n][t, best_list] for n in THRESHOLDS}
+        )
+        part = splits[name]
+        rounds[name] = {
+            "folds": len(part),
+            "rows_train": part[0].n_train,
+            "rows_test": part[0].n_test,
+            "minority_validation_rows": [s.minority for s in part],
+            "chosen_list": list(LISTS[best_list]),
+            "chosen_single": best,
+            "chosen_single_by_rank": int(rank[others].mean(0).argmin()),
+            "oracle": dict(zip(METRICS, oracle, strict=True)),
+            "scores": {k: dict(zip(METRICS, v, strict=True)) for k, v in entry.items()},
+            "singles_auc": single[t, :, 0].tolist(),
+        }
+    v = {key: np.array([e[key] for e in entries]) for key in entries[0]}
+    overall = lists[:, :, 0].mean(0)
+    order = [int(i) for i in np.argsort(-overall)]
+    chosen = LISTS[order[0]]
+    best = int(single[:, :, 0].mean(0).argmax())
+    present = tuple(CANDIDATES.index(s) for s in DEFAULT if s in CANDIDATES)
+    current = LISTS.index(present) if present in LISTS else None
+    return {
+        "tables": rounds,
+        "gains": {
+            "list - single": summary(SIGN * (v["list"] - v["single"])),
+            "list - n_members=4 of single": summary(SIGN * (v["list"] - v["members"])),
+            "list, equal weights - n_members=4 of single": summary(
+                SIGN * (v["list_equal_weights"] - v["members"])
+            ),
+            "list, greedy by the rule - equal weights": summary(
+                SIGN * (v["list"] - v["list_equal_weights"])
+            ),
+            "n_members=4 - single": summary(SIGN * (v["members"] - v["single"])),
+        },
+        "regret": {
+            f"{what} - {against}": {
+                name: {
+                    "median": float(np.median(loss[:, k])),
+                    "mean": float(loss[:, k].mean()),
+                    "largest": float(loss[:, k].max()),
+                }
+                for k, name in enumerate(METRICS)
+            }
+            for what, against in REGRETS
+            for loss in [SIGN * (v[against] - v[what])]
+        },
+        "all_tables": {
+            "list": list(chosen),
+            "settings": [CANDIDATES[i] for i in chosen],
+            "single": best,
+            "best_list_by": {
+                name: list(LISTS[int((SIGN[k] * lists.mean(0)[:, k]).argmax())])
+                for k, name in enumerate(METRICS)
+            },
+            "ranking": [_list_entry(lists, i) for i in order[:8]],
+            "worst": _list_entry(lists, order[-1]),
+            "current_default": None
+            if current is None
+            else _list_entry(lists, current) | {"place": 1 + order.index(current)},
+            "singles": [
+                dict(zip(METRICS, single.mean(0)[c], strict=True))
+                | {"mean_rank_auc": float(rank[:, c].mean())}
+                | {"members": dict(zip(METRICS, members.mean(0)[c], strict=True))}
+                for c in range(len(CANDIDATES))
+            ],
+            # Chosen and scored on the same tables.
+            "list - n_members=4 of single": summary(
+                SIGN * (lists[:, order[0]] - members[:, best])
+            ),
+            "current default - n_members=4 of single": None
+            if current is None
+            else summary(SIGN * (lists[:, current] - members[:, best])),
+        },
+        "thresholds": {
+            str(n): summary(SIGN * (v[f"least_{n}"] - v["list_equal_weights"]))
+            for n in THRESHOLDS
+        },
+        "fewer_validation_rows": fewer_rows(splits, chosen),
+    }
+
+
+def _list_entry(lists, i):
+    mean = dict(zip(METRICS, lists.mean(0)[i].tolist(), strict=True))
+    return {"list": list(LISTS[i]), **mean}
+
+
+def fewer_rows(splits, chosen):
+    """Greedy minus equal weights by the number of rare validation rows drawn."""
+    content = {}
+    for n_rare in [5, *THRESHOLDS[1:]]:
+        rng = np.random.default_rng(0)
+        gain = {
+            name: np.mean([s.from_fewer_rows(chosen, n_rare, rng) for s in part], 0)
+            for name, part in splits.items()
+            if part[0].n_classes == 2 and min(s.minority for s in part) >= n_rare
+        }
+        if len(gain) > 1:
+            gains = summary(np.array(list(gain.values())))
+            content[str(n_rare)] = {"tables": list(gain), **gains}
+    return content
+
+
+def seconds(tables, settings, kept):
+    """Processor seconds of the fits and the ratios that the goals speak of."""
+    names = fits_to_time(settings)
+    found, ratios = {}, []
+    for name, seeds in [*((t, 1) for t in tables), ("synthetic", TIMED["seeds"])]:
+        keys = {
+            fit: [(name, seed, digest([fit, params])) for seed in range(seeds)]
+            for fit, params in names.items()
+        }
+        if not all(key in kept for part in keys.values() for key in part):
+            continue
+        mean = {
+            fit: float(np.mean([kept.rows[k]["fit_cpu_seconds"] for k in part]))
+            for fit, part in keys.items()
+        }
+        alone = sum(v for fit, v in mean.items() if fit.startswith("single"))
+        found[name] = mean | {
+            "portfolio / its settings one by one": mean["portfolio"] / alone,
+            "portfolio / (members x default)": mean["portfolio"]
+            / (len(settings) * mean["default"]),
+            "portfolio / n_members": mean["portfolio"] / mean["n_members"],
+        }
+        ratios.append({k: v for k, v in found[name].items() if "/" in k})
+    if not found:
+        return None
+    median = {k: float(np.median([r[k] for r in ratios])) for k in ratios[0]}
+    return {"by_table": found, "median_ratios": median}
+
+
+def load(tables, folder, data_home):
+    """The splits of all tables that are complete, {table: list of Split}."""
+    splits = {}
+    for name in tables:
+        paths = [path_of(folder, unit) for unit in make_units(name, data_home)]
+        if all(path.exists() for path in paths):
+            splits[name] = [Split(path) for path in paths]
+    return splits
+
+
+def report(splits, found, kept, folder):
+    """Write portfolio.json and portfolio.md."""
+    content = {
+        "question": __doc__.partition("\n")[0],
+        "candidates": list(CANDIDATES),
+        "networks_a_candidate": SEEDS,
+        "folds": f"{FOLDS_RUN} of {N_FOLDS}",
+        "not_finished": [name for name in FOLDS_RUN if name not in splits],
+        "goals": GOALS,
+        "source_digests": sorted({s.source for p in splits.values() for s in p}),
+        "weights_agree": all(s.weights_agree for p in splits.values() for s in p),
+        "pack_cpu_seconds": {
+            name: [s.cpu_seconds for s in part] for name, part in splits.items()
+        },
+        **environment(),
+        **found,
+        "seconds": seconds(list(splits), found["all_tables"]["settings"], kept),
+    }
+    content = rounded(content)
+    write_json(folder / "portfolio.json", content)
+    text = as_markdown(content)
+    (folder / "portfolio.md").write_text(text)
+    print(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tables", nargs="+", choices=FOLDS_RUN, default=FOLDS_RUN)
+    parser.add_argument("--report-only", action="store_true")
+    parser.add_argument("--data-home", help="folder of the tables; else SKLIMB_DATA")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    args = parser.parse_args()
+
+    tables = list(args.tables)
+    partial = args.results / "partial"
+    if not args.report_only:
+        collect(tables, partial / "portfolio", args.data_home)
+    splits = load(tables, partial / "portfolio", args.data_home)
+    found = analyse(splits)
+    kept = Kept(partial / "portfolio.jsonl", ("table", "seed", "digest"))
+    if not args.report_only:
+        time_fits(tables, found["all_tables"]["settings"], kept, args.data_home)
+    report(splits, found, kept, args.results)
+
+
+if __name__ == "__main__":
+    main()
