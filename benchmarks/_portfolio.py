@@ -268,6 +268,18 @@ class Split:
         """Scores of lists, weighted greedily from `least` rare validation rows on."""
         return (self.greedy if self.minority >= least else self.equal).mean(1)
 
+    def half_way(self, chosen, least):
+        """Score of a list with weights half-way from equal to greedy."""
+        found = []
+        for s in range(SEEDS):
+            weights = np.full(len(chosen), 1 / len(chosen))
+            if self.minority >= least:
+                weights = (weights + greedy(self.p_true[s, list(chosen)])) / 2
+            found.append(
+                scores(self.y, np.tensordot(weights, self.p[s, list(chosen)], 1))
+            )
+        return np.mean(found, 0)
+
     def from_fewer_rows(self, chosen, n_rare, rng):
         """Greedy minus equal (metrics, more is better) with `n_rare` rare rows."""
         y, rare = self.y_validation, np.bincount(self.y_validation).argmin()

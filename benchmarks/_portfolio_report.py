@@ -191,15 +191,21 @@ def _lists(content):
 
 
 def _weights(content):
-    thresholds = {f"{n} rare rows": gain for n, gain in content["thresholds"].items()}
+    rows = {
+        f"{_letters(found['list'])}: {name}": gain
+        for found in content["weights"].values()
+        for name, gain in found.items()
+        if name != "list"
+    }
     fewer = {
         f"{n} ({len(gain['tables'])} tables)": gain
         for n, gain in content["fewer_validation_rows"].items()
     }
     return (
-        "**Greedy or equal weights.** Gain over equal weights when the greedy "
-        "selection is used from so many rare validation rows on:\n\n"
-        + markdown(["from", *SHORT.values()], _gain_rows(thresholds))
+        "**Greedy or equal weights.** Gain over equal weights when the greedy ones, "
+        "or those half-way from equal to greedy, are used from so many rare validation "
+        "rows on; the best list of all tables and sklimb's.\n\n"
+        + markdown(["weights, from", *SHORT.values()], _gain_rows(rows))
         + "\n\nThe list of all tables, weights chosen on a stratified draw of the "
         "validation rows with so many rare ones, on all tables that have them:\n\n"
         + markdown(["rare rows drawn", *SHORT.values()], _gain_rows(fewer))
@@ -220,5 +226,6 @@ def _seconds(content):
     return (
         "**Seconds.** Processor time on one thread: one network of the defaults, "
         "n_members=4, the recommended list; synthetic: 5,600 x 19 rows, mean of 3 "
-        "seeds.\n\n" + markdown(["table", *columns, *ratios], [*rows, last])
+        "seeds. Other programs ran on the machine.\n\n"
+        + markdown(["table", *columns, *ratios], [*rows, last])
     )

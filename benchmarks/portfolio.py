@@ -148,6 +148,9 @@ def analyse(splits):
                 SIGN * (v["list"] - v["list_equal_weights"])
             ),
             "n_members=4 - single": summary(SIGN * (v["members"] - v["single"])),
+            "n_members=4 of single - n_members=4 of the defaults": summary(
+                SIGN * (v["members"] - members[:, 0])
+            ),
         },
         "regret": {
             f"{what} - {against}": {
@@ -188,9 +191,10 @@ def analyse(splits):
             if current is None
             else summary(SIGN * (lists[:, current] - members[:, best])),
         },
-        "thresholds": {
-            str(n): summary(SIGN * (v[f"least_{n}"] - v["list_equal_weights"]))
-            for n in THRESHOLDS
+        "weights": {
+            name: by_weights(splits, LISTS[i], rule, equal)
+            for name, i in {"best list": order[0], "sklimb's list": current}.items()
+            if i is not None
         },
         "fewer_validation_rows": fewer_rows(splits, chosen),
     }
@@ -199,6 +203,18 @@ def analyse(splits):
 def _list_entry(lists, i):
     mean = dict(zip(METRICS, lists.mean(0)[i].tolist(), strict=True))
     return {"list": list(LISTS[i]), **mean}
+
+
+def by_weights(splits, chosen, rule, equal):
+    """Gain over equal weights of greedy ones, and of those half-way between."""
+    i = LISTS.index(chosen)
+    content = {"list": list(chosen)}
+    for least in THRESHOLDS:
+        content[f"greedy, {least}"] = summary(SIGN * (rule[least] - equal)[:, i])
+    for least in (0, MIN_MINORITY_ROWS):
+        half = mean_over(splits, lambda s, n=least: s.half_way(chosen, n))
+        content[f"half-way, {least}"] = summary(SIGN * (half - equal[:, i]))
+    return content
 
 
 def fewer_rows(splits, chosen):

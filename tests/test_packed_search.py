@@ -108,6 +108,8 @@ def test_ascents_share_a_pack_and_plain_steps_have_another():
         {"sam_norm": "weighted", "sam_asymmetric_rho": 0.1, "sam_scale": "uniform"},
         {"loss": "vs", "sampler": "sqrt", "n_iter_no_change": 1, "max_epochs": 12},
         {"loss": "ldam", "drw_start": 0.5},
+        {"mix": "mixup", "sampler": "over"},
+        {"metabalance_sampler": "balanced", "metabalance_steps": 4, "ema_decay": 0.9},
         {
             "sam_asymmetric_rho": 0.1,
             "n_members": 2,

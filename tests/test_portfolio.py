@@ -91,6 +91,7 @@ def test_x_val_and_validation_folds_exclude_each_other():
 
 
 def test_a_member_that_learned_nothing_weighs_nothing():
+    X, Y = fixed_table(2400)  # enough rare rows to select on
     clf = make(portfolio=LIST).fit(X, Y)
     weights = clf.portfolio_["weight"].to_numpy()
     assert weights[1] == 0.0 and weights.sum() == pytest.approx(1.0)

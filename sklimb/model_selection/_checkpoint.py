@@ -94,6 +94,7 @@ class Checkpoint:
         return seed, packs
 
     def _write_plan(self):
+        assert self.folder is not None
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / _NEW_PLAN
         temporary.write_text(json.dumps(self.plan))
@@ -115,6 +116,7 @@ class Checkpoint:
             self._try(lambda: self._write(i, results))
 
     def _path(self, i):
+        assert self.folder is not None
         return self.folder / f"pack-{i:05d}.safetensors"
 
     def _try(self, action):

@@ -306,9 +306,10 @@ class PackedSearchCV(BaseSearchCV):
         parallel = Parallel(
             n_jobs=self.n_jobs, return_as="generator_unordered", batch_size=1
         )
-        for i, found in parallel(
+        done = parallel(
             delayed(_numbered)(i, task, folds, pairs, here) for i, pairs in waiting
-        ):
+        )
+        for i, found in done:  # pyright: ignore[reportGeneralTypeIssues]
             results.update(zip(self.packs_[i], found, strict=True))
             checkpoint.keep(i, found)
             if bar:
