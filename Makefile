@@ -20,6 +20,7 @@ install: $(VENV)/.installed ## own virtual environment with everything
 demo: install ## the loan and the fraud workflow: tables and pictures in demo_output/
 	$(BIN)/python examples/loan_workflow.py --out demo_output
 	$(BIN)/python examples/fraud_workflow.py --out demo_output
+	$(BIN)/python examples/threshold_workflow.py --quick --out demo_output
 
 test: install ## everything but the slow tests
 	$(BIN)/python -m pytest -m "not slow and not gpu" -q
