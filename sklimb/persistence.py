@@ -85,8 +85,10 @@ def write(path, tensors, header):
         save_file(tensors, temporary, metadata={"sklimb": json.dumps(header)})
         temporary.chmod(mode)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, SafetensorError):  # how safetensors reports a full disk
+            raise OSError(f"{path} could not be written: {error}") from error
         raise
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 from packs import PLAIN, fixed_table
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 import sklimb
 from sklimb import TabularMLPClassifier
@@ -168,3 +168,18 @@ def test_import_is_light():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert out.stdout.strip() == "[]", out.stderr
+
+
+def test_a_full_disk_is_an_oserror_and_leaves_the_old_file(tmp_path, monkeypatch):
+    clf = TabularMLPClassifier(**{**PLAIN, "max_epochs": 1}).fit(*fixed_table())
+    clf.save(tmp_path / "m")
+    before = (tmp_path / "m").read_bytes()
+
+    def full(*args, **kwargs):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("sklimb.persistence.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        clf.save(tmp_path / "m")
+    assert [f.name for f in tmp_path.iterdir()] == ["m"]
+    assert (tmp_path / "m").read_bytes() == before
