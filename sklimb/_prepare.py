@@ -173,8 +173,7 @@ def make_fold_jobs(estimator, prepared):
         )
         check_classes_left(prepared.train, part.train, estimator.classes_)
         own = members[i * n_members : (i + 1) * n_members]
-        job = _job(copy.copy(estimator), part, own, None, False)
-        jobs.append(replace(job, held_rows=held_out))
+        jobs.append(_job(copy.copy(estimator), part, own, None, False))
     weight = np.bincount(prepared.train.y, weights=prepared.train.weight)
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = weight / weight.sum()

@@ -40,6 +40,8 @@ class BaseNeuralClassifier(
     _parameter_constraints: ClassVar[dict] = PARAMETER_CONSTRAINTS
     # What "auto" stands for.
     _auto: ClassVar[dict] = AUTO
+    # Whether the network can end in cosines, which some losses need.
+    _offers_cosine_head: ClassVar[bool] = False
 
     @abstractmethod
     def _make_members(self, plan, members):

@@ -230,6 +230,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     True
     """
 
+    _offers_cosine_head: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseNeuralClassifier._parameter_constraints,
         "num_embeddings": [StrOptions({"ple", "plr", "plr-lite", "linear"}), None],

@@ -144,6 +144,15 @@ def test_folds_hold_every_row_out_once_and_stop_their_own_members():
     assert len(clf.history_[-1]["valid_score_members"]) == 24
 
 
+def test_folds_are_weighed_once_and_together(capsys):
+    few = np.concatenate([np.flatnonzero(Y == 0)[:200], np.flatnonzero(Y == 1)[:30]])
+    clf = make(portfolio=LIST, validation_folds=3, verbose=1).fit(X[few], Y[few])
+    said = capsys.readouterr().out
+    assert said.count("all members weigh the same") == 1
+    assert "30 validation rows" in said
+    np.testing.assert_allclose(clf.member_weights_, 1 / 9)
+
+
 def test_a_fold_is_the_fit_on_its_rows():
     clf = make(validation_folds=3, dtype="float64", numeric_transform=None).fit(X, Y)
     from sklimb._prepare import prepare

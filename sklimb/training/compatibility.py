@@ -52,7 +52,8 @@ def check_strategies(estimator, partial=False):
             )
     _check_folds(p)
     _check_metabalance(p, partial)
-    if getattr(make_loss(p.loss), "cosine_head", False) and not hasattr(p, "n_bins"):
+    needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
+    if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
             f"loss={p.loss!r} needs a last layer of cosines, which "
             f"{type(p).__name__} does not have. Use TabularMLPClassifier, or "

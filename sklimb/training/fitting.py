@@ -76,8 +76,6 @@ class Job:
         Rows that the intercept is solved on.
     epochs_before : int
         Epochs of earlier fits that this one goes on from.
-    held_rows : array or None
-        Numbers of the validation rows among all rows, if this is one of several folds.
     error : Exception or None
         Why nothing was learned.
     """
@@ -89,7 +87,6 @@ class Job:
     validation: tuple | None = None
     calibration: list | None = None
     epochs_before: int = 0
-    held_rows: np.ndarray | None = None
     error: Exception | None = None
 
     @property
@@ -233,6 +230,8 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
             job.error = error
             continue
         finish(job, net, keep, own, partial)
+        if owner is None or len(jobs) == 1:  # folds are weighed together
+            weigh(job.estimator, [job])
     net.release()
     reason = getattr(pack.module, "reason", "")
     if owner is not None and owner.verbose and reason:
@@ -363,7 +362,6 @@ def finish(job, net, keep, own, partial):
     p.best_epoch_ = keep.best_epoch_[members] + job.epochs_before
     p.best_score_ = keep.best_score_[members]
     p._loss_counts = p.class_weight_sum_[None]
-    weigh(p, [job])
     rows = net.history.to_list()[:n_epochs]
     p.history_ = [_row_of(row, members, net.module_ is job.module) for row in rows]
     if partial:
