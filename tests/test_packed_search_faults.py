@@ -16,7 +16,9 @@ import pytest
 import torch
 from searches import assert_same_results, both, tiny, uneven_splits, uneven_table
 from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import roc_auc_score
 
+from sklimb._prepare import prepare
 from sklimb.model_selection import PackedSearchCV, _packs
 
 X, Y = uneven_table()
@@ -80,6 +82,44 @@ def test_halving_drops_who_falls_behind_and_leaves_the_rest_alone(monitor):
         assert halved[key][1] == pytest.approx(whole[key][1], abs=1e-9)
         assert np.isfinite(halved[key]).all()
     assert halved["rank_test_score"][1] == 1
+
+
+@pytest.mark.parametrize(
+    ("scoring", "refit", "by_rank"),
+    [
+        ("roc_auc", False, True),
+        ({"a": "neg_log_loss", "b": "roc_auc"}, "b", True),
+        ("neg_log_loss", False, False),
+        ("f1", False, False),
+    ],
+)
+def test_halving_compares_by_what_the_search_ranks_by(
+    monkeypatch, scoring, refit, by_rank
+):
+    """At epoch 4, by the validation rows of each candidate's best epoch."""
+    told = []
+
+    class Spy(_packs.Halving):
+        def _best(self, best):
+            told.append(best)
+            return super()._best(best)
+
+    monkeypatch.setattr(_packs, "Halving", Spy)
+    split = uneven_splits()[0]
+    settings = {"cv": [split], "max_members": 4, "scoring": scoring, "refit": refit}
+    clf = tiny(max_epochs=5)
+    search(clf, halving_factor=2, **settings).fit(X, Y)
+    expected = []
+    for lr in LR["lr"]:
+        clf = tiny(max_epochs=4, lr=lr)
+        rows = prepare(clf, X.iloc[split[0]], Y[split[0]])
+        clf.fit(X.iloc[split[0]], Y[split[0]])
+        log_p = clf.net_.blocks_log_probability(torch.from_numpy(rows.X_held))[0]
+        y, weight = rows.held_out.y, rows.held_out.weight
+        auc = roc_auc_score(y, log_p[:, 1], sample_weight=weight)
+        expected.append(auc if by_rank else clf.best_score_[0])
+    # A pack sums in another order.
+    np.testing.assert_allclose(told[0], expected, atol=1e-9)
 
 
 def test_halving_keeps_all_folds_of_a_candidate_together():

@@ -4,15 +4,33 @@ import numpy as np
 
 # Epochs before the first comparison: a score after one or two says little.
 FIRST_EPOCH = 4
+# What the validation rows can give of scikit-learn's scoring names.
+_METRICS = {
+    "neg_log_loss": "loss",
+    "roc_auc": "roc_auc",
+    "roc_auc_ovr": "roc_auc",
+    "average_precision": "average_precision",
+    "balanced_accuracy": "balanced_accuracy",
+}
 # Candidates that a pack should have, so that there is something to compare.
 HALVING_CANDIDATES = 8
+
+
+def metric_of(scoring, refit):
+    """What candidates are compared by: what the search ranks by, if it can be had."""
+    if isinstance(scoring, dict) and isinstance(refit, str):
+        scoring = scoring.get(refit)
+    elif isinstance(scoring, list | tuple | set) and isinstance(refit, str):
+        scoring = refit
+    return _METRICS.get(scoring) if isinstance(scoring, str) else None
 
 
 class Halving:
     """Which jobs end after an epoch; also what a progress bar learns of a pack.
 
     At epochs 4, 4 f, 4 f^2, ... the best 1/f of the candidates that are left go on, by
-    the mean over folds of their best validation score. Test rows are not looked at.
+    the mean over folds of the validation score of their best epoch. Test rows are not
+    looked at.
 
     Parameters
     ----------
@@ -24,20 +42,26 @@ class Halving:
         pair -> Job
     progress : callable or None
         Called with the number of jobs that are done.
+    metric : str or None
+        What the score is, one of MONITORS; None is the estimator's `monitor`.
     """
 
-    def __init__(self, pairs, factor, jobs, progress=None):
+    def __init__(self, pairs, factor, jobs, progress=None, metric=None):
         self.candidate = np.array([c for c, _ in pairs])
         self.factor, self.progress = factor, progress
-        first = jobs[pairs[0]].estimator
-        self.sign = -1.0 if first.monitor == "loss" else 1.0
+        self.metric = metric or jobs[pairs[0]].estimator.monitor
+        self.sign = -1.0 if self.metric == "loss" else 1.0
         self.left = set(self.candidate.tolist())
         self.next_epoch = FIRST_EPOCH
+
+    def compares_after(self, epoch):
+        """Whether candidates are compared after this epoch."""
+        return self.factor is not None and epoch >= self.next_epoch
 
     def __call__(self, epoch, best, done):
         """`best` validation score and whether it is `done`, by job -> who ends."""
         ends = np.zeros(len(done), dtype=bool)
-        if self.factor is not None and epoch >= self.next_epoch:
+        if self.compares_after(epoch):
             self.next_epoch *= self.factor
             keep = self._best(best)
             ends = ~np.isin(self.candidate, list(keep))

@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 
 from sklimb._compat import _MultimetricScorer, _score
 from sklimb.model_selection._candidates import classifier_of, make_candidate
-from sklimb.model_selection._halving import Halving
+from sklimb.model_selection._halving import Halving, metric_of
 from sklimb.nn import PackedMLP
 from sklimb.nn.join import Layout
 from sklimb.training.fitting import train
@@ -30,7 +30,7 @@ class Task:
     seed : int
         For candidates with random_state=None.
     search : PackedSearchCV
-        For error_score, return_train_score and halving_factor.
+        For error_score, return_train_score, halving_factor, scoring and refit.
     """
 
     def __init__(self, estimator, candidates, scorer, score_params, seed, search):
@@ -39,6 +39,7 @@ class Task:
         self.error_score = search.error_score
         self.return_train_score = search.return_train_score
         self.halving_factor = search.halving_factor
+        self.metric = metric_of(search.scoring, search.refit)
 
 
 def run_pack(task, folds, pairs, progress=None):
@@ -98,7 +99,7 @@ def _run(task, folds, pairs, progress):
     for group in _alike(jobs):
         drop = None
         if task.halving_factor is not None or progress is not None:
-            drop = Halving(group, task.halving_factor, jobs, progress)
+            drop = Halving(group, task.halving_factor, jobs, progress, task.metric)
         message = _train(task, [jobs[pair] for pair in group], drop)
         if message:
             raise KeyboardInterrupt(message)

@@ -71,8 +71,10 @@ class PackedSearchCV(BaseSearchCV):
         `joblib.parallel_config("dask")` on other machines.
     halving_factor : float, default=None
         At epochs 4, 4 f, 4 f^2, ... only the best 1 / f of a pack's candidates go on,
-        by the estimator's `monitor` on their internal validation rows: set it to what
-        `scoring` ranks by. The others are scored as they are. None drops nobody.
+        by `scoring` on their internal validation rows ("roc_auc", "average_precision",
+        "balanced_accuracy" or "neg_log_loss", of several the one of `refit`; else by
+        the estimator's `monitor`). The others are scored as they are. None drops
+        nobody.
     checkpoint : str or path, default=None
         Folder where finished packs are kept: after a crash the same call goes on.
     error_score : "raise" or number, default=nan

@@ -143,11 +143,13 @@ class KeepBest(Callback):
         Sign of the score.
     drop : callable or None
         (epoch, best scores, which are done) -> which members end here as well.
+    compared : BestScores or None
+        What `drop` is told instead of the best scores by the monitor.
     """
 
-    def __init__(self, patience, greater_is_better=False, drop=None):
+    def __init__(self, patience, greater_is_better=False, drop=None, compared=None):
         self.patience, self.greater_is_better = patience, greater_is_better
-        self.drop, self.first_epoch = drop, 1
+        self.drop, self.compared, self.first_epoch = drop, compared, 1
 
     def on_train_begin(self, net, **kwargs):
         self.weights_ = [t.detach().clone() for t in net.module_.member_tensors()]
@@ -185,7 +187,12 @@ class KeepBest(Callback):
         if scores is not None and epoch >= self.first_epoch:
             self.done_ |= epoch - self.best_epoch_ >= self.patience
         if self.drop is not None:
-            self.done_ |= self.drop(epoch, self.best_score_, self.done_)
+            best = self.best_score_
+            if self.compared is not None:
+                here = better[net.members_]
+                self.compared.keep(net.members_[here], net.evaluated_[here])
+                best = self.compared
+            self.done_ |= self.drop(epoch, best, self.done_)
         if self.done_.all():
             raise StopTraining
         here = np.flatnonzero(~self.done_[net.members_])

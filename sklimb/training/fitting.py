@@ -21,7 +21,7 @@ from sklimb.training.callbacks import (
 )
 from sklimb.training.intercept import solve_intercept
 from sklimb.training.losses import bind, make_loss
-from sklimb.training.monitor import Monitor
+from sklimb.training.monitor import BestScores, Monitor
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
 from sklimb.training.optimizers import OPTIMIZERS, one_value
@@ -298,6 +298,7 @@ class _Pack:
             p.n_iter_no_change if monitor is not None and p.early_stopping else None,
             monitor is not None and monitor.greater_is_better,
             None if drop is None else _by_member(drop, in_order, jobs),
+            _compared(drop, p.monitor, panel),
         )
         max_epochs = 1 if partial else p.max_epochs
         callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
@@ -483,12 +484,25 @@ def _row_of(row, members, alone):
     return row
 
 
+def _compared(drop, monitor, panel):
+    """What `drop` compares by if that is not what stops members."""
+    name = getattr(drop, "metric", None)
+    if name in (None, monitor) or panel is None:
+        return None
+    return BestScores(name, panel)
+
+
 def _by_member(drop, in_order, jobs):
     """`drop`, which speaks of jobs in the caller's order, for members in the pack's."""
     position = {id(job): i for i, job in enumerate(in_order)}
     job_of = np.array([position[id(job)] for job in jobs for _ in job.members])
 
     def dropped(epoch, score, done):
+        if callable(score):
+            if not drop.compares_after(epoch):
+                score = np.full(len(job_of), np.nan)
+            else:
+                score = score()
         n_jobs = len(in_order)
         best, ended = np.full(n_jobs, np.nan), np.ones(n_jobs, dtype=bool)
         for j in range(n_jobs):

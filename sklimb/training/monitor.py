@@ -59,6 +59,38 @@ class Monitor:
         )
 
 
+class BestScores:
+    """Score of each member's best epoch by another measure than the one it stops by.
+
+    Parameters
+    ----------
+    name : str
+        One of MONITORS.
+    panel : Panel
+        Validation rows of all members.
+    """
+
+    def __init__(self, name, panel):
+        self.monitor = Monitor(name, None)
+        self.rows = [panel.rows_of(k) for k in range(len(panel.set_of))]
+        self.log_p = [None] * len(self.rows)
+
+    def keep(self, members, log_p):
+        """Keep log probabilities (here, rows, classes) of the given `members`."""
+        for k, own in zip(members, log_p, strict=True):
+            self.log_p[k] = own[: len(self.rows[k])].clone()
+
+    def __call__(self):
+        """One score a member, NaN where nothing was kept."""
+        return np.array([self._of(k) for k in range(len(self.rows))])
+
+    def _of(self, k):
+        if self.log_p[k] is None:
+            return np.nan
+        y, weight = (t.cpu().numpy() for t in (self.rows[k].y, self.rows[k].weight))
+        return self.monitor.of(y, self.log_p[k].exp().cpu().numpy(), weight)
+
+
 def check_monitor(name, y, n_classes):
     """Refuse a ranking score on validation rows of one class."""
     if name in ("average_precision", "roc_auc") and len(np.unique(y)) < 2:

@@ -86,6 +86,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self.train_split, self.callbacks, self.callbacks_ = None, None, []
         for name in ("batches_", "step_", "average_", "hooks_", "updates_", "whole_"):
             setattr(self, name, None)
+        self.evaluated_ = None
         for p in self.module_.parameters():
             p.grad = None
         self.parameters_, self.monitor_, self.optimizer_ = None, None, None
@@ -216,7 +217,8 @@ class _Net(ClassifierMixin, NeuralNet):
         size = min(size, self._block_rows())
         self._set_training(False)
         parts = [self._log_probability(x)[:, :n] for _, n, x in panel.blocks(size)]
-        return self.monitor_(torch.cat(parts, 1))
+        self.evaluated_ = torch.cat(parts, 1)
+        return self.monitor_(self.evaluated_)
 
     def _end_epoch(self, score):
         """Everything that the host learns of an epoch, in one transfer."""
