@@ -1,5 +1,6 @@
 """scikit-learn classifiers for class-imbalanced tables and images, trained by torch."""
 
+from sklimb.image import ImageResNetClassifier
 from sklimb.networks import FTTransformerClassifier, TabularResNetClassifier
 from sklimb.persistence import load
 from sklimb.preprocessing import TabularEncoder
@@ -9,6 +10,7 @@ from sklimb.training.losses import LOSSES
 __all__ = [
     "LOSSES",
     "FTTransformerClassifier",
+    "ImageResNetClassifier",
     "TabularEncoder",
     "TabularMLPClassifier",
     "TabularResNetClassifier",

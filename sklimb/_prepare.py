@@ -46,6 +46,7 @@ ROW_PARAMETERS = (
     "validation_fraction",
     "validation_split",
     "validation_folds",
+    "image_shape",
 )
 
 
@@ -135,7 +136,7 @@ def _encoded(estimator, train, held_out, seed, foreign):
         raise ValueError("X must have at least one column.")
     X_held = None if held_out is None else encoder._transform_table(held_out.table)
     names = ("classes_", "n_features_in_", "feature_names_in_", "encoder_", "_device")
-    names += ("_is_categorical",)
+    names += ("_is_categorical", "_image_shape")
     fitted = {k: v for k, v in vars(estimator).items() if k in names}
     return Prepared(train, held_out, X, X_held, seed, fitted, foreign)
 

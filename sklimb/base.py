@@ -40,6 +40,9 @@ class BaseNeuralClassifier(
     _parameter_constraints: ClassVar[dict] = PARAMETER_CONSTRAINTS
     # What "auto" stands for.
     _auto: ClassVar[dict] = AUTO
+    _auto_batch_size: ClassVar[int] = 256
+    # What brings X to the network.
+    _encoder_class = TabularEncoder
     # Whether the network can end in cosines, which some losses need.
     _offers_cosine_head: ClassVar[bool] = False
 
@@ -207,12 +210,22 @@ class BaseNeuralClassifier(
             dtype=NUMBERS[self.dtype],
         )
 
+    def _image_size(self):
+        """(height, width) where rows are images, else None."""
+        return None
+
+    def _make_augment(self):
+        """What changes the rows of a batch before all else, or None."""
+        return None
+
     def _encode(self, X):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
         check_is_fitted(self, "net_")
         table = self._read_table(X, reset=False)
-        encoded = self.encoder_._transform_table(table)
-        return torch.from_numpy(encoded).to(getattr(torch, self.dtype_))
+        encoded = torch.from_numpy(self.encoder_._transform_table(table))
+        if encoded.dtype == torch.uint8:  # the network reads bytes
+            return encoded
+        return encoded.to(getattr(torch, self.dtype_))
 
     def _read_table(self, X, reset):
         spec = self.categorical_features if reset else self._is_categorical

@@ -146,14 +146,15 @@ def load(path, device="auto"):
 
 
 def _restore(estimator, header, tensors):
-    from sklimb.preprocessing import TabularEncoder
     from sklimb.training.fitting import make_net, resolve_device, set_prior
 
     arrays = _prefixed(tensors, "encoder.")
-    estimator.encoder_ = TabularEncoder._from_state(
+    estimator.encoder_ = estimator._encoder_class._from_state(
         header["encoder"], {name: value.numpy() for name, value in arrays.items()}
     )
-    estimator._is_categorical = estimator.encoder_._is_categorical
+    for name in ("_is_categorical", "_image_shape"):
+        if hasattr(estimator.encoder_, name):
+            setattr(estimator, name, getattr(estimator.encoder_, name))
     dtype, labels = header["classes"]
     estimator.classes_ = np.array(labels, dtype=np.dtype(dtype))
     estimator.n_features_in_ = header["n_features_in"]

@@ -104,7 +104,7 @@ class Folds:
             candidate.steps = [*steps, candidate.steps[-1]]
         ready(final, **own)
         parameters = final.get_params(deep=False)
-        row_key = digest({name: parameters[name] for name in ROW_PARAMETERS})
+        row_key = digest({name: parameters.get(name) for name in ROW_PARAMETERS})
         key = (split, head_key, type(final).__qualname__, row_key)
         if key not in self._prepared:
             self._prepared[key] = prepare(final, X, y, **own)

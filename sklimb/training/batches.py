@@ -91,6 +91,8 @@ class Batches:
         BatchNorm cannot train on it.
     mixer : Mixer or None
         How rows are mixed.
+    augment : callable or None
+        (rows, generator) -> rows, before they are mixed.
     """
 
     def __init__(
@@ -106,8 +108,9 @@ class Batches:
         first_epoch=0,
         skip_single=False,
         mixer=None,
+        augment=None,
     ):
-        self.skip_single, self.mixer = skip_single, mixer
+        self.skip_single, self.mixer, self.augment = skip_single, mixer, augment
         self.X, self.y, self.weight, self.draws = X, y, weight, draws
         self.draw_of, self.weight_begin, self.dropout = (
             list(column) for column in zip(*members, strict=True)
@@ -190,14 +193,21 @@ class Batches:
         mixing = None
         if self.mixer is not None:
             mixing = self.mixer.start(self.draws, epoch)
+        augmenting = None
+        if self.augment is not None:
+            generators = [
+                stream_generator(draw.seed, "augment", epoch, device=device)
+                for draw in self.draws
+            ]
+            augmenting = self.augment, generators
         chunk = max(1, _CHUNK_ROWS // self.batch_size) * self.batch_size
         for begin in range(0, end, chunk):
             span = slice(begin, min(begin + chunk, end))
             rows = on_device[:, span], order[:, span]
-            yield from self._chunk(*rows, begin, noise, mixing)
+            yield from self._chunk(*rows, begin, noise, mixing, augmenting)
         self.epoch += 1
 
-    def _chunk(self, index, host_index, begin, noise, mixing):
+    def _chunk(self, index, host_index, begin, noise, mixing, augmenting):
         """Batches of the next rows, `begin` and on in each draw's order."""
         n_draws, n = index.shape
         size, left = self.batch_size, (self._n_rows - begin).clip(0)
@@ -208,6 +218,8 @@ class Batches:
             rows = (host_index + self._begins.cpu()).flatten()
             X = to_device(self.X.index_select(0, rows), flat.device)
         X = X.view(n_draws, n, -1)
+        if augmenting is not None:
+            X = self._augmented(X, left, augmenting)
         y = self.y.index_select(0, flat).view(n_draws, n)
         if self._draw_index is not None:
             index = index.index_select(0, self._draw_index)
@@ -242,8 +254,19 @@ class Batches:
     def _of_members(values, index):
         return values if index is None else values.index_select(0, index)
 
+    def _augmented(self, X, left, augmenting):
+        """Rows of each draw, changed by its own generator; padding stays."""
+        augment, generators = augmenting
+        rows = []
+        for x, n, generator in zip(X, left, generators, strict=True):
+            own = augment(x[:n], generator)
+            rows.append(torch.cat([own, own.new_zeros(len(x) - len(own), x.shape[1])]))
+        return torch.stack(rows)
+
     def _mixed(self, X, target, weight, left, mixing):
         """Rows, targets and weights after the mixer."""
+        if X.dtype == torch.uint8:
+            X = X.to(weight.dtype) / 255
         drawn = self.mixer.draw(mixing, left, X.shape[1], self.batch_size, X.shape[2])
         partner, share, keep = (
             to_device(torch.from_numpy(part), X.device) for part in drawn

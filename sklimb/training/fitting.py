@@ -31,7 +31,6 @@ from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
 
-AUTO_BATCH_SIZE = 256
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
@@ -93,7 +92,7 @@ class Job:
     def batch_size(self):
         """Rows a step, at most all of them."""
         wanted = self.estimator.batch_size
-        wanted = AUTO_BATCH_SIZE if wanted == "auto" else wanted
+        wanted = self.estimator._auto_batch_size if wanted == "auto" else wanted
         return int(min(wanted, len(self.plan.y)))
 
     @property

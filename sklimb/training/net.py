@@ -141,7 +141,8 @@ class _Net(ClassifierMixin, NeuralNet):
         return list(zip(dataset.X.split(size), dataset.y.split(size), strict=True))
 
     def _block_rows(self):
-        return BLOCK_ROWS.get(torch.device(self.device).type, BLOCK_ROWS["cuda"])
+        rows = BLOCK_ROWS.get(torch.device(self.device).type, BLOCK_ROWS["cuda"])
+        return min(rows, getattr(self.module_, "block_rows", rows))
 
     def train_step_single(self, batch, **fit_params):
         """Fill the gradients of one batch; {"loss": detached loss of each member}."""

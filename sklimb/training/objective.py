@@ -39,7 +39,7 @@ class Objective(nn.Module):
             return self.model(x, batch["masks"])
         with torch.autocast(x.device.type, torch.bfloat16):
             logits = self.model(x, batch["masks"])
-        return logits.to(x.dtype)
+        return logits.to(batch["weight"].dtype)
 
     def loss(self, logits, batch, *weights):
         """Loss of each member from its logits.

@@ -30,12 +30,12 @@ def make_batches(jobs, layouts, module, dtype, device):
     X = [_columns(X, layout, common, dtype, home) for X, _, layout in tables.values]
     y = [_tensor(y, device) for _, y, _ in tables.values]
     weight = [_tensor(w, device, dtype) for w in weights.values]
-    shared = _one(X), _one(y), _one(weight)
+    shared = _one(_of_one_dtype(X, dtype)), _one(y), _one(weight)
     targets = soft_targets(jobs, dtype, device)
     p, mixer = jobs[0].estimator, None
     if p.mix is not None:
         n_continuous = common.n_numeric + len(common.indicators)
-        mixer = Mixer(p.mix, p.mix_alpha, n_continuous)
+        mixer = Mixer(p.mix, p.mix_alpha, n_continuous, p._image_size())
 
     def batches(phase, size):
         draws, members = [], []
@@ -61,6 +61,7 @@ def make_batches(jobs, layouts, module, dtype, device):
             first_epoch=jobs[0].epochs_before,
             skip_single=getattr(module, "needs_two_rows", False),
             mixer=mixer,
+            augment=p._make_augment(),
         )
 
     rows = Rows(X[0], y[0], weight[0])
@@ -133,7 +134,7 @@ class _Parts:
 
 def _columns(X, layout, common, dtype, device):
     """Encoded rows in the common layout; columns that a table lacks are zeros."""
-    own = _tensor(X, device, dtype)
+    own = _tensor(X, device, None if X.dtype == np.uint8 else dtype)
     if layout == common or own.shape[1] == common.n_columns:
         return own
     out = own.new_zeros(len(own), common.n_columns)
@@ -145,6 +146,13 @@ def _tensor(array, device, dtype=None):
     array = np.ascontiguousarray(array)
     array = array if array.flags.writeable else array.copy()
     return torch.from_numpy(array).to(device=device, dtype=dtype)
+
+
+def _of_one_dtype(parts, dtype):
+    """Bytes beside floats become floats in [0, 1], as samplers make them."""
+    if len({part.dtype for part in parts}) == 1:
+        return parts
+    return [p if p.is_floating_point() else p.to(dtype) / 255 for p in parts]
 
 
 def _one(parts):

@@ -87,6 +87,8 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
     ValueError
         SMOTE on a table with categories; too few rows of a class for an object.
     """
+    if X.dtype == np.uint8:  # bytes would overflow when rows are subtracted
+        X = X.astype(np.float32) / 255
     sampler = _make_sampler(sampler, X, y, classes, n_numeric, n_indicators)
     # Also the samplers inside of a sampler.
     _set_random_states(sampler, int(seed % 2**32))

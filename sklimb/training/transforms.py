@@ -23,10 +23,13 @@ class Mixer:
     alpha : float
     n_continuous : int
         Columns that can be averaged; the codes are behind them.
+    image_size : (height, width) or None
+        Where rows are images, "cutmix" takes a rectangle, one a batch.
     """
 
-    def __init__(self, kind, alpha, n_continuous):
+    def __init__(self, kind, alpha, n_continuous, image_size=None):
         self.kind, self.alpha, self.n_continuous = kind, alpha, n_continuous
+        self.image_size = image_size
 
     def start(self, draws, epoch):
         """Generators of an epoch, one a draw."""
@@ -49,6 +52,11 @@ class Mixer:
                 rows = np.arange(begin, min(begin + size, n, int(left[d])))
                 partner[d, rows] = rng.permutation(rows)
                 share[d, rows] = rng.beta(self.alpha, self.alpha)
+                if self.image_size is not None and self.kind == "cutmix":
+                    keep[d, rows] = _outside(
+                        rng, share[d, rows[0]], self.image_size, n_columns
+                    )
+                    continue
                 keep[d, rows] = rng.random((len(rows), n_columns)) < share[d, rows[:1]]
         if self.kind == "cutmix":
             share = keep.mean(-1)
@@ -63,6 +71,17 @@ class Mixer:
             part = share.unsqueeze(-1)
             mixed[..., :n] = part * X[..., :n] + (1 - part) * other[..., :n]
         return mixed
+
+
+def _outside(rng, share, size, n_columns):
+    """Pixels outside of a rectangle of 1 - share of the image, cut at its edges."""
+    side = np.sqrt(1 - share)
+    inside = np.ones(1, dtype=bool)
+    for n in size:
+        center, half, at = rng.integers(n), side * n / 2, np.arange(n)
+        own = (at >= round(center - half)) & (at < round(center + half))
+        inside = np.logical_and.outer(inside, own)
+    return ~np.tile(inside.ravel(), n_columns // np.prod(size))
 
 
 def mix_labels(target, weight, partner, share):

@@ -1,0 +1,331 @@
+"""What the user's images are: one reader for arrays, flat rows, pictures and files.
+
+Inside, an image is a row of C * H * W pixels, one channel after the other, so that
+splits, samplers and batches treat it as any other row.
+"""
+
+from hashlib import blake2b
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.utils import check_array
+
+from sklimb._compat import validate_data
+
+# Channels that a last (or second) axis may have.
+_CHANNELS = (1, 3, 4)
+
+
+class Pictures:
+    """Images as flat rows; what `Table` is for tables.
+
+    Parameters
+    ----------
+    pixels : array of shape (n, C * H * W), uint8 or float
+    shape : tuple
+        (C, H, W)
+    rows : array of int or None
+        Which of `pixels` these are; nothing is copied until they are asked for.
+    """
+
+    names = None
+    is_categorical = None
+
+    def __init__(self, pixels, shape, rows=None):
+        self.pixels, self.image_shape, self.rows = pixels, shape, rows
+        self.n_rows = len(pixels) if rows is None else len(rows)
+
+    @property
+    def shape(self):
+        """(n_rows, n_columns), as scikit-learn's validation asks for."""
+        return self.n_rows, self.pixels.shape[1]
+
+    def take(self, rows):
+        """The given images (indices, mask or slice)."""
+        base = np.arange(self.n_rows) if self.rows is None else self.rows
+        return Pictures(self.pixels, self.image_shape, base[rows])
+
+    def values(self, rows=slice(None)):
+        """Pixels of some of the images."""
+        return self.pixels[rows if self.rows is None else self.rows[rows]]
+
+    def row_hash(self):
+        """One 64-bit hash an image; equal pixels of one dtype hash alike."""
+        out = np.empty(self.n_rows, dtype=np.uint64)
+        for i in range(self.n_rows):
+            row = self.values(i)
+            if row.dtype != np.uint8:
+                row = row + 0.0  # -0.0 as 0.0
+            digest = blake2b(row.tobytes(), digest_size=8).digest()
+            out[i] = int.from_bytes(digest, "little")
+        return out
+
+
+def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=False):
+    """Read images as `Pictures`.
+
+    Parameters
+    ----------
+    X : array or list
+        Arrays (n, H, W), (n, H, W, C) or (n, C, H, W), flat rows of H * W * C numbers,
+        or a list of PIL images or of file paths.
+    image_shape : tuple or None
+        (H, W) or (H, W, C): what flat rows hold, or what pictures and files are
+        resized to.
+    channels : int or None
+        Channels of the training images, for pictures and files.
+    estimator : object
+        For scikit-learn's messages and its count of features.
+    reset : bool
+        Set n_features_in_ rather than compare with it.
+
+    Raises
+    ------
+    ValueError
+        Shapes that are no images, images of unequal sizes, NaN or infinite pixels.
+    """
+    if _are_pictures(X):
+        seen = pixels = _decode(X, image_shape, channels)
+    else:
+        seen, pixels = X, _numbers(X, estimator)
+    flat = pixels.ndim == 2
+    if flat:
+        height, width, depth = _shape_of(pixels.shape[1], image_shape, estimator)
+        pixels = pixels.reshape(len(pixels), height, width, depth)
+    pixels = _channels_first(pixels)
+    shape = pixels.shape[1:]
+    if image_shape is not None and (shape[1:] != tuple(image_shape[:2])):
+        raise ValueError(
+            f"image_shape={tuple(image_shape)!r} does not agree with images of "
+            f"{shape[1]} x {shape[2]} pixels. Set image_shape=None: arrays of images "
+            "say their shape themselves."
+        )
+    rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
+    if estimator is not None:
+        _check_shape(estimator, seen if flat else rows, shape, reset)
+    return Pictures(rows, shape)
+
+
+def _check_shape(estimator, seen, shape, reset):
+    validate_data(estimator, seen, skip_check_array=True, reset=reset)
+    if reset:
+        estimator._image_shape = shape
+    elif shape != estimator._image_shape:
+        there, here = (
+            "{} channels of {} x {}".format(*s) for s in (estimator._image_shape, shape)
+        )
+        raise ValueError(
+            f"X must hold images like those of training, {there} pixels, got {here}."
+        )
+
+
+def _are_pictures(X):
+    if isinstance(X, np.ndarray):
+        if X.dtype != object and X.dtype.kind not in "U":
+            return False
+        X = X.ravel() if X.ndim == 1 else []
+    if not isinstance(X, list | tuple | np.ndarray) or not len(X):
+        return False
+    first = X[0]
+    return isinstance(first, str | Path) or hasattr(first, "getbands")
+
+
+def _numbers(X, estimator):
+    """Images or flat rows as an array: uint8 as it is, everything else as floats."""
+    name = None if estimator is None else estimator
+    is_bytes = getattr(X, "dtype", None) == np.uint8
+    ndim = getattr(X, "ndim", 2)
+    pixels = check_array(
+        X,
+        dtype=None if is_bytes else (np.float32, np.float64),
+        allow_nd=True,
+        ensure_2d=ndim < 3,
+        estimator=name,
+        input_name="X",
+    )
+    if pixels.ndim > 4:
+        raise ValueError(
+            "X must have the shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W "
+            f"* C), got {pixels.ndim} dimensions."
+        )
+    if 0 in pixels.shape:
+        raise ValueError(f"X must hold images with pixels, got shape {pixels.shape}.")
+    return pixels
+
+
+def _channels_first(pixels):
+    """(n, C, H, W) of (n, H, W), (n, H, W, C) or (n, C, H, W)."""
+    if pixels.ndim == 3:
+        return pixels[:, None]
+    if pixels.shape[-1] in _CHANNELS:
+        return pixels.transpose(0, 3, 1, 2)
+    if pixels.shape[1] in _CHANNELS:
+        return pixels
+    raise ValueError(
+        f"X must have an axis of 1, 3 or 4 channels, the last or the second, got shape "
+        f"{pixels.shape}."
+    )
+
+
+def _shape_of(n_pixels, image_shape, estimator):
+    """(H, W, C) of flat rows; without image_shape a grey square, or else one line."""
+    if image_shape is None:
+        fitted = getattr(estimator, "_image_shape", None)
+        if fitted is not None and np.prod(fitted) == n_pixels:
+            return fitted[1], fitted[2], fitted[0]
+        side = isqrt(n_pixels)
+        return (side, side, 1) if side * side == n_pixels else (1, n_pixels, 1)
+    shape = (*image_shape, 1) if len(image_shape) == 2 else tuple(image_shape)
+    if np.prod(shape) != n_pixels:
+        raise ValueError(
+            f"image_shape={tuple(image_shape)!r} has {int(np.prod(shape))} numbers an "
+            f"image, and the rows of X have {n_pixels}. Give (H, W) or (H, W, C)."
+        )
+    return shape
+
+
+def _decode(X, image_shape, channels):
+    """Pictures or files as one array (n, H, W, C) of uint8, read by several workers."""
+    from PIL import Image
+
+    items = list(X)
+    if channels is None:
+        modes = {_mode_of(item, Image) for item in items}
+        channels = 1 if modes <= {"1", "L", "LA", "I;16"} else 3
+    size = None if image_shape is None else tuple(image_shape[:2])
+    # Pillow works without the interpreter's lock, so threads are workers enough.
+    parts = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(_decode_one)(item, size, channels, Image) for item in items
+    )
+    sizes = {part.shape for part in parts}
+    if len(sizes) > 1:
+        some = sorted(sizes)[:3]
+        raise ValueError(
+            f"All images must have one size, got {some} and the like. Set image_shape="
+            "(H, W), to which pictures and files are resized."
+        )
+    return np.stack(parts)
+
+
+def _mode_of(item, Image):
+    if hasattr(item, "getbands"):
+        return item.mode
+    with _opened(item, Image) as image:
+        return image.mode
+
+
+def _opened(path, Image):
+    try:
+        return Image.open(path)
+    except OSError as error:
+        raise ValueError(
+            f"X names {str(path)!r}, which is no image: {error}"
+        ) from error
+
+
+def _decode_one(item, size, channels, Image):
+    from PIL import ImageOps
+
+    image = item if hasattr(item, "getbands") else _opened(item, Image)
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16"):  # 16 bits, which convert() would cut off
+            wide = np.asarray(image, dtype=np.uint16) >> 8
+            image = Image.fromarray(wide.astype(np.uint8))
+        image = image.convert("L" if channels == 1 else "RGB")
+        if size is not None and image.size != size[::-1]:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(image).reshape(image.size[1], image.size[0], channels)
+    except OSError as error:
+        raise ValueError(f"X holds {item!r}, which cannot be read: {error}") from error
+
+
+class ImageEncoder:
+    """Flat images -> what the network trains on; what TabularEncoder is for tables.
+
+    Bytes stay bytes; floats are brought to [0, 1] by the range of the training images.
+    Mean and standard deviation a channel are the network's.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        Of encoded floats.
+    """
+
+    n_indicators_ = 0
+    cardinalities_ = ()
+    indicator_columns_ = np.empty(0, dtype=int)
+    constant_columns_ = np.empty(0, dtype=int)
+
+    def __init__(self, dtype="float32"):
+        self.dtype = dtype
+
+    def get_params(self, deep=True):
+        """What must not change in a warm start."""
+        return {"dtype": self.dtype}
+
+    def _fit_table(self, pictures, weight):
+        self.image_shape_ = tuple(int(n) for n in pictures.image_shape)
+        values = pictures.values()
+        self.low_, self.high_ = 0.0, 255.0
+        if values.dtype != np.uint8:
+            self.low_, self.high_ = float(values.min()), float(values.max())
+        channels = self.image_shape_[0]
+        share = weight / weight.sum()
+        by_channel = values.reshape(len(values), channels, -1)
+        mean = np.empty(channels)
+        square = np.empty(channels)
+        for c in range(channels):
+            own = self._scaled(by_channel[:, c], np.float64)
+            mean[c] = share @ own.mean(1)
+            square[c] = share @ np.square(own).mean(1)
+        self.mean_ = mean
+        std = np.sqrt(np.maximum(square - mean**2, 0))
+        self.std_ = np.where(std > 1e-6, std, 1.0)
+        return self
+
+    @property
+    def n_numeric_(self):
+        """Columns of an encoded row."""
+        return int(np.prod(self.image_shape_))
+
+    @property
+    def numeric_columns_(self):
+        """All columns."""
+        return np.arange(self.n_numeric_)
+
+    def _scaled(self, values, dtype):
+        span = self.high_ - self.low_
+        return (values.astype(dtype) - self.low_) / (span if span > 0 else 1.0)
+
+    def _transform_table(self, pictures):
+        """Encoded rows: bytes as they are, floats in [0, 1]."""
+        values = pictures.values()
+        is_bytes = values.dtype == np.uint8
+        if is_bytes and (self.low_, self.high_) == (0.0, 255.0):
+            return values
+        return self._scaled(values, self.dtype).astype(self.dtype, copy=False)
+
+    def _foreign_rows(self, pictures):
+        """Whether most pixels of an image are outside the training range."""
+        values = pictures.values().astype(np.float64)
+        outside = (values < self.low_) | (values > self.high_)
+        return outside.mean(1) > 0.5
+
+    def _get_state(self):
+        config = {
+            "image_shape": list(self.image_shape_),
+            "range": [self.low_, self.high_],
+            "dtype": self.dtype,
+        }
+        return config, {"mean": self.mean_, "std": self.std_}
+
+    @classmethod
+    def _from_state(cls, config, arrays):
+        encoder = cls(config["dtype"])
+        encoder.image_shape_ = encoder._image_shape = tuple(config["image_shape"])
+        encoder.low_, encoder.high_ = config["range"]
+        encoder.mean_, encoder.std_ = arrays["mean"], arrays["std"]
+        return encoder
