@@ -1,11 +1,15 @@
 """What every test file shares: thread counts and real rows."""
 
 import os
+from importlib.util import find_spec
 
 import pytest
 import torch
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+
+# Networks of timm are tested where the extra "vision" is installed.
+collect_ignore = [] if find_spec("timm") else ["test_timm.py"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Tables to learn from: local files, public downloads, simulated transactions."""
+"""Tables and images to learn from: local files, downloads, simulated transactions."""
 
 from sklimb.datasets._fetch import (
     fetch_adult,
@@ -7,6 +7,15 @@ from sklimb.datasets._fetch import (
     fetch_loans,
     fetch_otto,
 )
+from sklimb.datasets._images import (
+    load_cifar10,
+    load_cifar100,
+    load_eurosat,
+    load_fashion_mnist,
+    load_medmnist,
+    load_svhn,
+)
+from sklimb.datasets._imbalance import make_long_tailed
 from sklimb.datasets._tables import TABLES, load_table
 from sklimb.datasets._transactions import make_transactions
 
@@ -17,6 +26,13 @@ __all__ = [
     "fetch_creditcard",
     "fetch_loans",
     "fetch_otto",
+    "load_cifar10",
+    "load_cifar100",
+    "load_eurosat",
+    "load_fashion_mnist",
+    "load_medmnist",
+    "load_svhn",
     "load_table",
+    "make_long_tailed",
     "make_transactions",
 ]

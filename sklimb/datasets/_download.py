@@ -1,0 +1,111 @@
+"""Where a published file is: in the user's folder, in the cache, or on the web."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+from sklearn.datasets import get_data_home
+
+from sklimb.datasets._tables import find_file
+
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file, its home on the web, and the MD5 that the publisher gives."""
+
+    file: str
+    url: str
+    md5: str
+
+
+def get_file(remote, data_home=None):
+    """Path of a published file, which is downloaded once.
+
+    It is looked for in the folder of SKLIMB_DATA, then in the cache.
+
+    Parameters
+    ----------
+    remote : Remote
+    data_home : str or path-like, default=None
+        Cache folder; None means scikit-learn's.
+
+    Raises
+    ------
+    ValueError
+        The content is not the published one.
+    OSError
+        The file is nowhere, and cannot be downloaded.
+    """
+    path = find_file(remote.file) or cache_folder(data_home) / remote.file
+    if path.is_file():
+        got = md5_of(path)
+        if got != remote.md5:
+            raise ValueError(
+                f"{path} must have the MD5 {remote.md5}, got {got}. It was changed or "
+                f"cut: delete it, or get it again from {remote.url}."
+            )
+        return path
+    return _download(remote, path)
+
+
+def _download(remote, path):
+    digest = hashlib.md5(usedforsecurity=False)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            try:
+                with urlopen(remote.url, timeout=_SECONDS) as page:
+                    while block := page.read(2**20):
+                        digest.update(block)
+                        out.write(block)
+            except OSError as error:
+                raise OSError(
+                    f"{remote.file} could not be downloaded from {remote.url}: {error}."
+                    " Check the connection, or put the file into the folder that the "
+                    "environment variable SKLIMB_DATA names."
+                ) from error
+        if digest.hexdigest() != remote.md5:
+            raise ValueError(
+                f"What {remote.url} sent must have the MD5 {remote.md5}, got "
+                f"{digest.hexdigest()}. It was cut on the way, or has been replaced: "
+                "try again."
+            )
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    return path
+
+
+def cache_folder(data_home=None):
+    """Folder of what was downloaded or decoded; it is made if need be."""
+    folder = Path(get_data_home(data_home)) / "sklimb"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cached_array(path, data_home, make):
+    """`make()`, an array that follows from the file at `path`, kept as .npy."""
+    kept = cache_folder(data_home) / f"{Path(path).stem}-{md5_of(path)[:12]}.npy"
+    if not kept.is_file():
+        handle, part = tempfile.mkstemp(dir=kept.parent, prefix=kept.name)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                np.save(out, make())
+            os.replace(part, kept)
+        finally:
+            Path(part).unlink(missing_ok=True)
+    return np.load(kept)
+
+
+def md5_of(path):
+    """Hexadecimal MD5 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(
+            file, lambda: hashlib.md5(usedforsecurity=False)
+        ).hexdigest()
