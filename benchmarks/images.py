@@ -1,0 +1,275 @@
+"""What does training on images cost, next to a loop written by hand and to skorch?
+
+    python benchmarks/images.py [--images 1280] [--repeats 5] [--threads 2]
+
+CPU: ResNet-8 on 32 x 32 colour images, batch 128, SGD with Nesterov momentum, random
+crops and flips. The loop by hand does the same augmentation on tensors; skorch has a
+DataLoader that augments image by image. All loops run in turn within each repeat;
+figures are medians, and what counts are the ratios. GPU, if there is one: ResNet-32,
+12,406 images, bfloat16, next to the bare compiled forward and backward pass with
+everything resident. Writes results/images.json and results/images.md.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from _common import RESULTS, environment, markdown, rounded, write_json
+from skorch import NeuralNetClassifier
+from torch import nn
+from torch.utils.data import Dataset
+
+from sklimb import ImageResNetClassifier
+from sklimb.nn.images import ImageNetwork, make_backbone
+from sklimb.training.augment import make_augment
+
+BATCH, CLASSES, SHAPE = 128, 10, (3, 32, 32)
+AUGMENT = ["crop", "flip"]
+RATES = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+# CIFAR-10 with a long tail of ratio 100.
+GPU_IMAGES, GPU_EPOCHS = 12_406, 200
+GOALS = {
+    "cpu: sklimb / hand loop": ("at most", 1.10),
+    "cuda: sklimb / bare pass, images a second": ("at least", 0.60),
+    "cuda: sklimb / skorch, images a second": ("at least", 8.0),
+    "cuda: 200 epochs, seconds": ("at most", 180.0),
+    "cuda: share of a step that augments": ("at most", 0.25),
+}
+
+
+def make_images(n):
+    """Random bytes: what they show does not matter here."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (n, *SHAPE), dtype=np.uint8)
+    return images, rng.integers(0, CLASSES, n)
+
+
+def make_network(backbone):
+    network = ImageNetwork(make_backbone(backbone, CLASSES), SHAPE, 0.5, 0.25)
+    network.reset_parameters(torch.Generator().manual_seed(0))
+    return network
+
+
+class _Loop:
+    """A training loop as one writes it by hand, everything on the device."""
+
+    def __init__(self, images, y, backbone, device, augment=AUGMENT, bf16=False):
+        self.X = torch.from_numpy(images).to(device)
+        self.y = torch.from_numpy(y).to(device)
+        self.network = make_network(backbone).to(device)
+        self.optimizer = torch.optim.SGD(self.network.parameters(), **RATES, fused=True)
+        self.generator = torch.Generator(device).manual_seed(0)
+        self.augment = None if augment is None else make_augment(augment)
+        self.device, self.bf16 = torch.device(device), bf16
+
+    def epoch(self):
+        """Seconds of an epoch."""
+        begin = time.perf_counter()
+        self.network.train()
+        total = torch.zeros((), device=self.device)
+        for rows in torch.randperm(len(self.X)).to(self.device).split(BATCH):
+            x = self.X[rows].float() / 255
+            if self.augment is not None:
+                x = self.augment(x, self.generator)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                logits = self.network(x.flatten(1))
+                loss = nn.functional.cross_entropy(logits, self.y[rows])
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach()
+        total.item()
+        return time.perf_counter() - begin
+
+
+class _PerImage(Dataset):
+    """Images that are augmented one by one, as a DataLoader's workers do."""
+
+    def __init__(self, images, y):
+        self.images, self.y = images, y
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        rng = np.random.default_rng()
+        image = np.pad(self.images[i], ((0, 0), (4, 4), (4, 4)))
+        top, left = rng.integers(0, 9, 2)
+        image = image[:, top : top + 32, left : left + 32]
+        if rng.random() < 0.5:
+            image = image[:, :, ::-1]
+        flat = np.ascontiguousarray(image, dtype=np.float32).reshape(-1) / 255
+        return flat, self.y[i]
+
+
+def skorch_epoch(images, y, backbone, device):
+    """Seconds of one epoch of skorch with a DataLoader."""
+    net = NeuralNetClassifier(
+        make_network(backbone),
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.SGD,
+        max_epochs=1,
+        batch_size=BATCH,
+        iterator_train__shuffle=True,
+        train_split=None,
+        device=device,
+        verbose=0,
+        **{f"optimizer__{k}" if k != "lr" else k: v for k, v in RATES.items()},
+    ).initialize()
+    begin = time.perf_counter()
+    net.partial_fit(_PerImage(images, y), None)
+    return time.perf_counter() - begin
+
+
+def ours(images, y, backbone, epochs, **params):
+    """Seconds of an epoch of our fit, the first left out."""
+    clf = ImageResNetClassifier(
+        backbone=backbone,
+        lr=RATES["lr"],
+        weight_decay=RATES["weight_decay"],
+        batch_size=BATCH,
+        max_epochs=epochs,
+        early_stopping=False,
+        target_prior=None,
+        random_state=0,
+        **{"augment": AUGMENT, **params},
+    ).fit(images, y)
+    return float(np.median([row["dur"] for row in clf.history_[1:]]))
+
+
+def on_cpu(n_images, repeats):
+    """Seconds of an epoch of each loop, medians over interleaved repeats."""
+    images, y = make_images(n_images)
+    runs = {
+        "hand loop": lambda: _Loop(images, y, "resnet8", "cpu").epoch(),
+        "hand loop, no augmentation": lambda: _Loop(
+            images, y, "resnet8", "cpu", None
+        ).epoch(),
+        "sklimb": lambda: ours(images, y, "resnet8", 2, device="cpu"),
+        "sklimb, no augmentation": lambda: ours(
+            images, y, "resnet8", 2, device="cpu", augment=None
+        ),
+        "sklimb, SAM-A": lambda: ours(
+            images, y, "resnet8", 2, device="cpu", sam_asymmetric_rho=0.05
+        ),
+        "skorch, DataLoader": lambda: skorch_epoch(images, y, "resnet8", "cpu"),
+    }
+    for run in runs.values():  # kernels and caches
+        run()
+    seconds = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            seconds[name].append(run())
+    table = {
+        name: {
+            "seconds": float(np.median(s)),
+            "images_per_second": n_images / float(np.median(s)),
+            "all_seconds": s,
+        }
+        for name, s in seconds.items()
+    }
+    for row in table.values():
+        row["ratio_to_hand"] = row["seconds"] / table["hand loop"]["seconds"]
+    return table
+
+
+def bare_pass(images, y, epochs=3):
+    """Images a second of the compiled forward and backward pass alone, on the GPU."""
+    network = torch.compile(make_network("resnet32").cuda(), mode="max-autotune")
+    x = torch.from_numpy(images[:BATCH]).cuda().float().flatten(1) / 255
+    target = torch.from_numpy(y[:BATCH]).cuda()
+    steps = epochs * len(images) // BATCH
+
+    def step():
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = nn.functional.cross_entropy(network(x), target)
+        loss.backward()
+
+    for _ in range(20):
+        step()
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
+    for _ in range(steps):
+        step()
+    torch.cuda.synchronize()
+    return steps * BATCH / (time.perf_counter() - begin)
+
+
+def on_gpu():
+    """Images a second, on one GPU."""
+    images, y = make_images(GPU_IMAGES)
+    params = {"device": "cuda", "dtype": "bfloat16", "channels_last": True}
+    with_augment = ours(images, y, "resnet32", 6, **params)
+    without = ours(images, y, "resnet32", 6, **params, augment=None)
+    return {
+        "bare compiled pass": {"images_per_second": bare_pass(images, y)},
+        "sklimb": {"images_per_second": GPU_IMAGES / with_augment},
+        "sklimb, no augmentation": {"images_per_second": GPU_IMAGES / without},
+        "skorch, DataLoader": {
+            "images_per_second": GPU_IMAGES / skorch_epoch(images, y, "resnet32", "cuda")
+        },
+    }
+
+
+def measured(cpu, gpu):
+    """Each goal's figure, None where it was not run."""
+    found = dict.fromkeys(GOALS)
+    found["cpu: sklimb / hand loop"] = cpu["sklimb"]["ratio_to_hand"]
+    if gpu is not None:
+        rate = {name: row["images_per_second"] for name, row in gpu.items()}
+        own, plain = rate["sklimb"], rate["sklimb, no augmentation"]
+        found |= {
+            "cuda: sklimb / bare pass, images a second": own
+            / rate["bare compiled pass"],
+            "cuda: sklimb / skorch, images a second": own / rate["skorch, DataLoader"],
+            "cuda: 200 epochs, seconds": GPU_EPOCHS * GPU_IMAGES / own,
+            "cuda: share of a step that augments": 1 - own / plain,
+        }
+    return found
+
+
+def report(cpu, gpu, n_images, threads):
+    """The tables as Markdown."""
+    rows = [
+        [name, f"{r['seconds']:.2f}", f"{r['images_per_second']:.0f}"]
+        + [f"{r['ratio_to_hand']:.2f}"]
+        for name, r in cpu.items()
+    ]
+    text = [
+        f"# Images\n\nCPU, {threads} threads: ResNet-8, {n_images} images of 32 x 32, "
+        f"batch {BATCH}, an epoch.\n",
+        markdown(["", "seconds", "images/s", "/ hand loop"], rows),
+        "\n## Goals\n",
+    ]
+    rows = []
+    for name, value in measured(cpu, gpu).items():
+        word, goal = GOALS[name]
+        met = "not run"
+        if value is not None:
+            met = "met" if (value <= goal) == (word == "at most") else "missed"
+        shown = "" if value is None else f"{value:.2f}"
+        rows.append([name, f"{word} {goal:g}", shown, met])
+    text.append(markdown(["", "goal", "measured", ""], rows))
+    return "\n".join(text) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    cpu = on_cpu(args.images, args.repeats)
+    gpu = on_gpu() if torch.cuda.is_available() else None
+    text = report(cpu, gpu, args.images, args.threads)
+    content = {"environment": environment(), "threads": args.threads, "cpu": cpu}
+    content |= {"cuda": gpu or "not run", "goals": measured(cpu, gpu)}
+    write_json(RESULTS / "images.json", rounded(content))
+    (RESULTS / "images.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
