@@ -246,6 +246,8 @@ def _job(estimator, prepared, members, module, partial):
 
 def _warn_if_clamped(estimator, n_rows):
     wanted = estimator.batch_size
+    if estimator.metabalance_sampler is not None:  # it has batches of its own
+        return
     if wanted != "auto" and wanted > n_rows:
         warnings.warn(
             f"batch_size={wanted} is larger than the {n_rows} training rows and is "
