@@ -9,6 +9,7 @@ from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.plan import NUMBERS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
+from sklimb.training.terms import TERMS
 from sklimb.training.transforms import MIXES
 
 PARAMETER_CONSTRAINTS = {
@@ -23,6 +24,8 @@ PARAMETER_CONSTRAINTS = {
     "sam_scale": [StrOptions(set(SCALES)), "array-like"],
     "sam_scale_max": [Interval(Real, 1, None, closed="left")],
     "sam_norm": [StrOptions({"batch", "weighted"})],
+    "joint_ssl": [StrOptions(set(TERMS)), callable, None],
+    "joint_ssl_weight": [Interval(Real, 0, None, closed="left")],
     "mix": [StrOptions(set(MIXES)), None],
     "mix_alpha": [Interval(Real, 0, None, closed="neither")],
     "metabalance_sampler": [

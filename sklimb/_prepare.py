@@ -7,6 +7,7 @@ fold and hands the result to every candidate; `make_job` is the rest.
 import copy
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from sklimb.training.compatibility import (
     check_fit_arguments,
     check_loss,
     check_per_class,
+    check_same_columns,
     check_same_network,
     check_strategies,
     resolve_prior,
@@ -30,6 +32,7 @@ from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import sampler_pair
+from sklimb.training.views import Pool
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
 DRW_BETA = 0.9999
@@ -63,6 +66,8 @@ class Prepared:
         What reading and encoding set on the estimator.
     foreign : bool
         The validation rows were given by the caller and are not of the training prior.
+    unlabeled : tuple (X, weight) or None
+        Encoded rows without labels.
     """
 
     train: RowSet
@@ -72,6 +77,16 @@ class Prepared:
     seed: int
     fitted: dict
     foreign: bool = False
+    unlabeled: tuple | None = None
+
+    @cached_property
+    def pool(self):
+        """Training and unlabelled rows, one after the other: what views need."""
+        if self.unlabeled is None:
+            return Pool(self.X, self.train.weight)
+        X, weight = self.unlabeled
+        X = np.concatenate([self.X, X])
+        return Pool(X, np.concatenate([self.train.weight, weight]), draws_rows=True)
 
 
 def ready(
@@ -81,11 +96,12 @@ def ready(
     X_val=None,
     y_val=None,
     sample_weight_val=None,
+    X_unlabeled=None,
 ):
     """Refuse parameters and arguments of `fit` that are wrong, before any work."""
     estimator._validate_params()
     check_strategies(estimator)
-    check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator)
+    check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator, X_unlabeled)
 
 
 def prepare(
@@ -97,6 +113,7 @@ def prepare(
     X_val=None,
     y_val=None,
     sample_weight_val=None,
+    X_unlabeled=None,
     *,
     warm=False,
 ):
@@ -112,7 +129,25 @@ def prepare(
         estimator.encoder_ = encoder._fit_table(train.table, train.weight)
     if X_val is not None:
         _warn_if_foreign(estimator.encoder_, held_out.table)
-    return _encoded(estimator, train, held_out, seed, X_val is not None)
+    prepared = _encoded(estimator, train, held_out, seed, X_val is not None)
+    if X_unlabeled is not None:
+        prepared.unlabeled = read_unlabeled(estimator, X_unlabeled)
+    return prepared
+
+
+def read_unlabeled(estimator, X_unlabeled):
+    """Encoded rows without labels and how often each occurs.
+
+    Raises
+    ------
+    ValueError
+        Their columns are not those of X.
+    """
+    check_same_columns(estimator, X_unlabeled)
+    table = estimator._read_table(X_unlabeled, reset=False)
+    rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
+    rows = rows.canonical(estimator.merge_duplicates)
+    return estimator.encoder_._transform_table(rows.table), rows.weight
 
 
 def prepare_call(estimator, X, y, sample_weight, classes, first):
@@ -240,7 +275,10 @@ def _job(estimator, prepared, members, module, partial):
         module = estimator._make_members(plan, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
-    return Job(estimator, module, members, plan, validation, calibration, epochs_before)
+    pool = None if estimator.joint_ssl is None else prepared.pool
+    return Job(
+        estimator, module, members, plan, validation, calibration, pool, epochs_before
+    )
 
 
 def _warn_if_clamped(estimator, n_rows):

@@ -13,6 +13,8 @@ STREAMS = (
     "member",
     "support",
     "transform",
+    "views",
+    "projector",
 )
 
 

@@ -64,6 +64,7 @@ class BaseNeuralClassifier(
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        X_unlabeled=None,
     ):
         """Fit the network to a table.
 
@@ -81,6 +82,11 @@ class BaseNeuralClassifier(
             Rows of one group stay on one side of the internal split.
         X_val, y_val, sample_weight_val : optional
             Validation rows instead of an internal split.
+        X_unlabeled : array-like or data frame, default=None
+            Rows of the same columns without labels. With it, each step of `joint_ssl`
+            makes its views from rows drawn from the training and these rows by their
+            weight, which is 1 here. In a Pipeline that changes columns give it
+            `transform_input=["X_unlabeled"]`.
 
         Returns
         -------
@@ -96,7 +102,7 @@ class BaseNeuralClassifier(
             Ctrl-C, after the best weights so far and all attributes are in place.
         """
         check_strategies(self)
-        check_fit_arguments(X_val, y_val, sample_weight_val, groups, self)
+        check_fit_arguments(X_val, y_val, sample_weight_val, groups, self, X_unlabeled)
         warm = self.warm_start and hasattr(self, "net_")
         seen = {"X": X, "y": y}
         if sample_weight is not None:
@@ -112,6 +118,7 @@ class BaseNeuralClassifier(
                 X_val,
                 y_val,
                 sample_weight_val,
+                X_unlabeled,
                 warm=warm,
             )
             if self.validation_folds:
@@ -229,6 +236,7 @@ class BaseNeuralClassifier(
             "weight_decay": resolved(self, "weight_decay"),
             "smoothing_eps": self.smoothing_eps,
             "sam_asymmetric_rho": self.sam_asymmetric_rho,
+            "joint_ssl_weight": self.joint_ssl_weight,
         }
 
     def _members(self):

@@ -65,6 +65,16 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     sam_norm : {"batch", "weighted"}, default="batch"
         Length of the perturbation: rho times the batch's mean factor, or always rho
         (the authors' code). A batch without a rare row climbs less with "batch".
+    joint_ssl : {"vicreg", "simclr", "scarf"}, object or None, default=None
+        Self-supervised term beside the supervised loss, which stays on the clean rows:
+        some columns of each row are replaced by those of other rows, twice, and a
+        projector of the features of both views is trained to agree ("vicreg") or to be
+        found again ("simclr", "scarf"). An object sets more, such as
+        `SCARF(corruption=0.4)`; see `sklimb.training.terms`. A step costs about three
+        times as much. `fit` takes rows without labels as X_unlabeled.
+    joint_ssl_weight : float, default=0.1
+        Factor of the term. 0.1 suits "vicreg", whose value begins near 25 and ends near
+        5; "simclr" and "scarf" are of the size of the supervised loss: 0.1 to 1.
     mix : {"mixup", "cutmix"} or None, default=None
         Mix each row of a batch with another one, and their labels. "mixup" averages
         numbers and draws categories, "cutmix" takes each column from one of the two.
@@ -260,6 +270,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        joint_ssl=None,
+        joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
         metabalance_sampler=None,
@@ -318,6 +330,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.joint_ssl = joint_ssl
+        self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
         self.metabalance_sampler = metabalance_sampler

@@ -7,7 +7,9 @@ from sklimb._random import stream_seed
 from sklimb.nn.join import Layout
 from sklimb.training.batches import Batches, Draw, Episodes, Panel, Rows
 from sklimb.training.scales import one_if_equal, smoothing_table
+from sklimb.training.terms import make_term
 from sklimb.training.transforms import Mixer
+from sklimb.training.views import Views
 
 
 def make_batches(jobs, layouts, module, dtype, device):
@@ -25,6 +27,10 @@ def make_batches(jobs, layouts, module, dtype, device):
         for plan, layout in zip(phase, layouts, strict=True):
             tables.add(plan.X, (plan.X, plan.y, layout))
             weights.add(plan.weight, plan.weight)
+    for job, layout in zip(jobs, layouts, strict=True):
+        if job.pool is not None:
+            unlabeled = np.zeros(len(job.pool.X), dtype=job.plan.y.dtype)
+            tables.add(job.pool.X, (job.pool.X, unlabeled, layout))
     n_bytes = sum(len(X) for X, *_ in tables.values) * common.n_columns * dtype.itemsize
     home = device if fits(n_bytes, device) else torch.device("cpu")
     X = [_columns(X, layout, common, dtype, home) for X, _, layout in tables.values]
@@ -36,16 +42,21 @@ def make_batches(jobs, layouts, module, dtype, device):
     if p.mix is not None:
         n_continuous = common.n_numeric + len(common.indicators)
         mixer = Mixer(p.mix, p.mix_alpha, n_continuous)
+    views = None
+    if p.joint_ssl is not None:
+        views = Views.of(make_term(p.joint_ssl).rates, p.encoder_, common)
 
     def batches(phase, size):
         draws, members = [], []
         for job, plan in zip(jobs, phase, strict=True):
-            begin = tables.add(plan.X, None)
+            begin, pool = tables.add(plan.X, None), ()
+            if job.pool is not None:
+                pool = tables.add(job.pool.X, None), job.pool
             for m in job.members:
                 seed = m["seed"]
                 if plan is job.plan.support:  # not the shuffles and masks of the query
                     seed = stream_seed(seed, "support")
-                draw = Draw(begin, plan.order, seed)
+                draw = Draw(begin, plan.order, seed, *pool)
                 if draw not in draws:
                     draws.append(draw)
                 rate = m.get("dropout", 0.0)
@@ -61,6 +72,7 @@ def make_batches(jobs, layouts, module, dtype, device):
             first_epoch=jobs[0].epochs_before,
             skip_single=getattr(module, "needs_two_rows", False),
             mixer=mixer,
+            views=views,
         )
 
     rows = Rows(X[0], y[0], weight[0])
