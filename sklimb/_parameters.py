@@ -44,6 +44,7 @@ PARAMETER_CONSTRAINTS = {
     "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
     "n_members": [Interval(Integral, 1, None, closed="left")],
     "portfolio": [StrOptions({"default"}), list, tuple, None],
+    "pretrained": [HasMethods(["fit", "transform"]), None],
     "validation_folds": [Interval(Integral, 2, None, closed="left"), None],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
 from sklimb._compat import _check_sample_weight
@@ -18,9 +19,11 @@ from sklimb._labels import check_labels, check_same_classes, group_codes, label_
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
 from sklimb.training.compatibility import (
+    check_columns_of_pretrained,
     check_fit_arguments,
     check_loss,
     check_per_class,
+    check_same_as_pretrained,
     check_same_columns,
     check_same_network,
     check_strategies,
@@ -31,6 +34,7 @@ from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
+from sklimb.training.pretraining import copy_backbone, pretrain
 from sklimb.training.samplers import sampler_pair
 from sklimb.training.views import Pool
 
@@ -49,6 +53,7 @@ ROW_PARAMETERS = (
     "validation_fraction",
     "validation_split",
     "validation_folds",
+    "pretrained",
 )
 
 
@@ -125,8 +130,7 @@ def prepare(
     if warm:
         check_same_network(estimator)
     else:
-        encoder = estimator._make_encoder()
-        estimator.encoder_ = encoder._fit_table(train.table, train.weight)
+        estimator.encoder_ = _fit_encoder(estimator, train)
     if X_val is not None:
         _warn_if_foreign(estimator.encoder_, held_out.table)
     prepared = _encoded(estimator, train, held_out, seed, X_val is not None)
@@ -150,14 +154,23 @@ def read_unlabeled(estimator, X_unlabeled):
     return estimator.encoder_._transform_table(rows.table), rows.weight
 
 
+def _fit_encoder(estimator, rows):
+    """An encoder fitted on rows, or that of a frozen pretrainer."""
+    if isinstance(estimator.pretrained, FrozenEstimator):
+        pretrainer = estimator.pretrained.estimator
+        check_columns_of_pretrained(estimator, pretrainer)
+        check_same_as_pretrained(estimator, pretrainer)
+        return copy.deepcopy(pretrainer.encoder_)
+    return estimator._make_encoder()._fit_table(rows.table, rows.weight)
+
+
 def prepare_call(estimator, X, y, sample_weight, classes, first):
     """Read and encode the rows of one call of `partial_fit`."""
     estimator._device = resolve_device(estimator.device)
     rows = read_rows(estimator, X, y, sample_weight, None, reset=first, classes=classes)
     rows = rows.positive().canonical(estimator.merge_duplicates)
     if first:
-        encoder = estimator._make_encoder()
-        estimator.encoder_ = encoder._fit_table(rows.table, rows.weight)
+        estimator.encoder_ = _fit_encoder(estimator, rows)
     else:
         check_same_network(estimator)
     return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
@@ -273,12 +286,34 @@ def _job(estimator, prepared, members, module, partial):
     epochs_before = 0
     if module is None:
         module = estimator._make_members(plan, members)
+        if estimator.pretrained is not None:
+            _start_pretrained(estimator, prepared, module, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
     pool = None if estimator.joint_ssl is None else prepared.pool
     return Job(
         estimator, module, members, plan, validation, calibration, pool, epochs_before
     )
+
+
+def _start_pretrained(estimator, prepared, module, members):
+    """Give a new module's features what rows without labels teach."""
+    given = estimator.pretrained
+    if isinstance(given, FrozenEstimator):
+        copy_backbone(given.estimator.estimator_.net_.module_, module)
+        return
+    dtype = getattr(torch, NUMBERS[estimator.dtype])
+    result = pretrain(
+        module,
+        given._schedule(),
+        prepared.pool,
+        estimator.encoder_,
+        members,
+        estimator._device,
+        dtype,
+    )
+    if result.interrupted:
+        raise KeyboardInterrupt("pre-training was interrupted: there is no fit yet")
 
 
 def _warn_if_clamped(estimator, n_rows):

@@ -15,6 +15,7 @@ STREAMS = (
     "transform",
     "views",
     "projector",
+    "pretraining",
 )
 
 

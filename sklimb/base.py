@@ -83,9 +83,10 @@ class BaseNeuralClassifier(
         X_val, y_val, sample_weight_val : optional
             Validation rows instead of an internal split.
         X_unlabeled : array-like or data frame, default=None
-            Rows of the same columns without labels. With it, each step of `joint_ssl`
-            makes its views from rows drawn from the training and these rows by their
-            weight, which is 1 here. In a Pipeline that changes columns give it
+            Rows of the same columns without labels, each of weight 1. A `pretrained`
+            that is not fitted trains on them too, and each step of `joint_ssl` makes
+            its views from rows drawn from the training and these rows by their weight.
+            In a Pipeline that changes columns give it
             `transform_input=["X_unlabeled"]`.
 
         Returns

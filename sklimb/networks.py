@@ -82,7 +82,7 @@ class TabularResNetClassifier(_NetworkClassifier):
             joint_ssl, joint_ssl_weight, mix, mix_alpha, metabalance_sampler, \
             metabalance_steps, inner_lr, beta, second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            categorical_features, \
+            pretrained, categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -150,6 +150,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         target_prior="train",
         n_members=1,
         portfolio=None,
+        pretrained=None,
         n_blocks=2,
         d_block=192,
         d_hidden_multiplier=2.0,
@@ -208,6 +209,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
+        self.pretrained = pretrained
         self.n_blocks = n_blocks
         self.d_block = d_block
         self.d_hidden_multiplier = d_hidden_multiplier
@@ -285,7 +287,7 @@ class FTTransformerClassifier(_NetworkClassifier):
             joint_ssl, joint_ssl_weight, mix, mix_alpha, metabalance_sampler, \
             metabalance_steps, inner_lr, beta, second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            categorical_features, \
+            pretrained, categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -352,6 +354,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         target_prior="train",
         n_members=1,
         portfolio=None,
+        pretrained=None,
         n_blocks=3,
         d_block=96,
         attention_n_heads=8,
@@ -411,6 +414,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
+        self.pretrained = pretrained
         self.n_blocks = n_blocks
         self.d_block = d_block
         self.attention_n_heads = attention_n_heads

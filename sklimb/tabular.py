@@ -70,11 +70,12 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         some columns of each row are replaced by those of other rows, twice, and a
         projector of the features of both views is trained to agree ("vicreg") or to be
         found again ("simclr", "scarf"). An object sets more, such as
-        `SCARF(corruption=0.4)`; see `sklimb.training.terms`. A step costs about three
-        times as much. `fit` takes rows without labels as X_unlabeled.
+        `SCARF(corruption=0.4)`; see `sklimb.training.terms`. A step costs three to four
+        times as much, in small networks up to eight. `fit` takes rows without labels
+        as X_unlabeled.
     joint_ssl_weight : float, default=0.1
-        Factor of the term. 0.1 suits "vicreg", whose value begins near 25 and ends near
-        5; "simclr" and "scarf" are of the size of the supervised loss: 0.1 to 1.
+        Factor of the term. "vicreg" is of the order of 20, "simclr" and "scarf" are of
+        the size of the supervised loss and take 0.1 to 1.
     mix : {"mixup", "cutmix"} or None, default=None
         Mix each row of a batch with another one, and their labels. "mixup" averages
         numbers and draws categories, "cutmix" takes each column from one of the two.
@@ -111,6 +112,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         sam_asymmetric_rho; a parameter that you set to a value of your own (not
         "auto"; not 0.0 for `smoothing_eps` and `sam_asymmetric_rho`) is held fixed
         over the list. `n_members` is then the number of networks a setting.
+    pretrained : SelfSupervisedPretrainer or None, default=None
+        Features to start from; all layers but the last, which is drawn as always. An
+        unfitted one trains inside `fit`, each member by itself, on the training rows
+        and X_unlabeled; a fitted one, wrapped in `sklearn.frozen.FrozenEstimator`,
+        gives all members its weights, and its encoder.
     num_embeddings : {"plr", "plr-lite", "ple", "linear"} or None, default="plr"
         Embeddings of numbers: periodic, periodic with one shared layer, piecewise
         linear over quantile bins, linear with ReLU, or none.
@@ -284,6 +290,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         target_prior="train",
         n_members=1,
         portfolio=None,
+        pretrained=None,
         num_embeddings="plr",
         n_blocks=2,
         d_block=256,
@@ -344,6 +351,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
+        self.pretrained = pretrained
         self.num_embeddings = num_embeddings
         self.n_blocks = n_blocks
         self.d_block = d_block

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
 from sklimb.training.losses import make_loss
@@ -55,7 +56,8 @@ def check_strategies(estimator, partial=False):
             )
     _check_folds(p)
     _check_metabalance(p, partial)
-    _check_joint_ssl(p.joint_ssl)
+    check_joint_ssl(p.joint_ssl)
+    check_pretrained(p.pretrained)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
     if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
@@ -122,13 +124,13 @@ def _check_metabalance(p, partial):
             )
 
 
-def _check_joint_ssl(value):
+def check_joint_ssl(value, name="joint_ssl"):
     """Refuse an object that is no term, by what it says and by one call."""
     if value is None or isinstance(value, str):
         return
     if isinstance(value, type):
         raise ValueError(
-            f"joint_ssl must be a name or an instance, got the class {value.__name__}. "
+            f"{name} must be a name or an instance, got the class {value.__name__}. "
             f"Write {value.__name__}()."
         )
     rates = getattr(value, "rates", ())
@@ -136,7 +138,7 @@ def _check_joint_ssl(value):
     fine = len(rates) == 2 and all(0 <= rate <= 1 for rate in rates)
     if not fine or not isinstance(width, Integral) or width < 1:
         raise ValueError(
-            f"joint_ssl must be one of {list(TERMS)} or have `rates`, the shares in "
+            f"{name} must be one of {list(TERMS)} or have `rates`, the shares in "
             "[0, 1] of the columns that are corrupted in the two views, and a positive "
             f"`d_projector`, got {value!r}."
         )
@@ -149,9 +151,73 @@ def _check_joint_ssl(value):
         fine, got = False, f"{type(error).__name__}: {error}"
     if not fine:
         raise ValueError(
-            "joint_ssl must take two views of shape (members, rows, d) and which rows "
+            f"{name} must take two views of shape (members, rows, d) and which rows "
             f"are real, and return one finite value a member, shape (1,), got {got} "
             f"from {value!r}."
+        )
+
+
+def check_pretrained(value):
+    """Refuse what cannot pre-train, and a fitted one that is not there yet."""
+    if value is None:
+        return
+    frozen = isinstance(value, FrozenEstimator)
+    pretrainer = value.estimator if frozen else value
+    if isinstance(value, type) or not hasattr(pretrainer, "_schedule"):
+        raise ValueError(
+            "pretrained must be a SelfSupervisedPretrainer, or a fitted one in "
+            f"sklearn.frozen.FrozenEstimator, got {value!r}."
+        )
+    if frozen and not hasattr(pretrainer, "estimator_"):
+        raise ValueError(
+            "pretrained is a FrozenEstimator around a pretrainer that is not fitted. "
+            "Fit it first, or give it as it is: then it is fitted with the classifier."
+        )
+    if not frozen:
+        pretrainer._validate_params()
+        check_joint_ssl(pretrainer.method, "pretrained's method")
+
+
+def check_same_as_pretrained(estimator, pretrainer):
+    """Refuse a classifier that is not built like the network that was pre-trained."""
+    other = pretrainer.estimator_
+    if type(estimator) is not type(other):
+        raise ValueError(
+            f"pretrained holds the network of a {type(other).__name__}, and this is a "
+            f"{type(estimator).__name__}. Give the pretrainer such an estimator."
+        )
+    names = (*other.encoder_.get_params(), *_flat(other.module_config_))
+    for name in names:
+        free = name in ("dtype", "n_members", "n_classes", "frequency_scale")
+        if free or "dropout" in name or not hasattr(estimator, name):
+            continue
+        here, there = getattr(estimator, name), getattr(other, name)
+        if name != "categorical_features" and here != there:
+            raise ValueError(
+                f"{name}={here!r} does not agree with pretrained, whose estimator has "
+                f"{name}={there!r}: the weights would not fit. Give both the same."
+            )
+
+
+def _flat(config):
+    return {**config, **config.get("network", {})}
+
+
+def check_columns_of_pretrained(estimator, pretrainer):
+    """Refuse a table whose columns are not those of the pretrainer's."""
+    other = pretrainer.estimator_
+    here, there = (getattr(e, "feature_names_in_", None) for e in (estimator, other))
+    same = (here is None or there is None) or np.array_equal(here, there)
+    if not same or estimator.n_features_in_ != other.n_features_in_:
+        raise ValueError(
+            "X must have the columns that pretrained was fitted on, "
+            f"{other.n_features_in_ if there is None else there.tolist()}, got "
+            f"{estimator.n_features_in_ if here is None else here.tolist()}."
+        )
+    if not np.array_equal(estimator._is_categorical, other._is_categorical):
+        raise ValueError(
+            "X has other categorical columns than the rows that pretrained was fitted "
+            "on. Give both the same dtypes or categorical_features."
         )
 
 
@@ -257,10 +323,13 @@ def check_fit_arguments(
     X_val, y_val, sample_weight_val, groups, estimator, X_unlabeled=None
 ):
     """Refuse arguments of `fit` that do not belong together."""
-    if X_unlabeled is not None and estimator.joint_ssl is None:
+    pretrains = estimator.pretrained is not None
+    pretrains &= not isinstance(estimator.pretrained, FrozenEstimator)
+    if X_unlabeled is not None and estimator.joint_ssl is None and not pretrains:
         raise ValueError(
             "X_unlabeled was given, but nothing learns from rows without labels. Set "
-            "joint_ssl='vicreg', 'simclr' or 'scarf', or leave X_unlabeled out."
+            "joint_ssl='vicreg', 'simclr' or 'scarf', or pretrained to a "
+            "SelfSupervisedPretrainer that is not frozen, or leave X_unlabeled out."
         )
     if (X_val is None) != (y_val is None):
         given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
