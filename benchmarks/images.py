@@ -207,7 +207,8 @@ def on_gpu():
         "sklimb": {"images_per_second": GPU_IMAGES / with_augment},
         "sklimb, no augmentation": {"images_per_second": GPU_IMAGES / without},
         "skorch, DataLoader": {
-            "images_per_second": GPU_IMAGES / skorch_epoch(images, y, "resnet32", "cuda")
+            "images_per_second": GPU_IMAGES
+            / skorch_epoch(images, y, "resnet32", "cuda")
         },
     }
 

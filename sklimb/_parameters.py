@@ -9,6 +9,7 @@ from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.plan import NUMBERS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
+from sklimb.training.terms import TERMS
 from sklimb.training.transforms import MIXES
 
 PARAMETER_CONSTRAINTS = {
@@ -23,6 +24,8 @@ PARAMETER_CONSTRAINTS = {
     "sam_scale": [StrOptions(set(SCALES)), "array-like"],
     "sam_scale_max": [Interval(Real, 1, None, closed="left")],
     "sam_norm": [StrOptions({"batch", "weighted"})],
+    "joint_ssl": [StrOptions(set(TERMS)), callable, None],
+    "joint_ssl_weight": [Interval(Real, 0, None, closed="left")],
     "mix": [StrOptions(set(MIXES)), None],
     "mix_alpha": [Interval(Real, 0, None, closed="neither")],
     "metabalance_sampler": [
@@ -41,6 +44,7 @@ PARAMETER_CONSTRAINTS = {
     "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
     "n_members": [Interval(Integral, 1, None, closed="left")],
     "portfolio": [StrOptions({"default"}), list, tuple, None],
+    "pretrained": [HasMethods(["fit", "transform"]), None],
     "validation_folds": [Interval(Integral, 2, None, closed="left"), None],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],

@@ -7,9 +7,11 @@ fold and hands the result to every candidate; `make_job` is the rest.
 import copy
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
 from sklimb._compat import _check_sample_weight
@@ -17,9 +19,12 @@ from sklimb._labels import check_labels, check_same_classes, group_codes, label_
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
 from sklimb.training.compatibility import (
+    check_columns_of_pretrained,
     check_fit_arguments,
     check_loss,
     check_per_class,
+    check_same_as_pretrained,
+    check_same_columns,
     check_same_network,
     check_strategies,
     resolve_prior,
@@ -29,7 +34,9 @@ from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
+from sklimb.training.pretraining import copy_backbone, pretrain
 from sklimb.training.samplers import sampler_pair
+from sklimb.training.views import Pool
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
 DRW_BETA = 0.9999
@@ -47,6 +54,7 @@ ROW_PARAMETERS = (
     "validation_split",
     "validation_folds",
     "image_shape",
+    "pretrained",
 )
 
 
@@ -64,6 +72,8 @@ class Prepared:
         What reading and encoding set on the estimator.
     foreign : bool
         The validation rows were given by the caller and are not of the training prior.
+    unlabeled : tuple (X, weight) or None
+        Encoded rows without labels.
     """
 
     train: RowSet
@@ -73,6 +83,16 @@ class Prepared:
     seed: int
     fitted: dict
     foreign: bool = False
+    unlabeled: tuple | None = None
+
+    @cached_property
+    def pool(self):
+        """Training and unlabelled rows, one after the other: what views need."""
+        if self.unlabeled is None:
+            return Pool(self.X, self.train.weight)
+        X, weight = self.unlabeled
+        X = np.concatenate([self.X, X])
+        return Pool(X, np.concatenate([self.train.weight, weight]), draws_rows=True)
 
 
 def ready(
@@ -82,11 +102,12 @@ def ready(
     X_val=None,
     y_val=None,
     sample_weight_val=None,
+    X_unlabeled=None,
 ):
     """Refuse parameters and arguments of `fit` that are wrong, before any work."""
     estimator._validate_params()
     check_strategies(estimator)
-    check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator)
+    check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator, X_unlabeled)
 
 
 def prepare(
@@ -98,6 +119,7 @@ def prepare(
     X_val=None,
     y_val=None,
     sample_weight_val=None,
+    X_unlabeled=None,
     *,
     warm=False,
 ):
@@ -109,11 +131,38 @@ def prepare(
     if warm:
         check_same_network(estimator)
     else:
-        encoder = estimator._make_encoder()
-        estimator.encoder_ = encoder._fit_table(train.table, train.weight)
+        estimator.encoder_ = _fit_encoder(estimator, train)
     if X_val is not None:
         _warn_if_foreign(estimator.encoder_, held_out.table)
-    return _encoded(estimator, train, held_out, seed, X_val is not None)
+    prepared = _encoded(estimator, train, held_out, seed, X_val is not None)
+    if X_unlabeled is not None:
+        prepared.unlabeled = read_unlabeled(estimator, X_unlabeled)
+    return prepared
+
+
+def read_unlabeled(estimator, X_unlabeled):
+    """Encoded rows without labels and how often each occurs.
+
+    Raises
+    ------
+    ValueError
+        Their columns are not those of X.
+    """
+    check_same_columns(estimator, X_unlabeled)
+    table = estimator._read_table(X_unlabeled, reset=False)
+    rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
+    rows = rows.canonical(estimator.merge_duplicates)
+    return estimator.encoder_._transform_table(rows.table), rows.weight
+
+
+def _fit_encoder(estimator, rows):
+    """An encoder fitted on rows, or that of a frozen pretrainer."""
+    if isinstance(estimator._pretrainer, FrozenEstimator):
+        pretrainer = estimator._pretrainer.estimator
+        check_columns_of_pretrained(estimator, pretrainer)
+        check_same_as_pretrained(estimator, pretrainer)
+        return copy.deepcopy(pretrainer.encoder_)
+    return estimator._make_encoder()._fit_table(rows.table, rows.weight)
 
 
 def prepare_call(estimator, X, y, sample_weight, classes, first):
@@ -122,8 +171,7 @@ def prepare_call(estimator, X, y, sample_weight, classes, first):
     rows = read_rows(estimator, X, y, sample_weight, None, reset=first, classes=classes)
     rows = rows.positive().canonical(estimator.merge_duplicates)
     if first:
-        encoder = estimator._make_encoder()
-        estimator.encoder_ = encoder._fit_table(rows.table, rows.weight)
+        estimator.encoder_ = _fit_encoder(estimator, rows)
     else:
         check_same_network(estimator)
     return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
@@ -239,9 +287,34 @@ def _job(estimator, prepared, members, module, partial):
     epochs_before = 0
     if module is None:
         module = estimator._make_members(plan, members)
+        if estimator._pretrainer is not None:
+            _start_pretrained(estimator, prepared, module, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
-    return Job(estimator, module, members, plan, validation, calibration, epochs_before)
+    pool = None if estimator.joint_ssl is None else prepared.pool
+    return Job(
+        estimator, module, members, plan, validation, calibration, pool, epochs_before
+    )
+
+
+def _start_pretrained(estimator, prepared, module, members):
+    """Give a new module's features what rows without labels teach."""
+    given = estimator._pretrainer
+    if isinstance(given, FrozenEstimator):
+        copy_backbone(given.estimator.estimator_.net_.module_, module)
+        return
+    dtype = getattr(torch, NUMBERS[estimator.dtype])
+    result = pretrain(
+        module,
+        given._schedule(),
+        prepared.pool,
+        estimator.encoder_,
+        members,
+        estimator._device,
+        dtype,
+    )
+    if result.interrupted:
+        raise KeyboardInterrupt("pre-training was interrupted: there is no fit yet")
 
 
 def _warn_if_clamped(estimator, n_rows):

@@ -14,6 +14,9 @@ STREAMS = (
     "support",
     "transform",
     "augment",
+    "views",
+    "projector",
+    "pretraining",
 )
 
 

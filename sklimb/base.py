@@ -22,6 +22,8 @@ from sklimb.training.compatibility import check_fit_arguments, check_strategies
 from sklimb.training.fitting import all_or_nothing, train
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import AUTO, resolved, settings_of
+from sklimb.training.terms import make_term
+from sklimb.training.views import Views
 
 
 def _mix(weights, p):
@@ -67,6 +69,7 @@ class BaseNeuralClassifier(
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        X_unlabeled=None,
     ):
         """Fit the network to a table.
 
@@ -84,6 +87,12 @@ class BaseNeuralClassifier(
             Rows of one group stay on one side of the internal split.
         X_val, y_val, sample_weight_val : optional
             Validation rows instead of an internal split.
+        X_unlabeled : array-like or data frame, default=None
+            Rows of the same columns without labels, each of weight 1. A `pretrained`
+            that is not fitted trains on them too, and each step of `joint_ssl` makes
+            its views from rows drawn from the training and these rows by their weight.
+            In a Pipeline that changes columns give it
+            `transform_input=["X_unlabeled"]`.
 
         Returns
         -------
@@ -99,7 +108,7 @@ class BaseNeuralClassifier(
             Ctrl-C, after the best weights so far and all attributes are in place.
         """
         check_strategies(self)
-        check_fit_arguments(X_val, y_val, sample_weight_val, groups, self)
+        check_fit_arguments(X_val, y_val, sample_weight_val, groups, self, X_unlabeled)
         warm = self.warm_start and hasattr(self, "net_")
         seen = {"X": X, "y": y}
         if sample_weight is not None:
@@ -115,6 +124,7 @@ class BaseNeuralClassifier(
                 X_val,
                 y_val,
                 sample_weight_val,
+                X_unlabeled,
                 warm=warm,
             )
             if self.validation_folds:
@@ -210,9 +220,18 @@ class BaseNeuralClassifier(
             dtype=NUMBERS[self.dtype],
         )
 
+    @property
+    def _pretrainer(self):
+        """A SelfSupervisedPretrainer, a frozen one, or None."""
+        return self.pretrained
+
     def _image_size(self):
         """(height, width) where rows are images, else None."""
         return None
+
+    def _make_views(self, layout):
+        """What makes the views of `joint_ssl`."""
+        return Views.of(make_term(self.joint_ssl).rates, self.encoder_, layout)
 
     def _make_augment(self):
         """What changes the rows of a batch before all else, or None."""
@@ -242,6 +261,7 @@ class BaseNeuralClassifier(
             "weight_decay": resolved(self, "weight_decay"),
             "smoothing_eps": self.smoothing_eps,
             "sam_asymmetric_rho": self.sam_asymmetric_rho,
+            "joint_ssl_weight": self.joint_ssl_weight,
         }
 
     def _members(self):

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from sklimb._compat import StrOptions
+from sklimb._compat import HasMethods, StrOptions
 from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb._pictures import ImageEncoder, read_pictures
 from sklimb._random import stream_generator
@@ -35,8 +35,9 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         small images), "resnet18", "resnet34", "resnet50", "resnet152",
         "wide_resnet28_10", or "timm/" and a name of the timm library (needs the extra
         `vision`).
-    pretrained : bool or str, default=False
-        Weights of a timm backbone: True downloads them, a path reads them.
+    pretrained : True, str, SelfSupervisedPretrainer or None, default=None
+        Weights of a timm backbone, which True downloads and a path reads; or as in
+        `TabularMLPClassifier`.
     freeze : {"backbone"} or None, default=None
         Train the last layer alone (a linear probe); running statistics stay.
     image_shape : (height, width) or (height, width, channels), default=None
@@ -66,7 +67,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         nothing stops early.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
+            joint_ssl, joint_ssl_weight, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
             second_order, support_batch_size, query_batch_size, target_prior, \
             n_members, portfolio, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -112,7 +113,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     _parameter_constraints: ClassVar[dict] = {
         **{k: v for k, v in PARAMETER_CONSTRAINTS.items() if k not in _OF_TABLES},
         "backbone": [str],
-        "pretrained": ["boolean", str],
+        "pretrained": ["boolean", str, HasMethods(["fit", "transform"]), None],
         "freeze": [StrOptions({"backbone"}), None],
         "image_shape": [tuple, list, None],
         "augment": [str, list, tuple, None],
@@ -124,7 +125,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         self,
         *,
         backbone="resnet32",
-        pretrained=False,
+        pretrained=None,
         freeze=None,
         image_shape=None,
         augment=None,
@@ -141,6 +142,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        joint_ssl=None,
+        joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
         metabalance_sampler=None,
@@ -195,6 +198,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.joint_ssl = joint_ssl
+        self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
         self.metabalance_sampler = metabalance_sampler
@@ -267,6 +272,11 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             reset=reset,
         )
 
+    @property
+    def _pretrainer(self):
+        """A SelfSupervisedPretrainer, a frozen one, or None."""
+        return None if isinstance(self.pretrained, bool | str) else self.pretrained
+
     def _image_size(self):
         return self.encoder_.image_shape_[1:]
 
@@ -282,7 +292,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         channels, *size = encoder.image_shape_
         arguments = {
             "backbone": self.backbone,
-            "pretrained": self.pretrained,
+            "pretrained": self.pretrained if self._pretrainer is None else None,
             "freeze": self.freeze,
             "channels_last": bool(self.channels_last),
             "n_classes": len(self.classes_),
@@ -299,7 +309,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             networks.append(network)
         self.module_config_ = {
             "n_members": len(members),
-            "network": {**arguments, "pretrained": False},
+            "network": {**arguments, "pretrained": None},
         }
         return _stacked(networks)
 

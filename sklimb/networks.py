@@ -79,10 +79,10 @@ class TabularResNetClassifier(_NetworkClassifier):
         "auto" is 0.0001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
-            second_order, \
+            joint_ssl, joint_ssl_weight, mix, mix_alpha, metabalance_sampler, \
+            metabalance_steps, inner_lr, beta, second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            categorical_features, \
+            pretrained, categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -92,8 +92,10 @@ class TabularResNetClassifier(_NetworkClassifier):
 
     Notes
     -----
-    BatchNorm: SAM's second pass leaves the running statistics alone; a row that would
-    be alone in the last batch of an epoch is left out of that epoch.
+    BatchNorm: SAM's second pass and the views of `joint_ssl` leave the running
+    statistics alone; views are normalised by the rows of both views, without the clean
+    rows of the step. A row that would be alone in the last batch of an epoch is left
+    out of that epoch.
 
     References
     ----------
@@ -134,6 +136,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        joint_ssl=None,
+        joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
         metabalance_sampler=None,
@@ -146,6 +150,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         target_prior="train",
         n_members=1,
         portfolio=None,
+        pretrained=None,
         n_blocks=2,
         d_block=192,
         d_hidden_multiplier=2.0,
@@ -190,6 +195,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.joint_ssl = joint_ssl
+        self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
         self.metabalance_sampler = metabalance_sampler
@@ -202,6 +209,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
+        self.pretrained = pretrained
         self.n_blocks = n_blocks
         self.d_block = d_block
         self.d_hidden_multiplier = d_hidden_multiplier
@@ -276,10 +284,10 @@ class FTTransformerClassifier(_NetworkClassifier):
         "auto" is 0.00001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
-            second_order, \
+            joint_ssl, joint_ssl_weight, mix, mix_alpha, metabalance_sampler, \
+            metabalance_steps, inner_lr, beta, second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            categorical_features, \
+            pretrained, categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -332,6 +340,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         sam_scale="inverse",
         sam_scale_max=10.0,
         sam_norm="batch",
+        joint_ssl=None,
+        joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
         metabalance_sampler=None,
@@ -344,6 +354,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         target_prior="train",
         n_members=1,
         portfolio=None,
+        pretrained=None,
         n_blocks=3,
         d_block=96,
         attention_n_heads=8,
@@ -389,6 +400,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.sam_scale = sam_scale
         self.sam_scale_max = sam_scale_max
         self.sam_norm = sam_norm
+        self.joint_ssl = joint_ssl
+        self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
         self.metabalance_sampler = metabalance_sampler
@@ -401,6 +414,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
+        self.pretrained = pretrained
         self.n_blocks = n_blocks
         self.d_block = d_block
         self.attention_n_heads = attention_n_heads

@@ -264,8 +264,11 @@ def _to_json(value):
         return [_to_json(item) for item in value]
     if isinstance(value, dict):
         return {"dict": [[_to_json(k), _to_json(v)] for k, v in value.items()]}
-    if is_dataclass(value) and type(value).__module__ == "sklimb.training.losses":
-        return {"loss": type(value).__name__, **asdict(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        kind = type(value).__module__.removeprefix("sklimb.training.")
+        if kind in ("losses", "terms"):
+            key = {"losses": "loss", "terms": "term"}[kind]
+            return {key: type(value).__name__, **asdict(value)}
     if hasattr(value, "log_probability"):
         raise ValueError(
             f"loss={value!r} has a log_probability of its own, which a file of numbers "
@@ -281,7 +284,8 @@ def _from_json(value):
         return value
     if "dict" in value:
         return {_from_json(k): _from_json(v) for k, v in value["dict"]}
-    from sklimb.training import losses
+    from sklimb.training import losses, terms
 
-    fields = {k: v for k, v in value.items() if k != "loss"}
-    return getattr(losses, value["loss"])(**fields)
+    module, key = (terms, "term") if "term" in value else (losses, "loss")
+    fields = {k: v for k, v in value.items() if k != key}
+    return getattr(module, value[key])(**fields)

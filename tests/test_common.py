@@ -35,6 +35,7 @@ STRATEGIES = [
     {"sampler": "smote"},
     {"smoothing_eps": 0.05},
     {"sam_asymmetric_rho": 0.05},
+    {"joint_ssl": "scarf"},
     {"metabalance_sampler": "balanced", "metabalance_steps": 4},
     {"ema_decay": 0.9},
     {"n_members": 3},

@@ -51,7 +51,8 @@ def _bytes_a_member(job):
     width = sum(job.module.mask_widths()) + job.plan.X.shape[1]
     width = max(width, getattr(job.module, "first_width", 0))
     size = torch.finfo(next(job.module.parameters()).dtype).bits // 8
-    return 6 * weights + 8 * job.batch_size * width * size
+    rows = job.batch_size * (1 if job.pool is None else 3)  # and two views
+    return 6 * weights + 8 * rows * width * size
 
 
 def _free_bytes(device):

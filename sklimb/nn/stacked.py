@@ -196,11 +196,11 @@ class StackedMembers(nn.Module):
         For the second pass of a step (SAM): BatchNorm still normalises by the batch,
         but its running statistics saw these rows in the first pass.
         """
-        self._frozen = True
+        before, self._frozen = self._frozen, True
         try:
             yield
         finally:
-            self._frozen = False
+            self._frozen = before
 
     @property
     def needs_two_rows(self):

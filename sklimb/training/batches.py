@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
 from sklimb.training.transforms import mix_labels
+from sklimb.training.views import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
 # generator's draws depend on the sizes that it is asked for.
@@ -50,11 +51,17 @@ class Draw:
     order : callable
         generator -> row numbers of one epoch.
     seed : int
+    pool_begin : int
+        Where the rows of `pool` begin in the pack's X.
+    pool : Pool or None
+        What views are made from.
     """
 
     begin: int
     order: object
     seed: int
+    pool_begin: int = 0
+    pool: object = None
 
     @property
     def n_rows(self):
@@ -67,7 +74,9 @@ class Batches:
     A batch holds X (K, b, columns), y (K, b), weight (K, b), which sums to about 1,
     target (K, b, classes), masks, a list of (K, b, width) or None, and active: which
     members have rows in this step, None if all. A short last batch is padded with rows
-    of weight 0 if another member's is longer.
+    of weight 0 if another member's is longer. With `views`, "views" holds X
+    (K, 2 b, columns), both views one after the other, masks of their own, and real
+    (K, b), which rows are no padding, None if all.
 
     Parameters
     ----------
@@ -93,6 +102,8 @@ class Batches:
         How rows are mixed.
     augment : callable or None
         (rows, generator) -> rows, before they are mixed.
+    views : Views or None
+        How views are made; of the rows before they are augmented and mixed.
     """
 
     def __init__(
@@ -109,8 +120,10 @@ class Batches:
         skip_single=False,
         mixer=None,
         augment=None,
+        views=None,
     ):
-        self.skip_single, self.mixer, self.augment = skip_single, mixer, augment
+        self.skip_single, self.mixer = skip_single, mixer
+        self.augment, self.views = augment, views
         self.X, self.y, self.weight, self.draws = X, y, weight, draws
         self.draw_of, self.weight_begin, self.dropout = (
             list(column) for column in zip(*members, strict=True)
@@ -186,10 +199,11 @@ class Batches:
             order[i, :n_rows] = rows[:n_rows]
         # One transfer an epoch; the host waits for nothing until the epoch's end.
         on_device = to_device(order, device)
-        noise = [
-            stream_generator(seed, "noise", epoch, device=device)
-            for seed, _, _ in self._streams
-        ]
+        noise = self._noise(epoch, device)
+        viewing = None
+        if self.views is not None:
+            generators = self.views.start(self.draws, epoch, device)
+            viewing = generators, self._noise(epoch, device, mask_seed)
         mixing = None
         if self.mixer is not None:
             mixing = self.mixer.start(self.draws, epoch)
@@ -204,10 +218,17 @@ class Batches:
         for begin in range(0, end, chunk):
             span = slice(begin, min(begin + chunk, end))
             rows = on_device[:, span], order[:, span]
-            yield from self._chunk(*rows, begin, noise, mixing, augmenting)
+            yield from self._chunk(*rows, begin, noise, mixing, augmenting, viewing)
         self.epoch += 1
 
-    def _chunk(self, index, host_index, begin, noise, mixing, augmenting):
+    def _noise(self, epoch, device, seed_of=int):
+        """Generators of the dropout masks of an epoch, one a stream."""
+        return [
+            stream_generator(seed_of(seed), "noise", epoch, device=device)
+            for seed, _, _ in self._streams
+        ]
+
+    def _chunk(self, index, host_index, begin, noise, mixing, augmenting, viewing):
         """Batches of the next rows, `begin` and on in each draw's order."""
         n_draws, n = index.shape
         size, left = self.batch_size, (self._n_rows - begin).clip(0)
@@ -218,8 +239,6 @@ class Batches:
             rows = (host_index + self._begins.cpu()).flatten()
             X = to_device(self.X.index_select(0, rows), flat.device)
         X = X.view(n_draws, n, -1)
-        if augmenting is not None:
-            X = self._augmented(X, left, augmenting)
         y = self.y.index_select(0, flat).view(n_draws, n)
         if self._draw_index is not None:
             index = index.index_select(0, self._draw_index)
@@ -231,6 +250,11 @@ class Batches:
         else:
             member = torch.arange(self.n_members, device=y.device).unsqueeze(1)
             target = self.targets[member, y]
+        views = None
+        if viewing is not None:
+            views = self._views(X, *viewing, begin, left)
+        if augmenting is not None:
+            X = self._augmented(X, left, augmenting)
         if mixing is not None:
             X, target, weight = self._mixed(X, target, weight, left, mixing)
         masks = [
@@ -241,7 +265,7 @@ class Batches:
         parts = [t.split(size, 1) for t in (X, y, weight, target)]
         for i, (x, c, w, t) in enumerate(zip(*parts, strict=True)):
             drop = [self._of_members(m[i], self._stream_index) for m in masks]
-            yield {
+            batch = {
                 "X": self._of_members(x, self._draw_index),
                 "y": c,
                 "weight": w,
@@ -249,6 +273,35 @@ class Batches:
                 "masks": (drop or None) if seeds is None else seeds[i],
                 "active": active[i],
             }
+            if views is not None:
+                batch["views"] = views[i]
+            yield batch
+
+    def _views(self, X, generators, noise, begin, left):
+        """The two views of every batch of these rows, as the batches' "views"."""
+        n, size = X.shape[1], self.batch_size
+        pair = self.views.make(X, self.draws, generators, left, self.X)
+        pair = [self._of_members(x, self._draw_index).split(size, 1) for x in pair]
+        masks = [
+            [self._masks(n, width, noise, left, X).split(size, 1) for _ in pair]
+            for width in self.mask_widths
+        ]
+        n_batches = -(-n // size)
+        seeds = self._seeds(n_batches, noise) if self.seeded else None
+        real = [None] * n_batches
+        if (left < n).any():
+            position = torch.arange(begin, begin + n, device=X.device)
+            real = (position < self._rows_of).split(size, 1)
+        views = []
+        for i in range(n_batches):
+            drop = [
+                self._of_members(torch.cat([a[i], b[i]], 1), self._stream_index)
+                for a, b in masks
+            ]
+            rows = torch.cat([x[i] for x in pair], 1)
+            drop = (drop or None) if seeds is None else seeds[i]
+            views.append({"X": rows, "masks": drop, "real": real[i]})
+        return views
 
     @staticmethod
     def _of_members(values, index):

@@ -1,7 +1,10 @@
 """Which strategies exclude each other: the one place that knows."""
 
+from numbers import Integral
+
 import numpy as np
 import torch
+from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
 from sklimb.training.losses import make_loss
@@ -9,6 +12,7 @@ from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
+from sklimb.training.terms import TERMS, make_term
 
 
 def check_strategies(estimator, partial=False):
@@ -52,6 +56,8 @@ def check_strategies(estimator, partial=False):
             )
     _check_folds(p)
     _check_metabalance(p, partial)
+    check_joint_ssl(p.joint_ssl)
+    check_pretrained(p._pretrainer)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
     if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
@@ -116,6 +122,103 @@ def _check_metabalance(p, partial):
                 "metabalance_sampler must be one sampler or a pair (support, query) of "
                 f"{[*SAMPLERS, 'natural']} or imbalanced-learn objects, got {value!r}."
             )
+
+
+def check_joint_ssl(value, name="joint_ssl"):
+    """Refuse an object that is no term, by what it says and by one call."""
+    if value is None or isinstance(value, str):
+        return
+    if isinstance(value, type):
+        raise ValueError(
+            f"{name} must be a name or an instance, got the class {value.__name__}. "
+            f"Write {value.__name__}()."
+        )
+    rates = getattr(value, "rates", ())
+    width = getattr(value, "d_projector", None)
+    fine = len(rates) == 2 and all(0 <= rate <= 1 for rate in rates)
+    if not fine or not isinstance(width, Integral) or width < 1:
+        raise ValueError(
+            f"{name} must be one of {list(TERMS)} or have `rates`, the shares in "
+            "[0, 1] of the columns that are corrupted in the two views, and a positive "
+            f"`d_projector`, got {value!r}."
+        )
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            a = torch.eye(3).unsqueeze(0).requires_grad_()
+            got = make_term(value)(a, a.flip(1), torch.ones(1, 3, dtype=torch.bool))
+        fine = got.shape == (1,) and got.requires_grad and bool(got.isfinite().all())
+    except Exception as error:
+        fine, got = False, f"{type(error).__name__}: {error}"
+    if not fine:
+        raise ValueError(
+            f"{name} must take two views of shape (members, rows, d) and which rows "
+            f"are real, and return one finite value a member, shape (1,), got {got} "
+            f"from {value!r}."
+        )
+
+
+def check_pretrained(value):
+    """Refuse what cannot pre-train, and a fitted one that is not there yet."""
+    if value is None:
+        return
+    frozen = isinstance(value, FrozenEstimator)
+    pretrainer = value.estimator if frozen else value
+    if isinstance(value, type) or not hasattr(pretrainer, "_schedule"):
+        raise ValueError(
+            "pretrained must be a SelfSupervisedPretrainer, or a fitted one in "
+            f"sklearn.frozen.FrozenEstimator, got {value!r}."
+        )
+    if frozen and not hasattr(pretrainer, "estimator_"):
+        raise ValueError(
+            "pretrained is a FrozenEstimator around a pretrainer that is not fitted. "
+            "Fit it first, or give it as it is: then it is fitted with the classifier."
+        )
+    if not frozen:
+        pretrainer._validate_params()
+        check_joint_ssl(pretrainer.method, "pretrained's method")
+
+
+def check_same_as_pretrained(estimator, pretrainer):
+    """Refuse a classifier that is not built like the network that was pre-trained."""
+    other = pretrainer.estimator_
+    if type(estimator) is not type(other):
+        raise ValueError(
+            f"pretrained holds the network of a {type(other).__name__}, and this is a "
+            f"{type(estimator).__name__}. Give the pretrainer such an estimator."
+        )
+    names = (*other.encoder_.get_params(), *_flat(other.module_config_))
+    for name in names:
+        free = name in ("dtype", "n_members", "n_classes", "frequency_scale")
+        if free or "dropout" in name or not hasattr(estimator, name):
+            continue
+        here, there = getattr(estimator, name), getattr(other, name)
+        if name != "categorical_features" and here != there:
+            raise ValueError(
+                f"{name}={here!r} does not agree with pretrained, whose estimator has "
+                f"{name}={there!r}: the weights would not fit. Give both the same."
+            )
+
+
+def _flat(config):
+    return {**config, **config.get("network", {})}
+
+
+def check_columns_of_pretrained(estimator, pretrainer):
+    """Refuse a table whose columns are not those of the pretrainer's."""
+    other = pretrainer.estimator_
+    here, there = (getattr(e, "feature_names_in_", None) for e in (estimator, other))
+    same = (here is None or there is None) or np.array_equal(here, there)
+    if not same or estimator.n_features_in_ != other.n_features_in_:
+        raise ValueError(
+            "X must have the columns that pretrained was fitted on, "
+            f"{other.n_features_in_ if there is None else there.tolist()}, got "
+            f"{estimator.n_features_in_ if here is None else here.tolist()}."
+        )
+    if not np.array_equal(estimator._is_categorical, other._is_categorical):
+        raise ValueError(
+            "X has other categorical columns than the rows that pretrained was fitted "
+            "on. Give both the same dtypes or categorical_features."
+        )
 
 
 def _check_folds(p):
@@ -216,8 +319,18 @@ def check_loss(loss, n_classes, dtype):
         )
 
 
-def check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator):
-    """Refuse validation arguments that do not belong together."""
+def check_fit_arguments(
+    X_val, y_val, sample_weight_val, groups, estimator, X_unlabeled=None
+):
+    """Refuse arguments of `fit` that do not belong together."""
+    pretrains = estimator._pretrainer is not None
+    pretrains &= not isinstance(estimator._pretrainer, FrozenEstimator)
+    if X_unlabeled is not None and estimator.joint_ssl is None and not pretrains:
+        raise ValueError(
+            "X_unlabeled was given, but nothing learns from rows without labels. Set "
+            "joint_ssl='vicreg', 'simclr' or 'scarf', or pretrained to a "
+            "SelfSupervisedPretrainer that is not frozen, or leave X_unlabeled out."
+        )
     if (X_val is None) != (y_val is None):
         given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
         raise ValueError(f"{given} was given without {missing}. Give both or neither.")
@@ -239,6 +352,35 @@ def check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator):
         raise ValueError(
             "groups and X_val cannot be combined: with X_val there is no internal "
             "split for groups to respect. Leave one out."
+        )
+
+
+def check_same_columns(estimator, X_unlabeled):
+    """Refuse unlabelled rows whose columns are not those of X, and name them."""
+    names = getattr(estimator, "feature_names_in_", None)
+    given = getattr(X_unlabeled, "columns", None)
+    if names is not None and given is not None:
+        given = [str(name) for name in given]
+        lacking = [name for name in names if name not in given]
+        other = [name for name in given if name not in names]
+        if lacking or other:
+            raise ValueError(
+                "X_unlabeled must have the columns of X: it lacks "
+                f"{lacking or 'none'} and has {other or 'none'} besides."
+            )
+        if given != list(names):
+            raise ValueError(
+                "X_unlabeled must have the columns of X in their order, got "
+                f"{given} instead of {list(names)}."
+            )
+        return
+    shape = getattr(X_unlabeled, "shape", None)
+    if shape is None:
+        shape = np.shape(X_unlabeled)
+    if len(shape) == 2 and shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X_unlabeled must have the {estimator.n_features_in_} columns of X, got "
+            f"{shape[1]}."
         )
 
 

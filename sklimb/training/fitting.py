@@ -30,6 +30,7 @@ from sklimb.training.portfolio import MIN_MINORITY_ROWS, select, settings_of
 from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
+from sklimb.training.terms import JointTerm, make_term
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -73,6 +74,8 @@ class Job:
     validation : tuple (X, y, weight) or None
     calibration : list of tuples (X, y, weight) or None
         Rows that the intercept is solved on.
+    pool : Pool or None
+        Rows that views are made from.
     epochs_before : int
         Epochs of earlier fits that this one goes on from.
     error : Exception or None
@@ -85,6 +88,7 @@ class Job:
     plan: object
     validation: tuple | None = None
     calibration: list | None = None
+    pool: object = None
     epochs_before: int = 0
     error: Exception | None = None
 
@@ -126,9 +130,28 @@ def make_step(jobs, dtype, device):
     return STEPS["sam"](rho, factor, p.sam_norm)
 
 
-def make_net(loss, module, n_classes, device, **net_params):
+def make_term_of(jobs, layouts, module):
+    """The term beside the supervised loss with its projectors, or None."""
+    p = jobs[0].estimator
+    if p.joint_ssl is None:
+        return None
+    like = next(module.parameters())
+    rows = like.new_zeros(1, 2, Layout.common(layouts).n_columns)
+    module.eval()  # two rows and no masks: only the width is asked for
+    with torch.no_grad():
+        d_in = module.embed(rows).shape[-1]
+    members = [m for job in jobs for m in job.members]
+    weight = one_value([m["joint_ssl_weight"] for m in members])
+    if isinstance(weight, torch.Tensor):
+        weight = weight.to(like)
+    seeds = [m["seed"] for m in members]
+    term = JointTerm(make_term(p.joint_ssl), weight, d_in, seeds)
+    return term.to(like)
+
+
+def make_net(loss, module, n_classes, device, term=None, **net_params):
     """A fresh, initialised net around a packed module."""
-    objective = Objective(module, loss)
+    objective = Objective(module, loss, term=term)
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
     net.n_classes = n_classes
     return net.initialize()
@@ -312,6 +335,7 @@ class _Pack:
         callbacks += [Progress()] if p.verbose and owner is not None else []
         callbacks.append(self.keep)
         members = [m for job in jobs for m in job.members]
+        term = make_term_of(jobs, self.layouts, self.module)
         n_steps = list(
             zip(self.batches.n_steps, (late or self.batches).n_steps, strict=True)
         )
@@ -320,6 +344,7 @@ class _Pack:
             self.module,
             len(p.classes_),
             device,
+            term,
             optimizer=OPTIMIZERS[p.optimizer],
             lr=one_value([m["lr"] for m in members]),
             optimizer__weight_decay=one_value([m["weight_decay"] for m in members]),
@@ -331,7 +356,7 @@ class _Pack:
             **(p.net_params or {}),
         )
         if partial and jobs[0].epochs_before:
-            carry_on(self.net.optimizer_, getattr(p, "_optimizer_state", None))
+            carry_on(self.net, getattr(p, "_optimizer_state", None))
         self.net.criterion_.autocast = p.dtype == "bfloat16"
         plans = [job.plan for job in jobs]
         self.net.criterion_.log_shift = _joint_log_shift(jobs, plans, device)
@@ -365,7 +390,9 @@ def finish(job, net, keep, own, partial):
     rows = net.history.to_list()[:n_epochs]
     p.history_ = [_row_of(row, members, net.module_ is job.module) for row in rows]
     if partial:
-        p._optimizer_state = p.optimizer, net.optimizer_.state_dict()
+        term = net.criterion_.term
+        weights = None if term is None else term.state_dict()
+        p._optimizer_state = p.optimizer, net.optimizer_.state_dict(), weights
     else:
         vars(p).pop("_optimizer_state", None)
 
@@ -512,11 +539,19 @@ def _by_member(drop, in_order, jobs):
     return dropped
 
 
-def carry_on(optimizer, saved):
-    """Give an optimiser the moments of the last call, but its own learning rate."""
+def carry_on(net, saved):
+    """Go on with the projectors and moments of the last call, but the own rate."""
     if saved is None:
         return
-    name, state = saved
+    (name, state, weights), term = saved, net.criterion_.term
+    here = {} if term is None else term.state_dict()
+    if {k: t.shape for k, t in here.items()} != {
+        k: t.shape for k, t in (weights or {}).items()
+    }:
+        return  # another term: its parameters have no past
+    if term is not None:
+        term.load_state_dict(weights)
+    optimizer = net.optimizer_
     if isinstance(optimizer, OPTIMIZERS[name]):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state["state"], "param_groups": groups})

@@ -34,6 +34,8 @@ class _Net(ClassifierMixin, NeuralNet):
         self.batches_, self.step_, self.monitor_ = batches, step, monitor
         self.average_, self.clip_norm_ = average, clip_norm
         self.parameters_ = [p for p in self.module_.parameters() if p.requires_grad]
+        if self.criterion_.term is not None:
+            self.parameters_ += list(self.criterion_.term.parameters())
         # Which members are still here, and the module as it was with all of them.
         self.members_ = np.arange(len(self.parameters_[0]))
         self.n_all_, self.whole_ = len(self.members_), None
@@ -89,6 +91,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self.evaluated_ = None
         for p in self.module_.parameters():
             p.grad = None
+        self.criterion_.term = None
         self.parameters_, self.monitor_, self.optimizer_ = None, None, None
         return self
 

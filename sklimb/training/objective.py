@@ -1,5 +1,7 @@
 """WHAT is minimised: the model, the loss and what its probabilities mean."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
@@ -13,15 +15,17 @@ class Objective(nn.Module):
     gradients and everything else stay as they are.
 
     `objective(batch)` has shape (K,), or () for one member. A batch's weights already
-    hold 1 / (rows * w_bar), so the loss is their plain dot product.
+    hold 1 / (rows * w_bar), so the loss is their plain dot product. With a `term`, a
+    JointTerm, its value on the batch's views is added; its projectors are parameters of
+    the objective, not of the model.
     """
 
     log_shift: torch.Tensor | None
 
-    def __init__(self, model, loss, log_shift=None, autocast=False):
+    def __init__(self, model, loss, log_shift=None, autocast=False, term=None):
         super().__init__()
         self.model, self.autocast = model, autocast
-        self.loss_function = loss
+        self.loss_function, self.term = loss, term
         # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
         # shift of the training devices, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
@@ -32,14 +36,31 @@ class Objective(nn.Module):
             self.log_shift = self.log_shift[members]
         if hasattr(self.loss_function, "take_"):
             self.loss_function.take_(members)
+        if self.term is not None:
+            self.term.take_(members)
 
     def logits(self, batch):
+        return self._run(self.model, batch)
+
+    def _run(self, function, batch):
         x = batch["X"]
         if not self.autocast:
-            return self.model(x, batch["masks"])
+            return function(x, batch["masks"])
         with torch.autocast(x.device.type, torch.bfloat16):
-            logits = self.model(x, batch["masks"])
-        return logits.to(batch["weight"].dtype)
+            out = function(x, batch["masks"])
+        return out.to(next(self.model.parameters()).dtype)
+
+    def with_term(self, batch, *losses):
+        """Each loss plus the term's value on the batch's views, if there is a term."""
+        if self.term is None:
+            return losses
+        # BatchNorm normalises views by themselves; its running statistics stay those of
+        # the clean rows, by which it predicts.
+        frozen = getattr(self.model, "frozen_statistics", nullcontext)
+        with frozen():
+            features = self._run(self.model.embed, batch["views"])
+        value = _scalar_if_one(self.term(features, batch["views"]["real"]))
+        return [loss + value for loss in losses]
 
     def loss(self, logits, batch, *weights):
         """Loss of each member from its logits.
@@ -65,7 +86,7 @@ class Objective(nn.Module):
         return totals if weights else totals[0]
 
     def forward(self, batch):
-        return self.loss(self.logits(batch), batch)
+        return self.with_term(batch, self.loss(self.logits(batch), batch))[0]
 
     @torch.no_grad()
     def log_probability(self, logits):

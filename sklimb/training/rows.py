@@ -25,6 +25,10 @@ def make_batches(jobs, layouts, module, dtype, device):
         for plan, layout in zip(phase, layouts, strict=True):
             tables.add(plan.X, (plan.X, plan.y, layout))
             weights.add(plan.weight, plan.weight)
+    for job, layout in zip(jobs, layouts, strict=True):
+        if job.pool is not None:
+            unlabeled = np.zeros(len(job.pool.X), dtype=job.plan.y.dtype)
+            tables.add(job.pool.X, (job.pool.X, unlabeled, layout))
     n_bytes = sum(len(X) for X, *_ in tables.values) * common.n_columns * dtype.itemsize
     home = device if fits(n_bytes, device) else torch.device("cpu")
     X = [_columns(X, layout, common, dtype, home) for X, _, layout in tables.values]
@@ -36,16 +40,19 @@ def make_batches(jobs, layouts, module, dtype, device):
     if p.mix is not None:
         n_continuous = common.n_numeric + len(common.indicators)
         mixer = Mixer(p.mix, p.mix_alpha, n_continuous, p._image_size())
+    views = None if p.joint_ssl is None else p._make_views(common)
 
     def batches(phase, size):
         draws, members = [], []
         for job, plan in zip(jobs, phase, strict=True):
-            begin = tables.add(plan.X, None)
+            begin, pool = tables.add(plan.X, None), ()
+            if job.pool is not None:
+                pool = tables.add(job.pool.X, None), job.pool
             for m in job.members:
                 seed = m["seed"]
                 if plan is job.plan.support:  # not the shuffles and masks of the query
                     seed = stream_seed(seed, "support")
-                draw = Draw(begin, plan.order, seed)
+                draw = Draw(begin, plan.order, seed, *pool)
                 if draw not in draws:
                     draws.append(draw)
                 rate = m.get("dropout", 0.0)
@@ -62,6 +69,7 @@ def make_batches(jobs, layouts, module, dtype, device):
             skip_single=getattr(module, "needs_two_rows", False),
             mixer=mixer,
             augment=p._make_augment(),
+            views=views,
         )
 
     rows = Rows(X[0], y[0], weight[0])

@@ -32,7 +32,8 @@ class SAMStep:
 
     Foret et al. (2021); asymmetric: S000 section 7, S002 section 3.2. The ascent
     direction is the gradient of the loss whose rows are multiplied by r_y; the descent
-    gradient is that of the plain loss at the perturbed weights.
+    gradient is that of the plain loss at the perturbed weights. A term of the
+    objective enters both as it is, on the same views, and its projectors climb too.
 
     Parameters
     ----------
@@ -73,11 +74,13 @@ class SAMStep:
         logits = objective.logits(batch)
         radius = self.rho
         if self.scale is None:
-            ascent = loss = objective.loss(logits, batch)
+            (loss,) = objective.with_term(batch, objective.loss(logits, batch))
+            ascent = loss
         else:
             weight = batch["weight"]
             scaled = weight * self._scale_of(batch["y"])
-            ascent, loss = objective.loss(logits, batch, scaled, weight)
+            losses = objective.loss(logits, batch, scaled, weight)
+            ascent, loss = objective.with_term(batch, *losses)
             if self.norm == "batch":
                 # A member without rows in this step has weight 0 and climbs nowhere.
                 total = weight.sum(-1).clamp_min(torch.finfo(weight.dtype).tiny)

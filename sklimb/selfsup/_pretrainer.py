@@ -1,0 +1,302 @@
+"""SelfSupervisedPretrainer: features of a table, learned without its labels."""
+
+import copy
+from numbers import Integral, Real
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from sklimb._compat import HasMethods, Interval, StrOptions, _fit_context
+from sklimb._prepare import read_unlabeled
+from sklimb._random import member_seeds, root_seed
+from sklimb._rows import RowSet
+from sklimb._table import read_table
+from sklimb.base import BaseNeuralClassifier
+from sklimb.tabular import TabularMLPClassifier
+from sklimb.training.compatibility import check_joint_ssl
+from sklimb.training.fitting import all_or_nothing, make_net, resolve_device
+from sklimb.training.losses import CrossEntropy
+from sklimb.training.plan import NUMBERS
+from sklimb.training.pretraining import Schedule, pretrain
+from sklimb.training.terms import TERMS, make_term
+from sklimb.training.views import Pool
+
+
+class SelfSupervisedPretrainer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Train a classifier's encoder and network on rows without labels.
+
+    The network learns to know a row by a part of it: some columns are replaced by those
+    of other rows, and the features of both versions must agree (SCARF, SimCLR, VICReg).
+    Every few rows are held out; the weights that do best on them are kept.
+
+    A classifier takes it as its parameter `pretrained`. Unfitted, it is trained inside
+    the classifier's `fit`, on the training rows and `X_unlabeled`, with the network,
+    encoder and member seeds of the classifier. Fitted and wrapped in
+    `sklearn.frozen.FrozenEstimator`, it is taken as it is. As a transformer, it gives
+    features for any other model.
+
+    Parameters
+    ----------
+    estimator : sklimb classifier or None, default=None
+        Whose network and encoder are trained, with its parameters; None is
+        `TabularMLPClassifier()`. Not used inside a classifier. One network is trained,
+        whatever its `n_members`.
+    method : {"scarf", "simclr", "vicreg"} or object, default="scarf"
+        What views are compared by; see `sklimb.training.terms`.
+    max_epochs : int, default=100
+        Most passes over the rows.
+    batch_size : int, default=256
+        Rows a step, two views each.
+    lr : float, default=0.001
+        Learning rate of AdamW.
+    weight_decay : float, default=0.0001
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that is held out; fewer than two rows are not.
+    n_iter_no_change : int, default=10
+        Epochs without a better loss on these rows after which training ends.
+    warm_start : bool, default=False
+        A further `fit` goes on from the last one's weights, with its encoder.
+    random_state : int, RandomState instance or None, default=None
+        Not used inside a classifier.
+
+    Attributes
+    ----------
+    estimator_ : sklimb classifier
+        Holds the network, `estimator_.net_.module_`; its last layer is untrained.
+    encoder_ : TabularEncoder
+    n_features_in_ : int
+    feature_names_in_ : array of shape (n_features_in_,)
+        Only if X has string column names.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+    best_score_ : float
+        Loss on the held-out rows of the weights that are kept.
+    history_ : list of dict
+        "train_loss" and "valid_loss" of each epoch.
+
+    References
+    ----------
+    Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature
+    Corruption", 2022. Yang and Xu, "Rethinking the Value of Labels for Improving
+    Class-Imbalanced Learning", 2020 (S004), whose self-supervised pre-training this is
+    for tables.
+
+    Examples
+    --------
+    >>> from sklimb import TabularMLPClassifier
+    >>> from sklimb.datasets import make_transactions
+    >>> from sklimb.selfsup import SelfSupervisedPretrainer
+    >>> data = make_transactions(2000, fraud_rate=0.1, random_state=0)
+    >>> small = TabularMLPClassifier(d_block=32, random_state=0)
+    >>> pretrainer = SelfSupervisedPretrainer(small, max_epochs=3, random_state=0)
+    >>> pretrainer.fit(data.X).transform(data.X).shape
+    (2000, 32)
+
+    Few labels, many rows:
+
+    >>> clf = small.set_params(pretrained=SelfSupervisedPretrainer(max_epochs=3))
+    >>> clf = clf.fit(data.X[:300], data.y[:300], X_unlabeled=data.X[300:])
+    >>> clf.predict_proba(data.X).shape
+    (2000, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "method": [StrOptions(set(TERMS)), callable],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        method="scarf",
+        *,
+        max_epochs=100,
+        batch_size=256,
+        lr=1e-3,
+        weight_decay=1e-4,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.method = method
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, X_unlabeled=None):
+        """Train on X, and on further rows if there are.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Numbers and categories, missing values allowed. The encoder is fitted on
+            these rows.
+        y : None
+            Ignored.
+        X_unlabeled : array-like or data frame, default=None
+            More rows of the same columns.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            Before training: an estimator that is none of sklimb's classifiers, other
+            columns in X_unlabeled or, with `warm_start`, another network. After the
+            first epoch: a loss that is not finite.
+        KeyboardInterrupt
+            Ctrl-C, after the best weights so far and all attributes are in place.
+        """
+        check_joint_ssl(self.method, "method")
+        with all_or_nothing(self):
+            interrupted = self._fit(X, X_unlabeled)
+        if interrupted:
+            raise KeyboardInterrupt(
+                f"pre-training was interrupted after {self.n_iter_} epochs; the best "
+                "weights so far are in place"
+            )
+        return self
+
+    def _fit(self, X, X_unlabeled):
+        warm = self.warm_start and hasattr(self, "estimator_")
+        inner = self.estimator_ if warm else self._inner()
+        seed = root_seed(self.random_state)
+        table = self._read_table(inner, X, reset=not warm)
+        rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
+        rows = rows.canonical(inner.merge_duplicates)
+        if not warm:
+            inner.encoder_ = inner._make_encoder()._fit_table(rows.table, rows.weight)
+        encoded = inner.encoder_._transform_table(rows.table)
+        parts, weights = [encoded], [rows.weight]
+        if X_unlabeled is not None:
+            more, weight = read_unlabeled(inner, X_unlabeled)
+            parts, weights = [*parts, more], [*weights, weight]
+        pool = Pool(np.concatenate(parts), np.concatenate(weights))
+        term, first_epoch, history = None, 0, []
+        if warm:  # on copies: a failed fit must not touch what is there
+            module, term = copy.deepcopy((inner.net_.module_, self._term))
+            if term.term != make_term(self.method):
+                raise ValueError(
+                    f"method cannot change from {term.term!r} to {self.method!r} in a "
+                    "warm start: the projectors that are there go on. Set it back, or "
+                    "start with a new estimator."
+                )
+            first_epoch, history = self.n_iter_, self.history_
+            inner = copy.copy(inner)
+        else:
+            inner.member_seeds_ = member_seeds(seed, 1)
+            inner.classes_ = np.arange(2)  # of the last layer, which is not trained
+            plan = SimpleNamespace(X=pool.X, row_weight=pool.weight)
+            members = [inner._member_settings(seed)]
+            module = inner._make_members(plan, members)
+        members = [inner._member_settings(int(inner.member_seeds_[0]))]
+        dtype = getattr(torch, NUMBERS[inner.dtype])
+        result = pretrain(
+            module,
+            self._schedule(),
+            pool,
+            inner.encoder_,
+            members,
+            inner._device,
+            dtype,
+            term,
+            first_epoch,
+        )
+        net = make_net(CrossEntropy(), module, 2, inner._device)
+        inner.net_ = net.prepare(None, None, None).release()
+        inner.dtype_ = NUMBERS[inner.dtype]
+        self.estimator_, self.encoder_, self._term = inner, inner.encoder_, result.term
+        self.n_iter_ = first_epoch + len(result.history)
+        self.best_epoch_ = int(result.best_epoch[0])
+        self.best_score_ = float(result.best_score[0])
+        rows = [{k: float(v[0]) for k, v in row.items()} for row in result.history]
+        self.history_ = [*history, *rows]
+        return result.interrupted
+
+    def transform(self, X):
+        """Features of X, what the network's last layer would see, (n_samples, d)."""
+        check_is_fitted(self, "estimator_")
+        table = self._read_table(self.estimator_, X, reset=False)
+        encoded = self.encoder_._transform_table(table)
+        net = self.estimator_.net_
+        encoded = torch.from_numpy(encoded).to(net._dtype())
+        return net.blocks_embed(encoded)[0].cpu().numpy()
+
+    @property
+    def _n_features_out(self):
+        net = self.estimator_.net_
+        columns = self.encoder_.n_numeric_ + self.encoder_.n_indicators_
+        columns += len(self.encoder_.cardinalities_)
+        return net.blocks_embed(torch.zeros(1, columns, dtype=net._dtype())).shape[-1]
+
+    def _inner(self):
+        """A fresh copy of the estimator."""
+        given = self.estimator
+        inner = TabularMLPClassifier() if given is None else clone(given)
+        if not isinstance(inner, BaseNeuralClassifier):
+            raise ValueError(
+                f"estimator must be a sklimb classifier, got {given!r}: its network "
+                "and encoder are what is trained."
+            )
+        inner._validate_params()
+        inner._device = resolve_device(inner.device)
+        return inner
+
+    def _read_table(self, inner, X, reset):
+        """The columns of X; names and count are kept or checked on this estimator."""
+        spec = inner.categorical_features if reset else inner._is_categorical
+        table = read_table(X, categorical_features=spec, estimator=self, reset=reset)
+        if reset:
+            inner._is_categorical = table.is_categorical
+            for name in ("n_features_in_", "feature_names_in_"):
+                if hasattr(self, name):
+                    setattr(inner, name, getattr(self, name))
+        return table
+
+    def _schedule(self):
+        """How to train; a classifier asks for it."""
+        return Schedule(
+            make_term(self.method),
+            self.max_epochs,
+            self.batch_size,
+            self.lr,
+            self.weight_decay,
+            self.validation_fraction,
+            self.n_iter_no_change,
+        )

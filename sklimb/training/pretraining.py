@@ -1,0 +1,268 @@
+"""What a network can learn before it sees a label: the self-supervised loop.
+
+Members are trained side by side, each with its own views, shuffles, masks and stopping.
+The last layer, whatever is named "head", has no part in it.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from sklimb._random import stream_seed
+from sklimb.nn.join import Layout
+from sklimb.training.batches import Batches, Draw
+from sklimb.training.optimizers import PackedAdamW
+from sklimb.training.samplers import UniformOrder, WeightedOrder
+from sklimb.training.terms import JointTerm
+from sklimb.training.views import Pool, Views
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How to pre-train.
+
+    Attributes
+    ----------
+    term : VICReg, SimCLR, SCARF or alike
+    max_epochs, batch_size : int
+    lr, weight_decay : float
+    validation_fraction : float
+    n_iter_no_change : int
+    """
+
+    term: object
+    max_epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    validation_fraction: float
+    n_iter_no_change: int
+
+
+@dataclass
+class Pretraining:
+    """What came of it.
+
+    Attributes
+    ----------
+    term : JointTerm
+        The projectors, to go on with.
+    best_epoch, best_score : arrays of shape (K,)
+        Epoch whose weights each member keeps, and its loss on the held-out rows.
+    history : list of dict
+        "train_loss" and "valid_loss" of each epoch, one value a member.
+    interrupted : bool
+    """
+
+    term: JointTerm
+    best_epoch: np.ndarray
+    best_score: np.ndarray
+    history: list = field(default_factory=list)
+    interrupted: bool = False
+
+
+def held_out_rows(n_rows, fraction):
+    """Mask of the rows that are held out: every few of them.
+
+    Rows come in the order of their hashes, which has nothing to do with their values,
+    so no random number is needed, and all members agree. Fewer than two rows are none.
+    """
+    every = max(round(1 / fraction), 2)
+    held = np.arange(n_rows) % every == every - 1
+    return held if held.sum() > 1 else np.zeros(n_rows, dtype=bool)
+
+
+def pretrain(
+    module, schedule, pool, encoder, members, device, dtype, term=None, first_epoch=0
+):
+    """Train `module` in place on the rows of a pool; members keep their best weights.
+
+    Parameters
+    ----------
+    module : packed module
+    schedule : Schedule
+    pool : Pool
+        Training rows, in canonical order.
+    encoder : TabularEncoder
+        That encoded them.
+    members : list of dict
+        "seed" and, if the network takes masks, "dropout" of each member.
+    device, dtype : torch's
+    term : JointTerm or None
+        Projectors to go on with.
+    first_epoch : int
+        0, or where the last call ended.
+
+    Returns
+    -------
+    Pretraining
+
+    Raises
+    ------
+    ValueError
+        A member's loss was not finite before it learned anything.
+    """
+    module.to(device, dtype)
+    seeds = [stream_seed(m["seed"], "pretraining") for m in members]
+    train, held = _batches(
+        module, schedule, pool, encoder, members, seeds, device, dtype, first_epoch
+    )
+    if term is None:
+        term = JointTerm(schedule.term, 1.0, _width(module, pool), seeds)
+    term.to(device, dtype)
+    backbone = [p for name, p in module.named_parameters() if not is_head(name)]
+    parameters = [*backbone, *term.parameters()]
+    optimizer = PackedAdamW(parameters, schedule.lr, schedule.weight_decay)
+    kept = [*module.member_tensors(), *term.parameters()]
+    best = [t.detach().clone() for t in kept]
+    done = np.zeros(len(members), dtype=bool)
+    result = Pretraining(
+        term, np.full(len(members), first_epoch), np.full(len(members), np.inf)
+    )
+    with torch.inference_mode(False), torch.enable_grad():
+        try:
+            for epoch in range(first_epoch + 1, first_epoch + schedule.max_epochs + 1):
+                row = {"train_loss": _epoch(module, term, train, optimizer)}
+                score = row["train_loss"]
+                if held is not None:
+                    held.epoch = 0  # the same views each time
+                    row["valid_loss"] = score = _score(module, term, held)
+                result.history.append(row)
+                done |= ~np.isfinite(score) | ~np.isfinite(row["train_loss"])
+                # Without held-out rows the last weights are the best.
+                better = ~done & ((score < result.best_score) | (held is None))
+                result.best_score[better], result.best_epoch[better] = (
+                    score[better],
+                    epoch,
+                )
+                _copy(best, kept, np.flatnonzero(better))
+                if held is not None:
+                    done |= epoch - result.best_epoch >= schedule.n_iter_no_change
+                if done.all():
+                    break
+        except KeyboardInterrupt:
+            result.interrupted = True
+    lost = result.history and np.isinf(result.best_score).any()
+    if lost:
+        raise ValueError(
+            "The self-supervised loss became NaN or infinite before anything was "
+            "learned. Lower the pretrainer's lr."
+        )
+    with torch.no_grad():
+        torch._foreach_copy_([t.detach() for t in kept], best)
+    for p in parameters:
+        p.grad = None
+    return result
+
+
+def _batches(
+    module, schedule, pool, encoder, members, seeds, device, dtype, first_epoch
+):
+    """Batches of the rows that train and of those that are held out, or None."""
+    mask = held_out_rows(len(pool.X), schedule.validation_fraction)
+    parts = [np.flatnonzero(~mask), np.flatnonzero(mask)]
+    X = torch.from_numpy(pool.X[np.concatenate(parts)]).to(device, dtype)
+    n_train = len(parts[0])
+    donors = Pool(pool.X[parts[0]], pool.weight[parts[0]])
+    views = Views.of(schedule.term.rates, encoder, Layout.of(encoder))
+    out = []
+    for begin, rows in zip((0, n_train), parts, strict=True):
+        if not len(rows):
+            return out[0], None
+        weight = pool.weight[rows]
+        order = UniformOrder(len(rows))
+        if begin == 0 and (weight != weight[0]).any():
+            order = WeightedOrder(weight)
+        draws = [Draw(begin, order, seed, 0, donors) for seed in seeds]
+        widths = module.mask_widths() if begin == 0 else []
+        rates = [m.get("dropout", 0.0) for m in members]
+        out.append(
+            Batches(
+                X,
+                torch.zeros(len(X), dtype=torch.long, device=device),
+                torch.ones(len(X), dtype=dtype, device=device),
+                draws,
+                [(d, 0, rate) for d, rate in enumerate(rates)],
+                torch.ones(1, 1, 1, dtype=dtype, device=device),
+                min(schedule.batch_size, len(rows)),
+                widths,
+                first_epoch=first_epoch if begin == 0 else 0,
+                views=views,
+            )
+        )
+    return out
+
+
+def _width(module, pool):
+    """Width of the network's features."""
+    like = next(module.parameters())
+    module.eval()
+    with torch.no_grad():
+        return module.embed(like.new_zeros(1, 2, pool.X.shape[1])).shape[-1]
+
+
+def _epoch(module, term, batches, optimizer):
+    """Mean loss of each member over one epoch of steps."""
+    module.train()
+    total, n_steps = 0.0, len(batches)
+    for batch in batches:
+        optimizer.zero_grad()
+        views = batch["views"]
+        loss = term(module.embed(views["X"], views["masks"]), views["real"])
+        loss.sum().backward()
+        optimizer.step()
+        total = total + loss.detach().double()
+    return (total / n_steps).cpu().numpy()
+
+
+@torch.no_grad()
+def _score(module, term, batches):
+    """Mean loss of each member over held-out rows, without dropout."""
+    module.eval()
+    total, n_rows = 0.0, 0
+    for batch in batches:
+        views, n = batch["views"], batch["X"].shape[1]
+        loss = term(module.embed(views["X"]), views["real"])
+        total, n_rows = total + loss.double() * n, n_rows + n
+    return (total / n_rows).cpu().numpy()
+
+
+@torch.no_grad()
+def _copy(to, tensors, members):
+    if not len(members):
+        return
+    index = torch.as_tensor(members, device=tensors[0].device)
+    for kept, tensor in zip(to, tensors, strict=True):
+        kept[index] = tensor[index]
+
+
+def is_head(name):
+    """Whether a tensor belongs to the last layer, by its name in the module."""
+    return "head" in name.split(".")
+
+
+@torch.no_grad()
+def copy_backbone(source, target):
+    """Give all members of `target` the weights of the one of `source`, but the head.
+
+    Statistics of normalisation and bins are weights here too.
+
+    Raises
+    ------
+    ValueError
+        The networks are not built alike.
+    """
+    own, given = target.state_dict(), source.state_dict()
+    for name, tensor in own.items():
+        # Where each member's categories begin depends on the number of members.
+        if is_head(name) or name == "categories.start":
+            continue
+        if name not in given or given[name].shape[1:] != tensor.shape[1:]:
+            there = tuple(given[name].shape[1:]) if name in given else "missing"
+            raise ValueError(
+                f"pretrained must hold a network like the classifier's, but {name} is "
+                f"{there} there and {tuple(tensor.shape[1:])} here. Give both the same "
+                "parameters."
+            )
+        tensor.copy_(given[name].expand_as(tensor))

@@ -1,0 +1,238 @@
+"""What two views of a row are compared by: self-supervised terms of the objective.
+
+To add a term, write a frozen dataclass with `__call__(a, b, real=None)`, shapes
+(K, batch, d) x 2 -> (K,), and name it in TERMS. `real`, (K, batch) of 0 and 1, says
+which rows are no padding; None means all. `rates` are the shares of the columns that
+are corrupted in the two views, `d_projector` is d, the width that views are compared
+in. Without real rows, and with one where a variance is needed, a term is 0.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sklimb._random import stream_generator
+from sklimb.nn.packed import PackedLinear
+
+# An exponent so low that padding has no share in a softmax, and yet no infinity.
+_NEVER = -1e9
+
+
+@dataclass(frozen=True)
+class VICReg:
+    """Variance, invariance and covariance (Bardes, Ponce and LeCun, 2022).
+
+    `sim * mse(a, b) + std * hinge + cov * covariance`, where hinge is the mean over
+    dimensions of max(0, 1 - standard deviation) and covariance the sum of the squared
+    off-diagonal covariances over d; the first is the mean, the second the sum over both
+    views. The published code's coefficients. A batch of one row has no variance and
+    counts 0.
+
+    Parameters
+    ----------
+    sim, std, cov : float, default=25.0, 25.0, 1.0
+    d_projector : int, default=128
+        Width of the projector's two layers. Below about four times the rows of a batch,
+        or the covariances are noise.
+    corruption : float in [0, 1], default=0.3
+        Share of the columns that are corrupted, in both views.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.training.terms import VICReg
+    >>> a = torch.tensor([[[2.0], [-2.0]]])
+    >>> VICReg()(a, a), VICReg()(a, -a)
+    (tensor([0.]), tensor([400.]))
+    """
+
+    # NOTE[DIFF]: S002 A.5 prints one covariance of both views, uses gamma for two
+    # things and divides the invariance by rows alone; this is facebookresearch/vicreg.
+
+    sim: float = 25.0
+    std: float = 25.0
+    cov: float = 1.0
+    d_projector: int = 128
+    corruption: float = 0.3
+
+    @property
+    def rates(self):
+        return self.corruption, self.corruption
+
+    def __call__(self, a, b, real=None):
+        mask, n = _mask(a, real)
+        d = a.shape[-1]
+        square = ((a - b).square() * mask).sum((-2, -1))
+        total = self.sim * square / (n.clamp_min(1) * d)
+        for view in (a, b):
+            mean = (view * mask).sum(-2, keepdim=True) / n.clamp_min(1).view(-1, 1, 1)
+            centred = (view - mean) * mask
+            free = (n - 1).clamp_min(1)
+            variance = centred.square().sum(-2) / free.view(-1, 1)
+            spread = (variance + 1e-4).sqrt()
+            total = total + self.std / 2 * torch.relu(1 - spread).mean(-1)
+            covariance = centred.mT @ centred / free.view(-1, 1, 1)
+            off = covariance * (1 - torch.eye(d, dtype=a.dtype, device=a.device))
+            total = total + self.cov * off.square().sum((-2, -1)) / d
+        return total * (n > 1)
+
+
+@dataclass(frozen=True)
+class SimCLR:
+    """NT-Xent: a view finds its other view among all views (Chen et al., 2020).
+
+    Cross-entropy of the cosines over `temperature`, from each of the 2 B views to the
+    2 B - 1 others, averaged.
+
+    Parameters
+    ----------
+    temperature : float, default=0.5
+    d_projector : int, default=128
+    corruption : float in [0, 1], default=0.3
+        Share of the columns that are corrupted, in both views.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.training.terms import SimCLR
+    >>> a = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    >>> SimCLR()(a, a)
+    tensor([0.2395])
+    """
+
+    temperature: float = 0.5
+    d_projector: int = 128
+    corruption: float = 0.3
+
+    @property
+    def rates(self):
+        return self.corruption, self.corruption
+
+    def __call__(self, a, b, real=None):
+        mask, n = _mask(a, real)
+        z = _unit(torch.cat([a, b], -2))
+        mask = torch.cat([mask, mask], -2)
+        similarity = z @ z.mT / self.temperature
+        same = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)
+        hidden = same | (mask.mT == 0)
+        log_p = _log_softmax(similarity, hidden)
+        n_rows = a.shape[-2]
+        other = torch.cat(
+            [
+                log_p[:, :n_rows, n_rows:].diagonal(dim1=-2, dim2=-1),
+                log_p[:, n_rows:, :n_rows].diagonal(dim1=-2, dim2=-1),
+            ],
+            -1,
+        )
+        return -(other * mask.squeeze(-1)).sum(-1) / (2 * n).clamp_min(1)
+
+
+@dataclass(frozen=True)
+class SCARF:
+    """InfoNCE between a row and its corrupted self (Bahri et al., 2022).
+
+    The clean row i looks for its corrupted view among the corrupted views of its batch:
+    mean of `-log(exp(s_ii / t) / mean_k exp(s_ik / t))`, s the cosine.
+
+    Parameters
+    ----------
+    temperature : float, default=1.0
+    d_projector : int, default=128
+    corruption : float in [0, 1], default=0.6
+        Share of the columns that are corrupted, in the second view; the first is clean.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.training.terms import SCARF
+    >>> a = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    >>> SCARF()(a, a)
+    tensor([-0.3799])
+    """
+
+    temperature: float = 1.0
+    d_projector: int = 128
+    corruption: float = 0.6
+
+    @property
+    def rates(self):
+        return 0.0, self.corruption
+
+    def __call__(self, a, b, real=None):
+        mask, n = _mask(a, real)
+        similarity = _unit(a) @ _unit(b).mT / self.temperature
+        log_p = _log_softmax(similarity, mask.mT == 0)
+        log_p = log_p.diagonal(dim1=-2, dim2=-1)
+        rows = n.clamp_min(1)
+        return -(log_p * mask.squeeze(-1)).sum(-1) / rows - rows.log() * (n > 0)
+
+
+TERMS = {"vicreg": VICReg(), "simclr": SimCLR(), "scarf": SCARF()}
+
+
+def make_term(term):
+    """The term that a name stands for; an object is itself."""
+    return TERMS[term] if isinstance(term, str) else term
+
+
+def _mask(view, real):
+    """(K, batch, 1) of 0 and 1, and its sums (K,)."""
+    if real is None:
+        mask = view.new_ones(1, view.shape[1], 1).expand(len(view), -1, -1)
+        return mask, view.new_full((len(view),), view.shape[1])
+    mask = real.to(view.dtype)
+    return mask.unsqueeze(-1), mask.sum(-1)
+
+
+def _unit(z):
+    return z * (z.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
+
+
+def _log_softmax(similarity, hidden):
+    return torch.log_softmax(similarity.masked_fill(hidden, _NEVER), -1)
+
+
+class JointTerm(nn.Module):
+    """A term beside the supervised loss: projectors of all members, and its weight.
+
+    A projector is linear, ReLU, linear. It serves training alone.
+
+    Parameters
+    ----------
+    term : VICReg, SimCLR, SCARF or alike
+    weight : float or tensor of shape (K,)
+        Factor of the term.
+    d_in : int
+        Width of the network's features.
+    seeds : list of int
+        Root seed of each member.
+    """
+
+    # NOTE[DIFF]: published projectors have BatchNorm, whose statistics padded rows
+    # would enter, and for images three layers of 8192; SCARF's has two.
+
+    def __init__(self, term, weight, d_in, seeds):
+        super().__init__()
+        self.term, self.weight = term, weight
+        d = term.d_projector
+        sizes = ((d_in, d), (d, d))
+        self.layers = nn.ModuleList(PackedLinear(len(seeds), *s) for s in sizes)
+        for k, seed in enumerate(seeds):
+            for i, layer in enumerate(self.layers):
+                layer.reset_member(k, stream_generator(seed, "projector", i))
+
+    @torch.no_grad()
+    def take_(self, members):
+        """Keep only what belongs to the given members."""
+        index = torch.as_tensor(members, device=self.layers[0].weight.device)
+        for p in self.parameters():
+            p.data, p.grad = p.data[index], None
+        if isinstance(self.weight, torch.Tensor):
+            self.weight = self.weight[index]
+
+    def forward(self, features, real=None):
+        """Weighted term (K,) of the features of two views, (K, 2 batch, d_in)."""
+        z = self.layers[1](torch.relu(self.layers[0](features)))
+        a, b = z.chunk(2, 1)
+        return self.weight * self.term(a, b, real)

@@ -1,0 +1,130 @@
+"""HOW a row becomes two views: some of its columns come from other rows.
+
+Each corrupted cell gets a value of that column's empirical distribution over the
+training rows, by their weight (Bahri et al., SCARF, 2022): a number together with its
+missing indicator, and a category as well.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sklimb._random import stream_generator, stream_seed
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Rows that values are drawn from.
+
+    Attributes
+    ----------
+    X : array of shape (rows, columns)
+        Encoded.
+    weight : array of shape (rows,)
+    draws_rows : bool
+        The views' rows too are drawn from here, by weight, because some of these rows
+        have no label; else they are the batch's rows.
+    """
+
+    X: np.ndarray
+    weight: np.ndarray
+    draws_rows: bool = False
+
+
+class Views:
+    """Makes two corrupted views of each row.
+
+    Parameters
+    ----------
+    rates : pair of float
+        Share of the columns that are corrupted in each view; 0 draws nothing.
+    groups : list of int
+        For each encoded column the column of the table that it belongs to: what belongs
+        together is corrupted together.
+    """
+
+    def __init__(self, rates, groups):
+        self.rates, self.groups = rates, torch.tensor(groups)
+        self.n_groups = max(groups) + 1
+        self._cumulative = {}
+
+    @classmethod
+    def of(cls, rates, encoder, layout):
+        """Views of tables in a layout; `encoder` says which columns are numbers."""
+        n = layout.n_numeric
+        numbers = encoder.numeric_columns_.tolist()
+        flags = [numbers.index(i) for i in layout.indicators]
+        codes = range(n, n + len(layout.cardinalities))
+        return cls(rates, [*range(n), *flags, *codes])
+
+    def start(self, draws, epoch, device):
+        """Generators of an epoch, one a draw."""
+        return [
+            stream_generator(draw.seed, "views", epoch, device=device) for draw in draws
+        ]
+
+    def make(self, X, draws, generators, left, table):
+        """Two views of X (draws, n, columns), each of its shape.
+
+        `left` are the rows that each draw still has: nothing is drawn for padding.
+        `table` holds all rows, wherever it is.
+        """
+        n_draws, n, _ = X.shape
+        sizes = [min(n, int(rows)) for rows in left]
+        if any(draw.pool.draws_rows for draw in draws):
+            X = X.clone()
+            for d, (draw, generator) in enumerate(zip(draws, generators, strict=True)):
+                if draw.pool.draws_rows and sizes[d]:
+                    rows = self._rows(draw, sizes[d], generator)
+                    X[d, : sizes[d]] = _take(table, rows)
+        groups = self.groups.to(X.device)
+        views = []
+        for rate in self.rates:
+            if rate == 0.0:
+                views.append(X)
+                continue
+            shape = (n_draws, n, self.n_groups)
+            corrupted = torch.zeros(shape, dtype=torch.bool, device=X.device)
+            donors = torch.zeros(shape, dtype=torch.long, device=X.device)
+            for d, (draw, generator) in enumerate(zip(draws, generators, strict=True)):
+                m = sizes[d]
+                if not m:
+                    continue
+                cells = (m, self.n_groups)
+                u = torch.rand(cells, generator=generator, device=X.device)
+                corrupted[d, :m] = u < rate
+                rows = self._rows(draw, m * self.n_groups, generator)
+                donors[d, :m] = rows.view(cells)
+            cells = donors.index_select(2, groups).flatten(0, 1)
+            other = table.gather(0, cells.to(table.device)).to(X.device).view(X.shape)
+            views.append(torch.where(corrupted.index_select(2, groups), other, X))
+        return views
+
+    def _rows(self, draw, n, generator):
+        """Row numbers of the table, from a draw's pool by weight."""
+        pool, device = draw.pool, generator.device
+        if id(pool) not in self._cumulative:
+            cumulative = None
+            if (pool.weight != pool.weight[0]).any():
+                total = np.cumsum(pool.weight, dtype=np.float64)
+                cumulative = torch.from_numpy(total / total[-1]).to(device)
+            self._cumulative[id(pool)] = cumulative
+        cumulative, n_rows = self._cumulative[id(pool)], len(pool.weight)
+        if cumulative is None:
+            shape = {"size": (n,), "generator": generator, "device": device}
+            return torch.randint(n_rows, **shape) + draw.pool_begin
+        u = torch.rand(n, generator=generator, dtype=torch.float64, device=device)
+        rows = torch.searchsorted(cumulative, u, right=True)
+        return rows.clamp_max(n_rows - 1) + draw.pool_begin
+
+
+def mask_seed(seed):
+    """Seed of the dropout masks that the views get: their own, not the clean rows'."""
+    return stream_seed(seed, "views", 0, 0)
+
+
+def _take(table, rows):
+    if table.device == rows.device:
+        return table.index_select(0, rows)
+    return table.index_select(0, rows.cpu()).to(rows.device)
