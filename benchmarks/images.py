@@ -232,11 +232,10 @@ def measured(cpu, gpu):
 
 def report(cpu, gpu, n_images, threads):
     """The tables as Markdown."""
-    rows = [
-        [name, f"{r['seconds']:.2f}", f"{r['images_per_second']:.0f}"]
-        + [f"{r['ratio_to_hand']:.2f}"]
-        for name, r in cpu.items()
-    ]
+    rows = []
+    for name, r in cpu.items():
+        figures = f"{r['seconds']:.2f}", f"{r['images_per_second']:.0f}"
+        rows.append([name, *figures, f"{r['ratio_to_hand']:.2f}"])
     text = [
         f"# Images\n\nCPU, {threads} threads: ResNet-8, {n_images} images of 32 x 32, "
         f"batch {BATCH}, an epoch.\n",

@@ -65,14 +65,15 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     n_iter_no_change : int, default=100
         With a cosine the last epochs are the best: the best weights are kept, and
         nothing stops early.
-    loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
-            smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            joint_ssl, joint_ssl_weight, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
-            second_order, support_batch_size, query_batch_size, target_prior, \
-            n_members, portfolio, ema_decay, clip_norm, early_stopping, \
-            validation_fraction, validation_split, validation_folds, monitor, \
-            warm_start, merge_duplicates, dtype, device, random_state, verbose, \
-            callbacks, net_params
+    loss, class_weight, drw_start, sampler, smoothing_eps, \
+            smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
+            sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix_alpha, \
+            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
+            support_batch_size, query_batch_size, target_prior, n_members, \
+            portfolio, ema_decay, clip_norm, early_stopping, validation_fraction, \
+            validation_split, validation_folds, monitor, warm_start, \
+            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
+            net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Attributes
