@@ -81,7 +81,8 @@ class TabularResNetClassifier(_NetworkClassifier):
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
             mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
             second_order, \
-            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
+            support_batch_size, query_batch_size, row_weighting, row_weighting_rows, \
+            target_prior, n_members, portfolio, \
             categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
@@ -143,6 +144,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         second_order=False,
         support_batch_size=24,
         query_batch_size=16,
+        row_weighting=None,
+        row_weighting_rows=10,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -199,6 +202,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.second_order = second_order
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
+        self.row_weighting = row_weighting
+        self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
@@ -278,7 +283,8 @@ class FTTransformerClassifier(_NetworkClassifier):
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
             mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
             second_order, \
-            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
+            support_batch_size, query_batch_size, row_weighting, row_weighting_rows, \
+            target_prior, n_members, portfolio, \
             categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
@@ -341,6 +347,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         second_order=False,
         support_batch_size=24,
         query_batch_size=16,
+        row_weighting=None,
+        row_weighting_rows=10,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -398,6 +406,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.second_order = second_order
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
+        self.row_weighting = row_weighting
+        self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
