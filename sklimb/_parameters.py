@@ -7,6 +7,7 @@ from sklimb.training.losses import LOSSES
 from sklimb.training.monitor import MONITORS
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.plan import NUMBERS
+from sklimb.training.reweighting import ROW_WEIGHTINGS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 from sklimb.training.terms import TERMS
@@ -41,6 +42,12 @@ PARAMETER_CONSTRAINTS = {
     "second_order": ["boolean"],
     "support_batch_size": [Interval(Integral, 1, None, closed="left")],
     "query_batch_size": [Interval(Integral, 1, None, closed="left")],
+    "row_weighting": [
+        StrOptions(set(ROW_WEIGHTINGS)),
+        HasMethods("make_step"),
+        None,
+    ],
+    "row_weighting_rows": [Interval(Integral, 1, None, closed="left")],
     "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
     "n_members": [Interval(Integral, 1, None, closed="left")],
     "portfolio": [StrOptions({"default"}), list, tuple, None],

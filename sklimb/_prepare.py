@@ -18,6 +18,7 @@ from sklimb._compat import _check_sample_weight
 from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
+from sklimb.training.balanced import check_enough
 from sklimb.training.compatibility import (
     check_columns_of_pretrained,
     check_fit_arguments,
@@ -259,6 +260,8 @@ def _job(estimator, prepared, members, module, partial):
             seed=prepared.seed,
         )
 
+    if estimator.row_weighting is not None:
+        check_enough(train.y, estimator.row_weighting_rows, estimator.classes_)
     if estimator.metabalance_sampler is None:
         plan = plan_of(estimator.sampler, device_factor)
     else:

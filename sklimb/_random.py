@@ -17,6 +17,7 @@ STREAMS = (
     "views",
     "projector",
     "pretraining",
+    "row_weighting",
 )
 
 

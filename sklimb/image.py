@@ -69,11 +69,11 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
             sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix_alpha, \
             metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
-            support_batch_size, query_batch_size, target_prior, n_members, \
-            portfolio, ema_decay, clip_norm, early_stopping, validation_fraction, \
-            validation_split, validation_folds, monitor, warm_start, \
-            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
-            net_params
+            support_batch_size, query_batch_size, row_weighting, \
+            row_weighting_rows, target_prior, n_members, portfolio, ema_decay, \
+            clip_norm, early_stopping, validation_fraction, validation_split, \
+            validation_folds, monitor, warm_start, merge_duplicates, dtype, \
+            device, random_state, verbose, callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Attributes
@@ -154,6 +154,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         second_order=False,
         support_batch_size=20,
         query_batch_size=30,
+        row_weighting=None,
+        row_weighting_rows=10,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -210,6 +212,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         self.second_order = second_order
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
+        self.row_weighting = row_weighting
+        self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio

@@ -77,17 +77,18 @@ class TabularResNetClassifier(_NetworkClassifier):
         "auto" is 0.001.
     weight_decay : float or "auto", default="auto"
         "auto" is 0.0001.
-    loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
-            smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            joint_ssl, joint_ssl_weight, mix, mix_alpha, metabalance_sampler, \
-            metabalance_steps, inner_lr, beta, second_order, \
-            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            pretrained, categorical_features, \
-            numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
-            max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
-            validation_fraction, validation_split, validation_folds, monitor, \
-            n_iter_no_change, warm_start, merge_duplicates, dtype, device, \
-            random_state, verbose, callbacks, net_params
+    loss, class_weight, drw_start, sampler, smoothing_eps, \
+            smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
+            sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix, mix_alpha, \
+            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
+            support_batch_size, query_batch_size, row_weighting, \
+            row_weighting_rows, target_prior, n_members, portfolio, pretrained, \
+            categorical_features, numeric_transform, min_frequency, optimizer, \
+            lr_schedule, warmup_epochs, max_epochs, batch_size, ema_decay, \
+            clip_norm, early_stopping, validation_fraction, validation_split, \
+            validation_folds, monitor, n_iter_no_change, warm_start, \
+            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
+            net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Notes
@@ -147,6 +148,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         second_order=False,
         support_batch_size=24,
         query_batch_size=16,
+        row_weighting=None,
+        row_weighting_rows=10,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -206,6 +209,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.second_order = second_order
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
+        self.row_weighting = row_weighting
+        self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio
@@ -282,17 +287,18 @@ class FTTransformerClassifier(_NetworkClassifier):
         "auto" is 0.0003.
     weight_decay : float or "auto", default="auto"
         "auto" is 0.00001.
-    loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
-            smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            joint_ssl, joint_ssl_weight, mix, mix_alpha, metabalance_sampler, \
-            metabalance_steps, inner_lr, beta, second_order, \
-            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            pretrained, categorical_features, \
-            numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
-            max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
-            validation_fraction, validation_split, validation_folds, monitor, \
-            n_iter_no_change, warm_start, merge_duplicates, dtype, device, \
-            random_state, verbose, callbacks, net_params
+    loss, class_weight, drw_start, sampler, smoothing_eps, \
+            smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
+            sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix, mix_alpha, \
+            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
+            support_batch_size, query_batch_size, row_weighting, \
+            row_weighting_rows, target_prior, n_members, portfolio, pretrained, \
+            categorical_features, numeric_transform, min_frequency, optimizer, \
+            lr_schedule, warmup_epochs, max_epochs, batch_size, ema_decay, \
+            clip_norm, early_stopping, validation_fraction, validation_split, \
+            validation_folds, monitor, n_iter_no_change, warm_start, \
+            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
+            net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Raises
@@ -351,6 +357,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         second_order=False,
         support_batch_size=24,
         query_batch_size=16,
+        row_weighting=None,
+        row_weighting_rows=10,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -411,6 +419,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.second_order = second_order
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
+        self.row_weighting = row_weighting
+        self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio

@@ -17,6 +17,12 @@ from safetensors.torch import save_file
 from sklimb.training.losses import CrossEntropy, bind
 
 FORMAT = 1
+# Dataclasses that a file may name, by the tag of their JSON and where they are.
+_TAGS = {
+    "loss": "sklimb.training.losses",
+    "row_weighting": "sklimb.training.reweighting",
+    "term": "sklimb.training.terms",
+}
 _PLAIN = (
     "class_prior_",
     "class_weight_sum_",
@@ -264,11 +270,9 @@ def _to_json(value):
         return [_to_json(item) for item in value]
     if isinstance(value, dict):
         return {"dict": [[_to_json(k), _to_json(v)] for k, v in value.items()]}
-    if is_dataclass(value) and not isinstance(value, type):
-        kind = type(value).__module__.removeprefix("sklimb.training.")
-        if kind in ("losses", "terms"):
-            key = {"losses": "loss", "terms": "term"}[kind]
-            return {key: type(value).__name__, **asdict(value)}
+    for tag, module in _TAGS.items():
+        if is_dataclass(value) and type(value).__module__ == module:
+            return {tag: type(value).__name__, **asdict(value)}
     if hasattr(value, "log_probability"):
         raise ValueError(
             f"loss={value!r} has a log_probability of its own, which a file of numbers "
@@ -284,8 +288,7 @@ def _from_json(value):
         return value
     if "dict" in value:
         return {_from_json(k): _from_json(v) for k, v in value["dict"]}
-    from sklimb.training import losses, terms
-
-    module, key = (terms, "term") if "term" in value else (losses, "loss")
-    fields = {k: v for k, v in value.items() if k != key}
-    return getattr(module, value[key])(**fields)
+    tag = next(tag for tag in _TAGS if tag in value)
+    fields = {k: v for k, v in value.items() if k != tag}
+    module = importlib.import_module(_TAGS[tag])
+    return getattr(module, value[tag])(**fields)

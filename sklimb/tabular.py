@@ -98,6 +98,20 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     support_batch_size, query_batch_size : int, default=24, 16
         Rows a task; `batch_size` is not used then. An epoch is one pass over the query
         rows.
+    row_weighting : {"l2rw", "meta_weight_net"}, object or None, default=None
+        Learn the weight of each row of a batch from what it does for a few balanced
+        rows: in closed form ("l2rw", Ren et al., 2018) or by a small network of the
+        row's loss ("meta_weight_net", Shu et al., 2019). Weights sum to 1 over a batch;
+        sample and class weights multiply them. See `sklimb.training.reweighting` for
+        `MetaWeightNet(hidden, lr)` and for ways of your own; None is off. What weights
+        do to the class shares is not known in advance, so `prior_shift_` does not hold
+        it, but the solved output bias gives the mean probabilities back (with
+        target_prior=None nothing does). Validation is by probabilities before that:
+        a `monitor` of ranks, such as "roc_auc", looks past the shift.
+    row_weighting_rows : int, default=10
+        Rows of each class that each member keeps apart as balanced rows, drawn evenly
+        from its training rows (sample weights do not matter); it never trains on them
+        otherwise.
     target_prior : {"train", "uniform"}, array of shape (n_classes,) or None, \
             default="train"
         Class shares that probabilities assume. "train" divides out what `sampler` did
@@ -287,6 +301,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         second_order=False,
         support_batch_size=24,
         query_batch_size=16,
+        row_weighting=None,
+        row_weighting_rows=10,
         target_prior="train",
         n_members=1,
         portfolio=None,
@@ -348,6 +364,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.second_order = second_order
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
+        self.row_weighting = row_weighting
+        self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
         self.n_members = n_members
         self.portfolio = portfolio

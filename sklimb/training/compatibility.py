@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 from sklimb.training.losses import make_loss
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
-from sklimb.training.samplers import SAMPLERS, sampler_pair
+from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
 from sklimb.training.terms import TERMS, make_term
 
@@ -58,6 +58,7 @@ def check_strategies(estimator, partial=False):
     _check_metabalance(p, partial)
     check_joint_ssl(p.joint_ssl)
     check_pretrained(p._pretrainer)
+    _check_row_weighting(p)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
     if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
@@ -219,6 +220,48 @@ def check_columns_of_pretrained(estimator, pretrainer):
             "X has other categorical columns than the rows that pretrained was fitted "
             "on. Give both the same dtypes or categorical_features."
         )
+
+
+def _check_row_weighting(p):
+    """Refuse what replaces the step or weighs the rows beside learned weights."""
+    value = p.row_weighting
+    if value is None:
+        return
+    if isinstance(value, type):
+        raise ValueError(
+            f"row_weighting must be a name or an instance, got the class "
+            f"{value.__name__}. Write {value.__name__}()."
+        )
+    climbs = p.sam_asymmetric_rho > 0 or any(
+        setting.get("sam_asymmetric_rho", 0) > 0 for setting in settings_of(p)
+    )
+    given = "portfolio" if climbs and not p.sam_asymmetric_rho else "sam_asymmetric_rho"
+    others = {
+        given: (climbs, "each replaces the step"),
+        "metabalance_sampler": (
+            p.metabalance_sampler is not None,
+            "each replaces the step",
+        ),
+        "sampler": (
+            not isinstance(p.sampler, str) or p.sampler not in DRAWS,
+            "a re-sampled row may be a copy of one that is kept apart (only "
+            f"{list(DRAWS)} draw without copies)",
+        ),
+        "joint_ssl": (
+            p.joint_ssl is not None,
+            "learned weights are found for the supervised loss alone",
+        ),
+        "drw_start": (
+            p.drw_start is not None,
+            "each changes the weights of rare rows, the learned ones from the start",
+        ),
+    }
+    for name, (refused, why) in others.items():
+        if refused:
+            raise ValueError(
+                f"{name}={getattr(p, name)!r} and row_weighting={value!r} cannot be "
+                f"combined: {why}. Set one to its off value."
+            )
 
 
 def _check_folds(p):

@@ -27,6 +27,7 @@ from sklimb.training.objective import Objective
 from sklimb.training.optimizers import OPTIMIZERS, one_value
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import MIN_MINORITY_ROWS, select, settings_of
+from sklimb.training.reweighting import make_row_weighting
 from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
@@ -108,9 +109,12 @@ class Job:
         return n_steps, first["lr"], first["weight_decay"]
 
 
-def make_step(jobs, dtype, device):
+def make_step(jobs, dtype, device, optimizer):
     """The step that the strategy parameters ask for."""
     p = jobs[0].estimator
+    if p.row_weighting is not None:
+        seeds = [m["seed"] for job in jobs for m in job.members]
+        return make_row_weighting(p.row_weighting).make_step(seeds, optimizer)
     if p.metabalance_sampler is not None:
         return STEPS["metabalance"](p.inner_lr, p.beta, p.second_order)
     rho = one_value([m["sam_asymmetric_rho"] for job in jobs for m in job.members])
@@ -360,7 +364,9 @@ class _Pack:
         self.net.criterion_.autocast = p.dtype == "bfloat16"
         plans = [job.plan for job in jobs]
         self.net.criterion_.log_shift = _joint_log_shift(jobs, plans, device)
-        step = make_step(jobs, dtype, device)
+        step = make_step(jobs, dtype, device, self.net.optimizer_)
+        if partial and jobs[0].epochs_before:
+            carry_on_step(step, p)
         self.net.prepare(self.batches, step, monitor, average, p.clip_norm)
 
     def split(self):
@@ -393,8 +399,11 @@ def finish(job, net, keep, own, partial):
         term = net.criterion_.term
         weights = None if term is None else term.state_dict()
         p._optimizer_state = p.optimizer, net.optimizer_.state_dict(), weights
+        if hasattr(net.step_, "state_dict"):
+            p._step_state = p.row_weighting, net.step_.state_dict()
     else:
         vars(p).pop("_optimizer_state", None)
+        vars(p).pop("_step_state", None)
 
 
 def combine(owner, jobs):
@@ -555,6 +564,13 @@ def carry_on(net, saved):
     if isinstance(optimizer, OPTIMIZERS[name]):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+
+
+def carry_on_step(step, estimator):
+    """Give a step what it has learned in the last call of partial_fit."""
+    made_by, state = getattr(estimator, "_step_state", (None, None))
+    if state is not None and made_by == estimator.row_weighting:
+        step.load_state_dict(state)
 
 
 @contextmanager

@@ -85,6 +85,20 @@ class Objective(nn.Module):
             totals = [_scalar_if_one((losses * w).sum(-1)) for w in given]
         return totals if weights else totals[0]
 
+    def row_losses(self, logits, batch):
+        """Loss of each row (K, batch), unweighted, and its slope by the row's logits.
+
+        Both detached; the slope has the logits' shape.
+        """
+        z, target = logits.detach(), batch["target"]
+        if isinstance(self.loss_function, CrossEntropy):
+            log_p = torch.log_softmax(z, -1)
+            slope = log_p.exp().mul_(target.sum(-1, keepdim=True)).sub_(target)
+            return -(target * log_p).sum(-1), slope
+        losses = self.loss_function(z.requires_grad_(), target)
+        (slope,) = torch.autograd.grad(losses, z, torch.ones_like(losses))
+        return losses.detach(), slope
+
     def forward(self, batch):
         return self.with_term(batch, self.loss(self.logits(batch), batch))[0]
 

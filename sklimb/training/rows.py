@@ -5,6 +5,7 @@ import torch
 
 from sklimb._random import stream_seed
 from sklimb.nn.join import Layout
+from sklimb.training.balanced import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Episodes, Panel, Rows
 from sklimb.training.scales import one_if_equal, smoothing_table
 from sklimb.training.transforms import Mixer
@@ -37,6 +38,7 @@ def make_batches(jobs, layouts, module, dtype, device):
     shared = _one(_of_one_dtype(X, dtype)), _one(y), _one(weight)
     targets = soft_targets(jobs, dtype, device)
     p, mixer = jobs[0].estimator, None
+    apart = None if p.row_weighting is None else Apart(p.row_weighting_rows)
     if p.mix is not None:
         n_continuous = common.n_numeric + len(common.indicators)
         mixer = Mixer(p.mix, p.mix_alpha, n_continuous, p._image_size())
@@ -52,7 +54,8 @@ def make_batches(jobs, layouts, module, dtype, device):
                 seed = m["seed"]
                 if plan is job.plan.support:  # not the shuffles and masks of the query
                     seed = stream_seed(seed, "support")
-                draw = Draw(begin, plan.order, seed, *pool)
+                order = plan.order if apart is None else apart.of(plan, seed)[1]
+                draw = Draw(begin, order, seed, *pool)
                 if draw not in draws:
                     draws.append(draw)
                 rate = m.get("dropout", 0.0)
@@ -83,6 +86,16 @@ def make_batches(jobs, layouts, module, dtype, device):
         return Episodes(*pair, p.metabalance_steps), None, rows
     size = max(job.batch_size for job in jobs)
     after = None if jobs[0].plan.late is None else batches(late, size)
+    if apart is not None:
+        index = [
+            tables.add(job.plan.X, None) + apart.of(job.plan, m["seed"])[0]
+            for job in jobs
+            for m in job.members
+        ]
+        judges = balanced_batch(
+            shared[0], shared[1], targets, torch.from_numpy(np.stack(index))
+        )
+        return JudgedBatches(batches(first, size), judges), after, rows
     return batches(first, size), after, rows
 
 

@@ -1,0 +1,149 @@
+"""WHICH training rows are kept apart, as many of each class, to judge the others by.
+
+Each member draws its own from the same training rows, so that an ensemble trains on all
+of them; class statistics stay those of all training rows.
+"""
+
+import numpy as np
+import torch
+
+from sklimb._random import stream_seed
+from sklimb.training.samplers import UniformOrder, WeightedOrder
+
+
+def check_enough(y, n_rows, classes):
+    """Refuse to keep `n_rows` of each class apart where none would be left to train on.
+
+    Raises
+    ------
+    ValueError
+        The class, the rows that it has and what to do.
+    """
+    counts = np.bincount(y, minlength=len(classes))
+    c = int(counts.argmin())
+    if counts[c] > n_rows:
+        return
+    do = "Give more rows of it, or set row_weighting=None."
+    if counts[c] > 1:
+        do = f"Set row_weighting_rows={counts[c] - 1} or less, or row_weighting=None."
+    raise ValueError(
+        f"row_weighting_rows={n_rows} rows of each class are kept apart to judge the "
+        f"others by, at least one must be left to train on, and class "
+        f"{classes.tolist()[c]!r} has {counts[c]} different training rows (after the "
+        f"internal validation split). {do}"
+    )
+
+
+def keep_apart(y, n_rows, seed):
+    """Row numbers kept apart, `n_rows` of each class, and the rest.
+
+    Within a class all rows are equally likely, whatever their sample weight.
+
+    Parameters
+    ----------
+    y : integer array of shape (rows,)
+    n_rows : int
+    seed : int
+        Of the member.
+
+    Returns
+    -------
+    apart, rest : arrays of int, increasing within a class and overall
+    """
+    rng = np.random.default_rng(stream_seed(seed, "row_weighting"))
+    parts = [
+        np.sort(rng.choice(np.flatnonzero(y == c), n_rows, replace=False))
+        for c in np.unique(y)
+    ]
+    apart = np.concatenate(parts)
+    rest = np.ones(len(y), dtype=bool)
+    rest[apart] = False
+    return apart, np.flatnonzero(rest)
+
+
+class RestOrder:
+    """An order of all rows, of those that are left; class shares of draws stay."""
+
+    def __init__(self, order, y, rest):
+        self.rows = torch.from_numpy(rest)
+        self.order = UniformOrder(len(rest))
+        if isinstance(order, WeightedOrder):
+            p = np.diff(order.cumulative.numpy(), prepend=0.0)
+            share = np.bincount(y, weights=p)
+            left = np.bincount(y[rest], weights=p[rest], minlength=len(share))
+            factor = share / np.where(left > 0, left, 1.0)
+            self.order = WeightedOrder(p[rest] * factor[y[rest]])
+
+    @property
+    def n_rows(self):
+        return self.order.n_rows
+
+    def __call__(self, generator):
+        return self.rows[self.order(generator)]
+
+
+class Apart:
+    """What is kept apart for each (plan, member): the same for equal rows and seeds."""
+
+    def __init__(self, n_rows):
+        self.n_rows, self._known = n_rows, {}
+
+    def of(self, plan, seed):
+        """Row numbers kept apart, and the order of the rest."""
+        key = id(plan.X), id(plan.y), plan.order, seed
+        if key not in self._known:
+            apart, rest = keep_apart(plan.y, self.n_rows, seed)
+            self._known[key] = apart, RestOrder(plan.order, plan.y, rest)
+        return self._known[key]
+
+
+class JudgedBatches:
+    """Batches that also hold "balanced": each member's rows that judge, ever the same.
+
+    Parameters
+    ----------
+    batches : Batches
+    balanced : dict
+        A batch (X, y, weight, target, masks) whose weights sum to 1.
+    """
+
+    def __init__(self, batches, balanced):
+        self.batches, self.balanced = batches, balanced
+
+    def take_(self, members):
+        """Keep only the given members."""
+        self.batches.take_(members)
+        self.balanced = {
+            name: None if value is None else value[members]
+            for name, value in self.balanced.items()
+        }
+
+    def __len__(self):
+        return len(self.batches)
+
+    @property
+    def n_steps(self):
+        """Steps an epoch of each member."""
+        return self.batches.n_steps
+
+    def __iter__(self):
+        for batch in self.batches:
+            yield {**batch, "balanced": self.balanced}
+
+
+def balanced_batch(X, y, targets, index):
+    """The batch of the rows `index`, (K, rows), each with the same weight, no dropout.
+
+    Parameters
+    ----------
+    X, y, targets : tensors
+        As `Batches` takes them.
+    index : integer tensor of shape (K, rows)
+    """
+    device = y.device
+    own = X[index.to(X.device)].to(device)
+    labels = y[index.to(device)]
+    member = torch.arange(len(index), device=device).unsqueeze(1)
+    target = targets[0][labels] if len(targets) == 1 else targets[member, labels]
+    weight = torch.full_like(labels, 1, dtype=own.dtype) / index.shape[1]
+    return {"X": own, "y": labels, "weight": weight, "target": target, "masks": None}
