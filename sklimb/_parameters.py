@@ -10,6 +10,7 @@ from sklimb.training.plan import NUMBERS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 from sklimb.training.transforms import MIXES
+from sklimb.training.translation import M2m
 
 PARAMETER_CONSTRAINTS = {
     "loss": [StrOptions(set(LOSSES)), callable, HasMethods("bind")],
@@ -25,6 +26,7 @@ PARAMETER_CONSTRAINTS = {
     "sam_norm": [StrOptions({"batch", "weighted"})],
     "mix": [StrOptions(set(MIXES)), None],
     "mix_alpha": [Interval(Real, 0, None, closed="neither")],
+    "m2m": [StrOptions({"default"}), M2m, None],
     "metabalance_sampler": [
         StrOptions({*SAMPLERS, "natural"}),
         HasMethods("fit_resample"),

@@ -19,6 +19,7 @@ from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
 from sklimb.training.compatibility import (
     check_fit_arguments,
     check_loss,
+    check_numbers_vary,
     check_per_class,
     check_same_network,
     check_strategies,
@@ -30,6 +31,7 @@ from sklimb.training.monitor import check_monitor
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import sampler_pair
+from sklimb.training.translation import GUIDE_PARAMETERS
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
 DRW_BETA = 0.9999
@@ -223,6 +225,9 @@ def _job(estimator, prepared, members, module, partial):
             weights = effective_number_weights(counts, DRW_BETA)
             late = plan_of("uniform", weights)
         plan = replace(plan_of("uniform", np.ones(n_classes)), late=late)
+    if estimator.m2m is not None:
+        check_numbers_vary(prepared.X[:, : encoder.n_numeric_])
+        plan = replace(plan, late=plan_of("balanced", device_factor))
     _count_classes(estimator, train, plan.last, partial, device_factor)
     validation = None
     if held_out is not None:
@@ -240,7 +245,20 @@ def _job(estimator, prepared, members, module, partial):
         module = estimator._make_members(plan, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
-    return Job(estimator, module, members, plan, validation, calibration, epochs_before)
+    job = Job(estimator, module, members, plan, validation, calibration, epochs_before)
+    if estimator.m2m is not None:
+        job.guide = _guide_job(job, prepared)
+    return job
+
+
+def _guide_job(job, prepared):
+    """The fit of the plain networks that guide M2m, one for each of the members."""
+    guide = copy.copy(job.estimator)
+    for name, value in GUIDE_PARAMETERS.items():
+        setattr(guide, name, value)
+    guide.batch_size = job.batch_size  # clamped already, and told
+    off = {k: v for k, v in GUIDE_PARAMETERS.items() if k in job.members[0]}
+    return _job(guide, prepared, [{**m, **off} for m in job.members], None, False)
 
 
 def _warn_if_clamped(estimator, n_rows):

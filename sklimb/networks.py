@@ -79,8 +79,8 @@ class TabularResNetClassifier(_NetworkClassifier):
         "auto" is 0.0001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
-            second_order, \
+            mix, mix_alpha, m2m, metabalance_sampler, metabalance_steps, inner_lr, \
+            beta, second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
             categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
@@ -136,6 +136,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         sam_norm="batch",
         mix=None,
         mix_alpha=1.0,
+        m2m=None,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -192,6 +193,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.sam_norm = sam_norm
         self.mix = mix
         self.mix_alpha = mix_alpha
+        self.m2m = m2m
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr
@@ -276,8 +278,8 @@ class FTTransformerClassifier(_NetworkClassifier):
         "auto" is 0.00001.
     loss, class_weight, drw_start, sampler, smoothing_eps, smoothing_scale, \
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
-            mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
-            second_order, \
+            mix, mix_alpha, m2m, metabalance_sampler, metabalance_steps, inner_lr, \
+            beta, second_order, \
             support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
             categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
@@ -334,6 +336,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         sam_norm="batch",
         mix=None,
         mix_alpha=1.0,
+        m2m=None,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -391,6 +394,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.sam_norm = sam_norm
         self.mix = mix
         self.mix_alpha = mix_alpha
+        self.m2m = m2m
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from sklimb.training.losses import CrossEntropy, bind
+from sklimb.training.translation import M2m
 
 FORMAT = 1
 _PLAIN = (
@@ -265,6 +266,8 @@ def _to_json(value):
         return {"dict": [[_to_json(k), _to_json(v)] for k, v in value.items()]}
     if is_dataclass(value) and type(value).__module__ == "sklimb.training.losses":
         return {"loss": type(value).__name__, **asdict(value)}
+    if isinstance(value, M2m):
+        return {"m2m": asdict(value)}
     if hasattr(value, "log_probability"):
         raise ValueError(
             f"loss={value!r} has a log_probability of its own, which a file of numbers "
@@ -280,6 +283,8 @@ def _from_json(value):
         return value
     if "dict" in value:
         return {_from_json(k): _from_json(v) for k, v in value["dict"]}
+    if "m2m" in value:
+        return M2m(**value["m2m"])
     from sklimb.training import losses
 
     fields = {k: v for k, v in value.items() if k != "loss"}
