@@ -12,6 +12,7 @@ from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 from sklimb.training.terms import TERMS
 from sklimb.training.transforms import MIXES
+from sklimb.training.translation import M2m
 
 PARAMETER_CONSTRAINTS = {
     "loss": [StrOptions(set(LOSSES)), callable, HasMethods("bind")],
@@ -29,6 +30,7 @@ PARAMETER_CONSTRAINTS = {
     "joint_ssl_weight": [Interval(Real, 0, None, closed="left")],
     "mix": [StrOptions(set(MIXES)), None],
     "mix_alpha": [Interval(Real, 0, None, closed="neither")],
+    "m2m": [StrOptions({"default"}), M2m, None],
     "metabalance_sampler": [
         StrOptions({*SAMPLERS, "natural"}),
         HasMethods("fit_resample"),

@@ -23,6 +23,7 @@ from sklimb.training.compatibility import (
     check_columns_of_pretrained,
     check_fit_arguments,
     check_loss,
+    check_numbers_vary,
     check_per_class,
     check_same_as_pretrained,
     check_same_columns,
@@ -37,6 +38,7 @@ from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
 from sklimb.training.pretraining import copy_backbone, pretrain
 from sklimb.training.samplers import sampler_pair
+from sklimb.training.translation import GUIDE_PARAMETERS
 from sklimb.training.views import Pool
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
@@ -275,6 +277,9 @@ def _job(estimator, prepared, members, module, partial):
             weights = effective_number_weights(counts, DRW_BETA)
             late = plan_of("uniform", weights)
         plan = replace(plan_of("uniform", np.ones(n_classes)), late=late)
+    if estimator.m2m is not None:
+        check_numbers_vary(prepared.X[:, : encoder.n_numeric_])
+        plan = replace(plan, late=plan_of("balanced", device_factor))
     _count_classes(estimator, train, plan.last, partial, device_factor)
     validation = None
     if held_out is not None:
@@ -295,9 +300,12 @@ def _job(estimator, prepared, members, module, partial):
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
     pool = None if estimator.joint_ssl is None else prepared.pool
-    return Job(
+    job = Job(
         estimator, module, members, plan, validation, calibration, pool, epochs_before
     )
+    if estimator.m2m is not None:
+        job.guide = _guide_job(job, prepared)
+    return job
 
 
 def _start_pretrained(estimator, prepared, module, members):
@@ -318,6 +326,16 @@ def _start_pretrained(estimator, prepared, module, members):
     )
     if result.interrupted:
         raise KeyboardInterrupt("pre-training was interrupted: there is no fit yet")
+
+
+def _guide_job(job, prepared):
+    """The fit of the plain networks that guide M2m, one for each of the members."""
+    guide = copy.copy(job.estimator)
+    for name, value in GUIDE_PARAMETERS.items():
+        setattr(guide, name, value)
+    guide.batch_size = job.batch_size  # clamped already, and told
+    off = {k: v for k, v in GUIDE_PARAMETERS.items() if k in job.members[0]}
+    return _job(guide, prepared, [{**m, **off} for m in job.members], None, False)
 
 
 def _warn_if_clamped(estimator, n_rows):

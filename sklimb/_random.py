@@ -18,6 +18,7 @@ STREAMS = (
     "projector",
     "pretraining",
     "row_weighting",
+    "translation",
 )
 
 

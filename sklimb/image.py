@@ -67,7 +67,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         nothing stops early.
     loss, class_weight, drw_start, sampler, smoothing_eps, \
             smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
-            sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix_alpha, \
+            sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix_alpha, m2m, \
             metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
             support_batch_size, query_batch_size, row_weighting, \
             row_weighting_rows, target_prior, n_members, portfolio, ema_decay, \
@@ -147,6 +147,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
+        m2m=None,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -205,6 +206,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
+        self.m2m = m2m
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr

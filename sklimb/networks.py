@@ -80,8 +80,8 @@ class TabularResNetClassifier(_NetworkClassifier):
     loss, class_weight, drw_start, sampler, smoothing_eps, \
             smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
             sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix, mix_alpha, \
-            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
-            support_batch_size, query_batch_size, row_weighting, \
+            m2m, metabalance_sampler, metabalance_steps, inner_lr, beta, \
+            second_order, support_batch_size, query_batch_size, row_weighting, \
             row_weighting_rows, target_prior, n_members, portfolio, pretrained, \
             categorical_features, numeric_transform, min_frequency, optimizer, \
             lr_schedule, warmup_epochs, max_epochs, batch_size, ema_decay, \
@@ -141,6 +141,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
+        m2m=None,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -202,6 +203,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
+        self.m2m = m2m
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr
@@ -290,8 +292,8 @@ class FTTransformerClassifier(_NetworkClassifier):
     loss, class_weight, drw_start, sampler, smoothing_eps, \
             smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
             sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix, mix_alpha, \
-            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
-            support_batch_size, query_batch_size, row_weighting, \
+            m2m, metabalance_sampler, metabalance_steps, inner_lr, beta, \
+            second_order, support_batch_size, query_batch_size, row_weighting, \
             row_weighting_rows, target_prior, n_members, portfolio, pretrained, \
             categorical_features, numeric_transform, min_frequency, optimizer, \
             lr_schedule, warmup_epochs, max_epochs, batch_size, ema_decay, \
@@ -350,6 +352,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
+        m2m=None,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -412,6 +415,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
+        self.m2m = m2m
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr

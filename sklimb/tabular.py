@@ -82,6 +82,12 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     mix_alpha : float, default=1.0
         Shares are from Beta(mix_alpha, mix_alpha): 1 is uniform, towards 0 rows stay
         as they are.
+    m2m : None, "default" or M2m, default=None
+        Major-to-minor translation (Kim et al., 2020): after 0.8 of `max_epochs` classes
+        are drawn equally, and rows of frequent classes are moved until a plain network,
+        trained first on the same rows, takes them for the rare class that they stand
+        for. "default" is `sklimb.training.translation.M2m()`, which says what each
+        setting does. Costs a second fit, and in the last epochs many passes a step.
     metabalance_sampler : None, str, imbalanced-learn object or pair, default=None
         MetaBalance (Bansal et al., S003): each task takes a step on support rows and is
         judged on query rows; weights follow what makes that judgement better. A pair
@@ -294,6 +300,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         joint_ssl_weight=0.1,
         mix=None,
         mix_alpha=1.0,
+        m2m=None,
         metabalance_sampler=None,
         metabalance_steps=80,
         inner_lr=0.01,
@@ -357,6 +364,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.joint_ssl_weight = joint_ssl_weight
         self.mix = mix
         self.mix_alpha = mix_alpha
+        self.m2m = m2m
         self.metabalance_sampler = metabalance_sampler
         self.metabalance_steps = metabalance_steps
         self.inner_lr = inner_lr

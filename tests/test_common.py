@@ -27,6 +27,7 @@ STRATEGIES = [
     {"loss": "ldam"},
     {"drw_start": 0.5},
     {"mix": "mixup"},
+    {"m2m": "default"},
     {"class_weight": "balanced"},
     {"sampler": "balanced"},
     {"sampler": "sqrt"},

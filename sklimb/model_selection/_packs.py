@@ -144,6 +144,9 @@ def _alike(jobs):
             own = layout.indicators, layout.cardinalities, len(jobs[pair].plan.y)
         if final.mix is not None:  # columns are drawn for
             own = (*own, Layout.of(encoder).indicators)
+        if final.m2m is not None:
+            numeric = tuple(encoder.numeric_columns_.tolist())
+            own = (*own, Layout.of(encoder).indicators, numeric)
         support = jobs[pair].plan.support
         if support is not None:  # tasks of unequal rows have no common rhythm
             own = (*own, len(support.y), len(jobs[pair].plan.y))

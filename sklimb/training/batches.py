@@ -189,6 +189,11 @@ class Batches:
         """Steps an epoch of each member."""
         return [self._steps[d] for d in self.draw_of]
 
+    @property
+    def n_rows(self):
+        """Rows an epoch of each member."""
+        return [int(self._n_rows[d]) for d in self.draw_of]
+
     def __iter__(self):
         epoch, device = self.epoch, self.y.device
         end = int(self._n_rows.max())

@@ -59,6 +59,7 @@ def check_strategies(estimator, partial=False):
     check_joint_ssl(p.joint_ssl)
     check_pretrained(p._pretrainer)
     _check_row_weighting(p)
+    _check_m2m(p, partial)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
     if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
@@ -251,6 +252,7 @@ def _check_row_weighting(p):
             p.joint_ssl is not None,
             "learned weights are found for the supervised loss alone",
         ),
+        "m2m": (p.m2m is not None, "each says which rows count how much"),
         "drw_start": (
             p.drw_start is not None,
             "each changes the weights of rare rows, the learned ones from the start",
@@ -262,6 +264,48 @@ def _check_row_weighting(p):
                 f"{name}={getattr(p, name)!r} and row_weighting={value!r} cannot be "
                 f"combined: {why}. Set one to its off value."
             )
+
+
+def _check_m2m(p, partial):
+    """Refuse what chooses or changes the rows beside M2m, and what spans fits."""
+    if p.m2m is None:
+        return
+    others = {
+        "sampler": (
+            not isinstance(p.sampler, str) or p.sampler != "uniform",
+            "m2m draws classes equally from its start on",
+        ),
+        "drw_start": (
+            p.drw_start is not None,
+            "each has a start of its own; M2m(start=...) sets that of m2m",
+        ),
+        "metabalance_sampler": (
+            p.metabalance_sampler is not None,
+            "each chooses the rows of a batch",
+        ),
+        "mix": (p.mix is not None, "each changes the rows of a batch"),
+        "warm_start": (p.warm_start, "the share of epochs would begin anew"),
+    }
+    for name, (given, why) in others.items():
+        if given:
+            raise ValueError(
+                f"{name}={getattr(p, name)!r} and m2m={p.m2m!r} cannot be combined: "
+                f"{why}. Set one to its off value."
+            )
+    if partial:
+        raise ValueError(
+            f"m2m={p.m2m!r} cannot be used with partial_fit: its guide is trained on "
+            "all rows first. Use fit, or set m2m=None."
+        )
+
+
+def check_numbers_vary(numbers):
+    """Refuse m2m on encoded numbers, (rows, columns), of which none can move."""
+    if not (numbers.min(0) < numbers.max(0)).any():
+        raise ValueError(
+            "m2m translates numbers, and no numeric column of X varies over the "
+            "training rows. Set m2m=None, or use sampler='balanced'."
+        )
 
 
 def _check_folds(p):

@@ -32,6 +32,12 @@ from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
 from sklimb.training.terms import JointTerm, make_term
+from sklimb.training.translation import (
+    TranslatedBatches,
+    TranslatedShare,
+    make_m2m,
+    make_translation,
+)
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -81,6 +87,8 @@ class Job:
         Epochs of earlier fits that this one goes on from.
     error : Exception or None
         Why nothing was learned.
+    guide : Job or None
+        The fit of the networks that guide M2m, trained before this one.
     """
 
     estimator: object
@@ -92,6 +100,7 @@ class Job:
     pool: object = None
     epochs_before: int = 0
     error: Exception | None = None
+    guide: "Job | None" = None
 
     @property
     def batch_size(self):
@@ -234,6 +243,8 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
         The loss was not finite in the first epoch. Without an owner it is kept in
         `Job.error`.
     """
+    if jobs[0].guide is not None:
+        _train_guides(jobs, owner)
     pack = _Pack(jobs, owner, partial, context, seen, drop)
     in_order, jobs, net, keep = jobs, pack.jobs, pack.net, pack.keep
     if owner is not None:  # what callbacks may look at
@@ -248,6 +259,8 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
     for job in jobs:
         own = range(begin, begin + len(job.members))
         begin = own.stop
+        if job.error is not None:
+            continue
         try:
             keep.check(own)
         except ValueError as error:
@@ -270,6 +283,19 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
         f"training was interrupted after {len(net.history)} epochs; the best weights "
         "so far are in place"
     )
+
+
+def _train_guides(jobs, owner):
+    """Train what guides M2m; a guide that learned nothing fails its job."""
+    if train([job.guide for job in jobs]):
+        raise KeyboardInterrupt(
+            "training was interrupted while the guides of m2m were trained; nothing is "
+            "fitted"
+        )
+    for job in jobs:
+        job.error = job.guide.error
+        if owner is not None and job.error is not None:
+            raise job.error
 
 
 def step_seconds(jobs, n_steps=4):
@@ -328,9 +354,17 @@ class _Pack:
         )
         max_epochs = 1 if partial else p.max_epochs
         callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
+        start = p.drw_start
+        if p.m2m is not None:
+            start = make_m2m(p.m2m).start
+            translation = make_translation(
+                jobs, self.layouts, self.module, dtype, device
+            )
+            late = TranslatedBatches(late, translation)
+            callbacks.append(TranslatedShare())
         if late is not None:
             shift = _joint_log_shift(jobs, [job.plan.late for job in jobs], device)
-            first = min(math.ceil(p.drw_start * max_epochs), max_epochs - 1)
+            first = min(math.ceil(start * max_epochs), max_epochs - 1)
             callbacks.append(Deferred(late, shift, first, self.keep))
         callbacks += [] if average is None else [average]
         callbacks += list(p.callbacks or [])
