@@ -39,6 +39,7 @@ PARAMETER_CONSTRAINTS = {
     "support_batch_size": [Interval(Integral, 1, None, closed="left")],
     "query_batch_size": [Interval(Integral, 1, None, closed="left")],
     "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
+    "temperature_scaling": ["boolean"],
     "n_members": [Interval(Integral, 1, None, closed="left")],
     "portfolio": [StrOptions({"default"}), list, tuple, None],
     "validation_folds": [Interval(Integral, 2, None, closed="left"), None],

@@ -22,6 +22,7 @@ from sklimb.training.compatibility import (
     check_per_class,
     check_same_network,
     check_strategies,
+    check_temperature_rows,
     resolve_prior,
 )
 from sklimb.training.fitting import Job, resolve_device
@@ -229,6 +230,8 @@ def _job(estimator, prepared, members, module, partial):
         check_monitor(estimator.monitor, held_out.y, n_classes)
         weight = held_out.weight * factor[held_out.y]
         validation = prepared.X_held, held_out.y, weight
+    if estimator.temperature_scaling:
+        check_temperature_rows(validation)
     calibration = None
     if estimator.target_prior is not None and not partial:
         calibration = [(prepared.X, train.y, train.weight * factor[train.y])]

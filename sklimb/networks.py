@@ -81,8 +81,8 @@ class TabularResNetClassifier(_NetworkClassifier):
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
             mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
             second_order, \
-            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            categorical_features, \
+            support_batch_size, query_batch_size, target_prior, temperature_scaling, \
+            n_members, portfolio, categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -144,6 +144,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         support_batch_size=24,
         query_batch_size=16,
         target_prior="train",
+        temperature_scaling=False,
         n_members=1,
         portfolio=None,
         n_blocks=2,
@@ -200,6 +201,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
         self.target_prior = target_prior
+        self.temperature_scaling = temperature_scaling
         self.n_members = n_members
         self.portfolio = portfolio
         self.n_blocks = n_blocks
@@ -278,8 +280,8 @@ class FTTransformerClassifier(_NetworkClassifier):
             smoothing_max, sam_asymmetric_rho, sam_scale, sam_scale_max, sam_norm, \
             mix, mix_alpha, metabalance_sampler, metabalance_steps, inner_lr, beta, \
             second_order, \
-            support_batch_size, query_batch_size, target_prior, n_members, portfolio, \
-            categorical_features, \
+            support_batch_size, query_batch_size, target_prior, temperature_scaling, \
+            n_members, portfolio, categorical_features, \
             numeric_transform, min_frequency, optimizer, lr_schedule, warmup_epochs, \
             max_epochs, batch_size, ema_decay, clip_norm, early_stopping, \
             validation_fraction, validation_split, validation_folds, monitor, \
@@ -342,6 +344,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         support_batch_size=24,
         query_batch_size=16,
         target_prior="train",
+        temperature_scaling=False,
         n_members=1,
         portfolio=None,
         n_blocks=3,
@@ -399,6 +402,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
         self.target_prior = target_prior
+        self.temperature_scaling = temperature_scaling
         self.n_members = n_members
         self.portfolio = portfolio
         self.n_blocks = n_blocks

@@ -21,6 +21,7 @@ _PLAIN = (
     "class_prior_",
     "class_weight_sum_",
     "intercept_",
+    "temperature_",
     "prior_shift_",
     "member_seeds_",
     "member_weights_",

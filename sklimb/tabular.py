@@ -92,6 +92,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Class shares that probabilities assume. "train" divides out what `sampler` did
         and solves the output bias, so that mean probabilities equal the (weighted)
         class shares of the rows given; None leaves the network's output alone.
+    temperature_scaling : bool, default=False
+        Divide each member's log probabilities by the one number that gives them the
+        least log loss on its held-out rows (Guo et al., 2017), with the output bias
+        that `target_prior` then asks for. One member's order of two classes stays as it
+        is. Rows of X_val serve too, and should have the class shares of X.
     n_members : int, default=1
         Independent networks trained as one; their probabilities are averaged.
     portfolio : None, "default" or list of dict, default=None
@@ -207,6 +212,9 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Factor that the sampler put on each class and that is divided out.
     intercept_ : array of shape (n_members, n_classes)
         Solved output biases.
+    temperature_ : array of shape (n_members,)
+        What each member's log probabilities are divided by, 0.1 to 30; 1 without
+        `temperature_scaling`.
 
     References
     ----------
@@ -270,6 +278,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         support_batch_size=24,
         query_batch_size=16,
         target_prior="train",
+        temperature_scaling=False,
         n_members=1,
         portfolio=None,
         num_embeddings="plr",
@@ -328,6 +337,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.support_batch_size = support_batch_size
         self.query_batch_size = query_batch_size
         self.target_prior = target_prior
+        self.temperature_scaling = temperature_scaling
         self.n_members = n_members
         self.portfolio = portfolio
         self.num_embeddings = num_embeddings
