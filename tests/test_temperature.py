@@ -257,8 +257,9 @@ def test_refusals():
         fit(**ON, early_stopping=False)
     with pytest.raises(ValueError, match="temperature_scaling"):
         fit(temperature_scaling="yes")
-    with pytest.raises(ValueError, match="cannot be used with partial_fit"):
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as info:
         TabularMLPClassifier(**SURE, **ON).partial_fit(X, Y)
+    assert "cannot be used with partial_fit" in str(info.value.__cause__)
     one = Y == 0
     with pytest.raises(ValueError, match="they are of 1"):
         TabularMLPClassifier(**SURE, **ON).fit(X, Y, X_val=X[one], y_val=Y[one])

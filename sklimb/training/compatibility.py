@@ -40,12 +40,6 @@ def check_strategies(estimator, partial=False):
             f"sampler={p.sampler!r} cannot be used with partial_fit: it re-samples a "
             f"whole training set once. Use one of {list(SAMPLERS)}."
         )
-    if partial and p.temperature_scaling:
-        raise ValueError(
-            "temperature_scaling=True cannot be used with partial_fit, which holds no "
-            "rows out to find the temperature by. Set temperature_scaling=False, or "
-            "use fit."
-        )
     for name in ("smoothing_scale", "sam_scale"):
         value = getattr(p, name)
         if isinstance(value, str):
@@ -253,6 +247,23 @@ def check_fit_arguments(X_val, y_val, sample_weight_val, groups, estimator):
             "groups and X_val cannot be combined: with X_val there is no internal "
             "split for groups to respect. Leave one out."
         )
+
+
+def holds_nothing_out(estimator):
+    """True, or why there is no partial_fit: scikit-learn's `available_if` asks.
+
+    Raises
+    ------
+    AttributeError
+        A parameter needs rows that are held out.
+    """
+    if estimator.temperature_scaling:
+        raise AttributeError(
+            "temperature_scaling=True cannot be used with partial_fit, which holds no "
+            "rows out to find the temperature by. Set temperature_scaling=False, or "
+            "use fit."
+        )
+    return True
 
 
 def check_temperature_rows(held_out):
