@@ -7,6 +7,7 @@ fold and hands the result to every candidate; `make_job` is the rest.
 import copy
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from sklimb._compat import _check_sample_weight
 from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
+from sklimb.explanation import balanced_median_row
 from sklimb.training.compatibility import (
     check_fit_arguments,
     check_loss,
@@ -73,6 +75,12 @@ class Prepared:
     seed: int
     fitted: dict
     foreign: bool = False
+
+    @cached_property
+    def baseline(self):
+        """Where explanations of these rows start; a search's candidates share it."""
+        rows = self.train
+        return balanced_median_row(self.X, rows.y, rows.weight, self.fitted["encoder_"])
 
 
 def ready(
@@ -149,6 +157,8 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
     if not warm:
         n_members = estimator.n_members * len(settings_of(estimator))
         estimator.member_seeds_ = member_seeds(prepared.seed, n_members)
+    if not partial or not hasattr(estimator, "baseline_"):
+        estimator.baseline_ = prepared.baseline
     members = estimator._members()
     module = copy.deepcopy(estimator.net_.module_) if warm else None
     return _job(estimator, prepared, members, module, partial)
@@ -162,6 +172,7 @@ def make_fold_jobs(estimator, prepared):
     folds = split_folds(prepared.train, estimator.validation_folds, prepared.seed)
     n_members = estimator.n_members * len(settings_of(estimator))
     estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
+    estimator.baseline_ = prepared.baseline
     members = estimator._members()
     jobs = []
     for i, (train, held_out) in enumerate(folds):

@@ -17,6 +17,7 @@ from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb._prepare import make_fold_jobs, make_job, prepare, prepare_call
 from sklimb._table import read_table
+from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.compatibility import (
@@ -192,6 +193,74 @@ class BaseNeuralClassifier(
         X = self._encode(X)
         h = self.net_.blocks_embed(X).cpu().numpy()
         return h[0] if len(h) == 1 else h
+
+    def explain(
+        self,
+        X,
+        method="integrated_gradients",
+        *,
+        target=None,
+        n_steps=32,
+        baseline="balanced_median",
+    ):
+        """What each column of X adds to the log odds of a class.
+
+        The columns of a row add up to `log(p / (1 - p))` of its target class, with p of
+        `predict_proba`, less that of the baseline, within 0.001. A column's missing
+        indicator or embedding is part of it.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        method : {"integrated_gradients"}, default="integrated_gradients"
+            Gradients, averaged on the straight line from the baseline to the row
+            (Sundararajan et al., 2017); categories move between their learned vectors.
+        target : label, default=None
+            The class whose log odds against all others are explained. By default
+            `classes_[1]` of two classes, and the predicted class of each row of more.
+        n_steps : int, default=32
+            Gradients on each line. Where the sum is still off, more are taken.
+        baseline : "balanced_median" or X-like of one row, default="balanced_median"
+            What a row is compared with. "balanced_median" is `baseline_`: medians and
+            most frequent categories of the training rows, every class counting the
+            same; `sklimb.explanation.baseline_values` tells it in the units of X.
+
+        Returns
+        -------
+        attributions : array of shape (n_samples, n_features_in_)
+            In log odds, in the order of the columns of X (`feature_names_in_`).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            An unknown method, a target that is no class, a baseline of several rows.
+
+        Warns
+        -----
+        ConvergenceWarning
+            A row whose columns do not add up, however many gradients are taken.
+
+        Examples
+        --------
+        >>> from sklimb import TabularMLPClassifier
+        >>> from sklimb.datasets import make_transactions
+        >>> data = make_transactions(1000, fraud_rate=0.1, random_state=0)
+        >>> clf = TabularMLPClassifier(max_epochs=3, random_state=0)
+        >>> clf.fit(data.X, data.y).explain(data.X[:5]).shape == data.X[:5].shape
+        True
+        """
+        check_is_fitted(self, "net_")
+        codes = check_explain(self, method, target, n_steps)
+        start = self.baseline_
+        if not isinstance(baseline, str) or baseline != "balanced_median":
+            start = self._encode(check_baseline(baseline))[0].numpy()
+        encoded = self._encode(X)
+        if codes is None:
+            codes = self.predict_proba(X).argmax(1)
+        codes = np.broadcast_to(codes, len(encoded))
+        return attributions(self, encoded.numpy(), codes, n_steps, start)
 
     def input_report(self, X):
         """Share of unseen, missing and out-of-range values of each column of X.

@@ -22,6 +22,7 @@ _PLAIN = (
     "class_weight_sum_",
     "intercept_",
     "temperature_",
+    "baseline_",
     "prior_shift_",
     "member_seeds_",
     "member_weights_",

@@ -212,6 +212,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Factor that the sampler put on each class and that is divided out.
     intercept_ : array of shape (n_members, n_classes)
         Solved output biases.
+    baseline_ : array of shape (n_encoded_columns,)
+        Encoded class-balanced median row, which `explain` compares rows with.
     temperature_ : array of shape (n_members,)
         What each member's log probabilities are divided by, 0.1 to 30; 1 without
         `temperature_scaling`.

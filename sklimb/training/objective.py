@@ -72,7 +72,6 @@ class Objective(nn.Module):
     def forward(self, batch):
         return self.loss(self.logits(batch), batch)
 
-    @torch.no_grad()
     def log_probability(self, logits):
         """log P(y | x) in float64, the prior shift of the training devices divided out.
 
