@@ -51,6 +51,7 @@ PARAMETER_CONSTRAINTS = {
     ],
     "row_weighting_rows": [Interval(Integral, 1, None, closed="left")],
     "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
+    "temperature_scaling": ["boolean"],
     "n_members": [Interval(Integral, 1, None, closed="left")],
     "portfolio": [StrOptions({"default"}), list, tuple, None],
     "pretrained": [HasMethods(["fit", "transform"]), None],

@@ -18,6 +18,7 @@ from sklimb._compat import _check_sample_weight
 from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
+from sklimb.explanation import balanced_median_row
 from sklimb.training.balanced import check_enough
 from sklimb.training.compatibility import (
     check_columns_of_pretrained,
@@ -29,6 +30,7 @@ from sklimb.training.compatibility import (
     check_same_columns,
     check_same_network,
     check_strategies,
+    check_temperature_rows,
     resolve_prior,
 )
 from sklimb.training.fitting import Job, resolve_device
@@ -96,6 +98,12 @@ class Prepared:
         X, weight = self.unlabeled
         X = np.concatenate([self.X, X])
         return Pool(X, np.concatenate([self.train.weight, weight]), draws_rows=True)
+
+    @cached_property
+    def baseline(self):
+        """Where explanations of these rows start; a search's candidates share it."""
+        rows = self.train
+        return balanced_median_row(self.X, rows.y, rows.weight, self.fitted["encoder_"])
 
 
 def ready(
@@ -200,6 +208,8 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
     if not warm:
         n_members = estimator.n_members * len(settings_of(estimator))
         estimator.member_seeds_ = member_seeds(prepared.seed, n_members)
+    if not partial or not hasattr(estimator, "baseline_"):
+        estimator.baseline_ = estimator._baseline(prepared)
     members = estimator._members()
     module = copy.deepcopy(estimator.net_.module_) if warm else None
     return _job(estimator, prepared, members, module, partial)
@@ -213,6 +223,7 @@ def make_fold_jobs(estimator, prepared):
     folds = split_folds(prepared.train, estimator.validation_folds, prepared.seed)
     n_members = estimator.n_members * len(settings_of(estimator))
     estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
+    estimator.baseline_ = estimator._baseline(prepared)
     members = estimator._members()
     jobs = []
     for i, (train, held_out) in enumerate(folds):
@@ -286,6 +297,8 @@ def _job(estimator, prepared, members, module, partial):
         check_monitor(estimator.monitor, held_out.y, n_classes)
         weight = held_out.weight * factor[held_out.y]
         validation = prepared.X_held, held_out.y, weight
+    if estimator.temperature_scaling:
+        check_temperature_rows(validation)
     calibration = None
     if estimator.target_prior is not None and not partial:
         calibration = [(prepared.X, train.y, train.weight * factor[train.y])]

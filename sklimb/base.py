@@ -10,15 +10,21 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb._prepare import make_fold_jobs, make_job, prepare, prepare_call
 from sklimb._table import read_table
+from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
-from sklimb.training.compatibility import check_fit_arguments, check_strategies
+from sklimb.training.compatibility import (
+    check_fit_arguments,
+    check_strategies,
+    holds_nothing_out,
+)
 from sklimb.training.fitting import all_or_nothing, train
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import AUTO, resolved, settings_of
@@ -136,13 +142,15 @@ class BaseNeuralClassifier(
             raise KeyboardInterrupt(interrupted)
         return self
 
+    @available_if(holds_nothing_out)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch over the given rows.
 
         The first call fits the encoder and fixes the classes; later calls refit
         neither (unseen categories use the common code) and add to the class counts. No
-        early stopping, sampler objects or merging across calls.
+        early stopping, sampler objects or merging across calls. There is no
+        partial_fit with `temperature_scaling`, which needs held-out rows.
 
         Parameters
         ----------
@@ -199,6 +207,74 @@ class BaseNeuralClassifier(
         h = self.net_.blocks_embed(X).cpu().numpy()
         return h[0] if len(h) == 1 else h
 
+    def explain(
+        self,
+        X,
+        method="integrated_gradients",
+        *,
+        target=None,
+        n_steps=32,
+        baseline="balanced_median",
+    ):
+        """What each column of X adds to the log odds of a class.
+
+        The columns of a row add up to `log(p / (1 - p))` of its target class, with p of
+        `predict_proba`, less that of the baseline, within 0.001. A column's missing
+        indicator or embedding is part of it.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        method : {"integrated_gradients"}, default="integrated_gradients"
+            Gradients, averaged on the straight line from the baseline to the row
+            (Sundararajan et al., 2017); categories move between their learned vectors.
+        target : label, default=None
+            The class whose log odds against all others are explained. By default
+            `classes_[1]` of two classes, and the predicted class of each row of more.
+        n_steps : int, default=32
+            Gradients on each line. Where the sum is still off, more are taken.
+        baseline : "balanced_median" or X-like of one row, default="balanced_median"
+            What a row is compared with. "balanced_median" is `baseline_`: medians and
+            most frequent categories of the training rows, every class counting the
+            same; `sklimb.explanation.baseline_values` tells it in the units of X.
+
+        Returns
+        -------
+        attributions : array of shape (n_samples, n_features_in_)
+            In log odds, in the order of the columns of X (`feature_names_in_`).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            An unknown method, a target that is no class, a baseline of several rows.
+
+        Warns
+        -----
+        ConvergenceWarning
+            A row whose columns do not add up, however many gradients are taken.
+
+        Examples
+        --------
+        >>> from sklimb import TabularMLPClassifier
+        >>> from sklimb.datasets import make_transactions
+        >>> data = make_transactions(1000, fraud_rate=0.1, random_state=0)
+        >>> clf = TabularMLPClassifier(max_epochs=3, random_state=0)
+        >>> clf.fit(data.X, data.y).explain(data.X[:5]).shape == data.X[:5].shape
+        True
+        """
+        check_is_fitted(self, "net_")
+        codes = check_explain(self, method, target, n_steps)
+        start = self.baseline_
+        if not isinstance(baseline, str) or baseline != "balanced_median":
+            start = self._encode(check_baseline(baseline))[0].numpy()
+        encoded = self._encode(X)
+        if codes is None:
+            codes = self.predict_proba(X).argmax(1)
+        codes = np.broadcast_to(codes, len(encoded))
+        return attributions(self, encoded.numpy(), codes, n_steps, start)
+
     def input_report(self, X):
         """Share of unseen, missing and out-of-range values of each column of X.
 
@@ -228,6 +304,10 @@ class BaseNeuralClassifier(
     def _image_size(self):
         """(height, width) where rows are images, else None."""
         return None
+
+    def _baseline(self, prepared):
+        """Where explanations start."""
+        return prepared.baseline
 
     def _make_views(self, layout):
         """What makes the views of `joint_ssl`."""

@@ -70,10 +70,11 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix_alpha, m2m, \
             metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
             support_batch_size, query_batch_size, row_weighting, \
-            row_weighting_rows, target_prior, n_members, portfolio, ema_decay, \
-            clip_norm, early_stopping, validation_fraction, validation_split, \
-            validation_folds, monitor, warm_start, merge_duplicates, dtype, \
-            device, random_state, verbose, callbacks, net_params
+            row_weighting_rows, target_prior, temperature_scaling, n_members, \
+            portfolio, ema_decay, clip_norm, early_stopping, validation_fraction, \
+            validation_split, validation_folds, monitor, warm_start, \
+            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
+            net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Attributes
@@ -158,6 +159,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         row_weighting=None,
         row_weighting_rows=10,
         target_prior="train",
+        temperature_scaling=False,
         n_members=1,
         portfolio=None,
         optimizer="sgd",
@@ -217,6 +219,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         self.row_weighting = row_weighting
         self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
+        self.temperature_scaling = temperature_scaling
         self.n_members = n_members
         self.portfolio = portfolio
         self.optimizer = optimizer
@@ -253,6 +256,17 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     def input_report(self):
         """Images have no columns to report on."""
         raise AttributeError(f"{type(self).__name__} has no columns to report on.")
+
+    @property
+    def explain(self):
+        """A pixel is no reason."""
+        raise AttributeError(
+            f"{type(self).__name__} has no columns to explain. Libraries for images, "
+            "such as captum, take its `net_.module_`."
+        )
+
+    def _baseline(self, prepared):
+        return np.zeros(0)
 
     def predict_proba_members(self, X):
         """Probabilities of each member, shape (n_members, n_samples, n_classes)."""

@@ -82,13 +82,13 @@ class TabularResNetClassifier(_NetworkClassifier):
             sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix, mix_alpha, \
             m2m, metabalance_sampler, metabalance_steps, inner_lr, beta, \
             second_order, support_batch_size, query_batch_size, row_weighting, \
-            row_weighting_rows, target_prior, n_members, portfolio, pretrained, \
-            categorical_features, numeric_transform, min_frequency, optimizer, \
-            lr_schedule, warmup_epochs, max_epochs, batch_size, ema_decay, \
-            clip_norm, early_stopping, validation_fraction, validation_split, \
-            validation_folds, monitor, n_iter_no_change, warm_start, \
-            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
-            net_params
+            row_weighting_rows, target_prior, temperature_scaling, n_members, \
+            portfolio, pretrained, categorical_features, numeric_transform, \
+            min_frequency, optimizer, lr_schedule, warmup_epochs, max_epochs, \
+            batch_size, ema_decay, clip_norm, early_stopping, validation_fraction, \
+            validation_split, validation_folds, monitor, n_iter_no_change, \
+            warm_start, merge_duplicates, dtype, device, random_state, verbose, \
+            callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Notes
@@ -152,6 +152,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         row_weighting=None,
         row_weighting_rows=10,
         target_prior="train",
+        temperature_scaling=False,
         n_members=1,
         portfolio=None,
         pretrained=None,
@@ -214,6 +215,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.row_weighting = row_weighting
         self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
+        self.temperature_scaling = temperature_scaling
         self.n_members = n_members
         self.portfolio = portfolio
         self.pretrained = pretrained
@@ -294,13 +296,13 @@ class FTTransformerClassifier(_NetworkClassifier):
             sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix, mix_alpha, \
             m2m, metabalance_sampler, metabalance_steps, inner_lr, beta, \
             second_order, support_batch_size, query_batch_size, row_weighting, \
-            row_weighting_rows, target_prior, n_members, portfolio, pretrained, \
-            categorical_features, numeric_transform, min_frequency, optimizer, \
-            lr_schedule, warmup_epochs, max_epochs, batch_size, ema_decay, \
-            clip_norm, early_stopping, validation_fraction, validation_split, \
-            validation_folds, monitor, n_iter_no_change, warm_start, \
-            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
-            net_params
+            row_weighting_rows, target_prior, temperature_scaling, n_members, \
+            portfolio, pretrained, categorical_features, numeric_transform, \
+            min_frequency, optimizer, lr_schedule, warmup_epochs, max_epochs, \
+            batch_size, ema_decay, clip_norm, early_stopping, validation_fraction, \
+            validation_split, validation_folds, monitor, n_iter_no_change, \
+            warm_start, merge_duplicates, dtype, device, random_state, verbose, \
+            callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Raises
@@ -363,6 +365,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         row_weighting=None,
         row_weighting_rows=10,
         target_prior="train",
+        temperature_scaling=False,
         n_members=1,
         portfolio=None,
         pretrained=None,
@@ -426,6 +429,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.row_weighting = row_weighting
         self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
+        self.temperature_scaling = temperature_scaling
         self.n_members = n_members
         self.portfolio = portfolio
         self.pretrained = pretrained

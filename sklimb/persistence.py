@@ -28,6 +28,8 @@ _PLAIN = (
     "class_prior_",
     "class_weight_sum_",
     "intercept_",
+    "temperature_",
+    "baseline_",
     "prior_shift_",
     "member_seeds_",
     "member_weights_",

@@ -123,6 +123,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Class shares that probabilities assume. "train" divides out what `sampler` did
         and solves the output bias, so that mean probabilities equal the (weighted)
         class shares of the rows given; None leaves the network's output alone.
+    temperature_scaling : bool, default=False
+        Divide each member's log probabilities by the one number that gives them the
+        least log loss on its held-out rows (Guo et al., 2017), with the output bias
+        that `target_prior` then asks for. One member's order of two classes stays as it
+        is. Rows of X_val serve too, and should have the class shares of X.
     n_members : int, default=1
         Independent networks trained as one; their probabilities are averaged.
     portfolio : None, "default" or list of dict, default=None
@@ -243,6 +248,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Factor that the sampler put on each class and that is divided out.
     intercept_ : array of shape (n_members, n_classes)
         Solved output biases.
+    baseline_ : array of shape (n_encoded_columns,)
+        Encoded class-balanced median row, which `explain` compares rows with.
+    temperature_ : array of shape (n_members,)
+        What each member's log probabilities are divided by, 0.1 to 30; 1 without
+        `temperature_scaling`.
 
     References
     ----------
@@ -311,6 +321,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         row_weighting=None,
         row_weighting_rows=10,
         target_prior="train",
+        temperature_scaling=False,
         n_members=1,
         portfolio=None,
         pretrained=None,
@@ -375,6 +386,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.row_weighting = row_weighting
         self.row_weighting_rows = row_weighting_rows
         self.target_prior = target_prior
+        self.temperature_scaling = temperature_scaling
         self.n_members = n_members
         self.portfolio = portfolio
         self.pretrained = pretrained

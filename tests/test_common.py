@@ -42,6 +42,7 @@ STRATEGIES = [
     {"n_members": 3},
     {"portfolio": [{"dropout": 0.0}, {"dropout": 0.1}]},
     {"validation_folds": 2},
+    {"temperature_scaling": True},
 ]
 NETWORKS = [
     TabularResNetClassifier(d_block=16, max_epochs=60, lr=1e-2),

@@ -1,4 +1,4 @@
-"""M2m: the formula row by row, nothing that must not move, and plain where it is off."""
+"""M2m: the formula row by row, what must not move stays, plain where it is off."""
 
 import numpy as np
 import pandas as pd

@@ -15,6 +15,7 @@ from sklimb.model_selection._digest import digest
 # May differ inside one pack, beside what the members' settings hold: the rows that a
 # member sees and what its classes weigh.
 _FREE = {*ROW_PARAMETERS, "class_weight", "target_prior", "n_members"}
+_FREE |= {"temperature_scaling"}  # comes after training
 _FREE -= {"dtype", "device", "early_stopping"}
 
 

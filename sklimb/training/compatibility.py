@@ -435,6 +435,13 @@ def check_fit_arguments(
             "X_val and validation_folds cannot be combined: each names the validation "
             "rows. Set validation_folds=None or leave X_val out."
         )
+    held_out = X_val is not None or estimator.early_stopping
+    if estimator.temperature_scaling and not held_out:
+        raise ValueError(
+            "temperature_scaling=True and early_stopping=False cannot be combined: the "
+            "temperature is found on held-out rows, and none are. Give X_val and "
+            "y_val, or set one of the two to its default."
+        )
     if X_val is not None and groups is not None:
         raise ValueError(
             "groups and X_val cannot be combined: with X_val there is no internal "
@@ -468,6 +475,42 @@ def check_same_columns(estimator, X_unlabeled):
         raise ValueError(
             f"X_unlabeled must have the {estimator.n_features_in_} columns of X, got "
             f"{shape[1]}."
+        )
+
+
+def holds_nothing_out(estimator):
+    """True, or why there is no partial_fit: scikit-learn's `available_if` asks.
+
+    Raises
+    ------
+    AttributeError
+        A parameter needs rows that are held out.
+    """
+    if estimator.temperature_scaling:
+        raise AttributeError(
+            "temperature_scaling=True cannot be used with partial_fit, which holds no "
+            "rows out to find the temperature by. Set temperature_scaling=False, or "
+            "use fit."
+        )
+    return True
+
+
+def check_temperature_rows(held_out):
+    """Refuse to find a temperature on no rows, or on rows of one class.
+
+    Parameters
+    ----------
+    held_out : tuple (X, y, weight) or None
+    """
+    n_classes = 0
+    if held_out is not None:
+        _, y, weight = held_out
+        n_classes = len(np.unique(y[weight > 0]))
+    if n_classes < 2:
+        raise ValueError(
+            "temperature_scaling=True needs held-out rows of two classes at least, and "
+            f"they are of {n_classes}: one class cannot say how sure to be. Give more "
+            "rows, or set temperature_scaling=False."
         )
 
 

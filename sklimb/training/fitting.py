@@ -31,6 +31,7 @@ from sklimb.training.reweighting import make_row_weighting
 from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
+from sklimb.training.temperature import solve_temperature
 from sklimb.training.terms import JointTerm, make_term
 from sklimb.training.translation import (
     TranslatedBatches,
@@ -178,21 +179,50 @@ def bound_loss(jobs, module):
 
 
 def set_prior(estimator, net, drawn_shift=None, rows=None):
-    """Give the objective the prior shift and each member's intercept.
+    """Give the objective the temperatures, prior shift and each member's intercept.
 
     With `rows`, parts (X, y, weight) of the training prior, the intercepts are solved
     on them; `drawn_shift` is what the sampler did to that prior.
     """
     objective, device = net.criterion_, estimator._device
+    set_temperature(estimator, net)
     if rows is not None:
         objective.log_shift = log_shift(drawn_shift, device)
-        X, y, weight = zip(*rows, strict=True)
-        parts = [net.blocks_log_probability(torch.from_numpy(part)) for part in X]
-        log_p = torch.cat(parts, 1).cpu().numpy()
-        y, weight = np.concatenate(y), np.concatenate(weight)
+        log_p, y, weight = _read(net, rows)
         estimator.intercept_ = np.stack([solve_intercept(m, y, weight) for m in log_p])
     total = np.log(estimator.prior_shift_) - estimator.intercept_[:, None, :]
     objective.log_shift = torch.tensor(total, device=device)
+
+
+def _read(net, rows):
+    """log P of each member (K, rows, classes), labels and weights of parts of rows."""
+    X, y, weight = zip(*rows, strict=True)
+    parts = [net.blocks_log_probability(torch.from_numpy(part)) for part in X]
+    log_p = torch.cat(parts, 1).cpu().numpy()
+    return log_p, np.concatenate(y), np.concatenate(weight)
+
+
+def set_temperature(estimator, net):
+    """Give the objective each member's temperature; 1 for all of them is none."""
+    if (estimator.temperature_ != 1).any():
+        temperature = torch.tensor(estimator.temperature_, device=estimator._device)
+        net.criterion_.temperature = temperature[:, None, None]
+
+
+def temperatures(net, job):
+    """The temperature of each member by its job's held-out rows."""
+    net.criterion_.log_shift = None
+    held_out, y, weight = _read(net, [job.validation])
+    if job.calibration is None:
+        return np.array([solve_temperature(own, y, weight) for own in held_out])
+    all_log_p, *rest = _read(net, job.calibration)
+    shift = np.log(job.plan.last.shift)
+    return np.array(
+        [
+            solve_temperature(own, y, weight, shift, (log_p, *rest))
+            for own, log_p in zip(held_out, all_log_p, strict=True)
+        ]
+    )
 
 
 def log_shift(shift, device):
@@ -422,6 +452,9 @@ def finish(job, net, keep, own, partial):
         n_epochs = int(keep.last_epoch_[members].max())
     p.dtype_, p.device_ = NUMBERS[p.dtype], str(device)
     p.intercept_ = np.zeros((len(job.members), len(p.classes_)))
+    p.temperature_ = np.ones(len(job.members))
+    if p.temperature_scaling:
+        p.temperature_ = temperatures(p.net_, job)
     set_prior(p, p.net_, job.plan.last.shift, job.calibration)
     p.n_iter_ = job.epochs_before + n_epochs
     p.best_epoch_ = keep.best_epoch_[members] + job.epochs_before
@@ -455,8 +488,9 @@ def combine(owner, jobs):
     # The folds' shifts differ in the last digits; the intercepts hold the difference.
     owner.prior_shift_ = parts[0].prior_shift_
     owner.intercept_ = np.log(owner.prior_shift_) - shift.cpu().numpy()[:, 0]
-    for name in ("best_epoch_", "best_score_"):
+    for name in ("best_epoch_", "best_score_", "temperature_"):
         setattr(owner, name, np.concatenate([getattr(part, name) for part in parts]))
+    set_temperature(owner, owner.net_)
     owner._loss_counts = np.concatenate(
         [
             np.repeat(part._loss_counts, len(job.members), 0)

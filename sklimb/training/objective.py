@@ -21,6 +21,7 @@ class Objective(nn.Module):
     """
 
     log_shift: torch.Tensor | None
+    temperature: torch.Tensor | None
 
     def __init__(self, model, loss, log_shift=None, autocast=False, term=None):
         super().__init__()
@@ -29,11 +30,15 @@ class Objective(nn.Module):
         # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
         # shift of the training devices, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
+        # What log probabilities are divided by before that, (K, 1, 1); None is 1.
+        self.register_buffer("temperature", None)
 
     def take_(self, members):
         """Keep only what belongs to the given members."""
         if self.log_shift is not None and self.log_shift.ndim == 3:
             self.log_shift = self.log_shift[members]
+        if self.temperature is not None:
+            self.temperature = self.temperature[members]
         if hasattr(self.loss_function, "take_"):
             self.loss_function.take_(members)
         if self.term is not None:
@@ -102,7 +107,6 @@ class Objective(nn.Module):
     def forward(self, batch):
         return self.with_term(batch, self.loss(self.logits(batch), batch))[0]
 
-    @torch.no_grad()
     def log_probability(self, logits):
         """log P(y | x) in float64, the prior shift of the training devices divided out.
 
@@ -112,6 +116,8 @@ class Objective(nn.Module):
         """
         own = getattr(self.loss_function, "log_probability", None)
         log_p = torch.log_softmax(logits.double(), -1) if own is None else own(logits)
+        if self.temperature is not None:
+            log_p = torch.log_softmax(log_p / self.temperature, -1)
         if self.log_shift is not None:
             log_p = torch.log_softmax(log_p - self.log_shift, -1)
         return log_p

@@ -28,6 +28,7 @@ GUIDE_PARAMETERS = {
     "m2m": None,
     "metabalance_sampler": None,
     "target_prior": None,
+    "temperature_scaling": False,
     "portfolio": None,
     "validation_folds": None,
     "callbacks": None,

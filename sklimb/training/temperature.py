@@ -1,0 +1,90 @@
+"""How sure may a member be? One temperature, by the rows that it was not trained on.
+
+A network that fits its training rows too well says 0.99 where 0.9 would be right;
+`softmax(log_p / T)` takes that back without a change of what ranks before what (Guo et
+al., "On Calibration of Modern Neural Networks", 2017). The output bias is solved
+afterwards on all rows (intercept.py), so T is judged together with the bias that it
+will get.
+"""
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import softmax
+
+from sklimb.training.intercept import solve_intercept
+
+# Beyond them probabilities are those of a label or of the class shares.
+LOWEST, HIGHEST = 0.1, 30.0
+
+
+def solve_temperature(log_p, y, weight, log_shift=0.0, calibration=None):
+    """The temperature of least weighted log loss, within [LOWEST, HIGHEST].
+
+    The root of the slope over log T and not the least of the loss, which rounding hides
+    within 1e-8 of it: members must equal single fits.
+
+    Parameters
+    ----------
+    log_p : array of shape (rows, classes)
+        log P(y | x) of the held-out rows, under the draw of training.
+    y : integer array of shape (rows,)
+    weight : array of shape (rows,)
+    log_shift : array of shape (classes,), default=0.0
+        What is taken off `log_p / T`: the prior shift of the training devices.
+    calibration : tuple (log_p, y, weight) or None, default=None
+        Rows that the output bias is solved on at each T; None is no bias.
+
+    Returns
+    -------
+    float
+        1.0 if no two classes have weight, which leaves nothing to be unsure of.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklimb.training.temperature import solve_temperature
+    >>> log_p = np.log([[0.9, 0.1]] * 5)  # right in three of five cases
+    >>> t = solve_temperature(log_p, np.array([0, 0, 0, 1, 1]), np.ones(5))
+    >>> round(1 / (1 + (1 / 9) ** (1 / t)), 6)
+    0.6
+    """
+    if (np.bincount(y, weights=weight) > 0).sum() < 2:
+        return 1.0
+    share = weight / weight.sum()
+
+    def slope(log_t):
+        """Derivative of the log loss with respect to log T, times T."""
+        scale = np.exp(-log_t)
+        b, db = _bias(scale, log_shift, log_p.shape[1], calibration)
+        p = softmax(scale * log_p - log_shift + b, axis=1)
+        moved = log_p + db  # the logits' derivative with respect to 1 / T
+        own = np.take_along_axis(moved, y[:, None], 1)[:, 0]
+        return float(share @ (own - (p * moved).sum(1)))
+
+    low, high = np.log(LOWEST), np.log(HIGHEST)
+    if slope(low) >= 0:
+        return LOWEST
+    if slope(high) <= 0:
+        return HIGHEST
+    return float(np.exp(brentq(slope, low, high, xtol=1e-13)))
+
+
+def _bias(scale, log_shift, n_classes, calibration):
+    """The solved output bias at 1 / T = `scale`, and its derivative with respect to it.
+
+    With z = scale * log_p - log_shift + b, the condition mean softmax(z) = class shares
+    holds at every scale, so its derivative is 0.
+    """
+    b, derivative = np.zeros(n_classes), np.zeros(n_classes)
+    if calibration is None:
+        return b, derivative
+    log_p, y, weight = calibration
+    logits = scale * log_p - log_shift
+    b = solve_intercept(logits, y, weight)
+    there = np.bincount(y, weights=weight, minlength=n_classes) > 0
+    log_p, p = log_p[:, there], softmax((logits + b)[:, there], axis=1)
+    weighted = p * (weight / weight.sum())[:, None]
+    push = (weighted * (log_p - (p * log_p).sum(1, keepdims=True))).sum(0)
+    curvature = np.diag(weighted.sum(0)) - weighted.T @ p
+    derivative[there] = np.linalg.lstsq(curvature, -push, rcond=1e-12)[0]
+    return b, derivative
