@@ -15,7 +15,13 @@ from sklearn.utils import check_consistent_length
 from sklimb._compat import _check_sample_weight
 from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
 from sklimb._random import member_seeds, root_seed
-from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
+from sklimb._rows import (
+    RowSet,
+    check_classes_left,
+    hold_out,
+    split_folds,
+    without_copies,
+)
 from sklimb.training.compatibility import (
     check_fit_arguments,
     check_loss,
@@ -63,6 +69,8 @@ class Prepared:
         What reading and encoding set on the estimator.
     foreign : bool
         The validation rows were given by the caller and are not of the training prior.
+    counted : bool
+        Whether rows with pseudo-labels are part of the class statistics.
     """
 
     train: RowSet
@@ -72,6 +80,14 @@ class Prepared:
     seed: int
     fitted: dict
     foreign: bool = False
+    counted: bool = True
+
+    @property
+    def counted_weight(self):
+        """Weights of the training rows in class statistics: 0 if not counted."""
+        if self.counted or self.train.pseudo is None:
+            return self.train.weight
+        return np.where(self.train.pseudo, 0.0, self.train.weight)
 
 
 def ready(
@@ -104,15 +120,26 @@ def prepare(
     estimator._device = resolve_device(estimator.device)
     rows = read_rows(estimator, X, y, sample_weight, groups, reset=not warm)
     seed = root_seed(estimator.random_state)
+    pseudo, counted = None, True
+    if estimator._pseudo_labels is not None:  # see semisup
+        rows.pseudo, counted = estimator._pseudo_labels
+        rows, pseudo = rows.apart()
     train, held_out = _split(estimator, rows, X_val, y_val, sample_weight_val, seed)
+    if pseudo is not None:
+        pseudo = pseudo.positive().canonical(estimator.merge_duplicates)
+        if held_out is not None and X_val is None and not estimator.validation_split:
+            pseudo = pseudo.take(without_copies(pseudo, held_out))
+        train = train.joined(pseudo)
     if warm:
         check_same_network(estimator)
     else:
         encoder = estimator._make_encoder()
         estimator.encoder_ = encoder._fit_table(train.table, train.weight)
     if X_val is not None:
-        _warn_if_foreign(estimator.encoder_, held_out.table)
-    return _encoded(estimator, train, held_out, seed, X_val is not None)
+        warn_if_foreign(estimator.encoder_, held_out.table)
+    prepared = _encoded(estimator, train, held_out, seed, X_val is not None)
+    prepared.counted = counted
+    return prepared
 
 
 def prepare_call(estimator, X, y, sample_weight, classes, first):
@@ -174,7 +201,7 @@ def make_fold_jobs(estimator, prepared):
         check_classes_left(prepared.train, part.train, estimator.classes_)
         own = members[i * n_members : (i + 1) * n_members]
         jobs.append(_job(copy.copy(estimator), part, own, None, False))
-    weight = np.bincount(prepared.train.y, weights=prepared.train.weight)
+    weight = np.bincount(prepared.train.y, weights=prepared.counted_weight)
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = weight / weight.sum()
     return jobs
@@ -185,12 +212,13 @@ def _job(estimator, prepared, members, module, partial):
     n_classes = len(estimator.classes_)
     dtype = getattr(torch, NUMBERS[estimator.dtype])
     loss = make_loss(estimator.loss)
-    counts = np.bincount(train.y, weights=train.weight, minlength=n_classes)
+    counted_weight = prepared.counted_weight
+    counts = np.bincount(train.y, weights=counted_weight, minlength=n_classes)
     check_loss(bind(loss, counts[None], torch.empty(0, dtype=dtype)), n_classes, dtype)
     for name in ("smoothing_scale", "sam_scale"):
         check_per_class(name, getattr(estimator, name), n_classes)
     factor = class_weight_vector(
-        estimator.class_weight, train.y, train.weight, estimator.classes_
+        estimator.class_weight, train.y, counted_weight, estimator.classes_
     )
     encoder = estimator.encoder_
     device_factor = np.ones(n_classes)
@@ -198,7 +226,7 @@ def _job(estimator, prepared, members, module, partial):
         device_factor = loss.class_factor(counts)
 
     def plan_of(sampler, device_factor):
-        return make_plan(
+        plan = make_plan(
             prepared.X,
             train.y,
             train.weight,
@@ -209,6 +237,7 @@ def _job(estimator, prepared, members, module, partial):
             layout=(encoder.n_numeric_, encoder.n_indicators_),
             seed=prepared.seed,
         )
+        return replace(plan, prior=counts / counts.sum())
 
     if estimator.metabalance_sampler is None:
         plan = plan_of(estimator.sampler, device_factor)
@@ -223,7 +252,7 @@ def _job(estimator, prepared, members, module, partial):
             weights = effective_number_weights(counts, DRW_BETA)
             late = plan_of("uniform", weights)
         plan = replace(plan_of("uniform", np.ones(n_classes)), late=late)
-    _count_classes(estimator, train, plan.last, partial, device_factor)
+    _count_classes(estimator, counts, plan.last, partial, device_factor)
     validation = None
     if held_out is not None:
         check_monitor(estimator.monitor, held_out.y, n_classes)
@@ -231,7 +260,7 @@ def _job(estimator, prepared, members, module, partial):
         validation = prepared.X_held, held_out.y, weight
     calibration = None
     if estimator.target_prior is not None and not partial:
-        calibration = [(prepared.X, train.y, train.weight * factor[train.y])]
+        calibration = [(prepared.X, train.y, counted_weight * factor[train.y])]
         if validation is not None and not prepared.foreign:
             calibration.append(validation)
     _warn_if_clamped(estimator, len(plan.y))
@@ -318,11 +347,8 @@ def _split(estimator, rows, X_val, y_val, weight_val, seed):
     return train, held_out
 
 
-def _count_classes(estimator, train, plan, partial, device_factor):
+def _count_classes(estimator, weight, plan, partial, device_factor):
     """Class shares of training, and what the sampler made of them."""
-    weight = np.bincount(
-        train.y, weights=train.weight, minlength=len(estimator.classes_)
-    )
     if partial and hasattr(estimator, "net_"):
         weight = weight + estimator.class_weight_sum_
     estimator.class_weight_sum_ = weight
@@ -337,12 +363,13 @@ def _count_classes(estimator, train, plan, partial, device_factor):
     estimator.prior_shift_ = shift
 
 
-def _warn_if_foreign(encoder, table):
+def warn_if_foreign(encoder, table, name="X_val", stacklevel=3):
+    """Warn of rows that look as if they had missed the steps of a Pipeline."""
     if encoder._foreign_rows(table).mean() > 0.5:
         warnings.warn(
-            "More than half of the rows of X_val lie outside the training ranges "
-            "in most columns. Inside a Pipeline, X_val must pass the same steps as "
-            'X: give the Pipeline transform_input=["X_val"].',
+            f"More than half of the rows of {name} lie outside the training ranges "
+            f"in most columns. Inside a Pipeline, {name} must pass the same steps as "
+            f'X: give the Pipeline transform_input=["{name}"].',
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
