@@ -126,10 +126,10 @@ def prepare(
         rows, pseudo = rows.apart()
     train, held_out = _split(estimator, rows, X_val, y_val, sample_weight_val, seed)
     if pseudo is not None:
-        pseudo = pseudo.positive().canonical(estimator.merge_duplicates)
+        pseudo = pseudo.positive()
         if held_out is not None and X_val is None and not estimator.validation_split:
             pseudo = pseudo.take(without_copies(pseudo, held_out))
-        train = train.joined(pseudo)
+        train = train.joined(pseudo).canonical(estimator.merge_duplicates)
     if warm:
         check_same_network(estimator)
     else:

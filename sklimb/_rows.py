@@ -67,13 +67,14 @@ class RowSet:
         group = (
             np.zeros(len(self), dtype=np.int64) if self.group is None else self.group
         )
+        pseudo = np.zeros(len(self), dtype=bool) if self.pseudo is None else self.pseudo
         # Two different rows share a 64-bit hash once in 3e7 tables of a million rows.
         row_hash = self.table.row_hash()
         # Weight breaks ties only between rows that are not merged.
-        order = np.lexsort((self.weight, group, self.y, row_hash))
+        order = np.lexsort((self.weight, pseudo, group, self.y, row_hash))
         if not merge:
             return self.take(order)
-        keys = (row_hash[order], self.y[order], group[order])
+        keys = (row_hash[order], self.y[order], group[order], pseudo[order])
         first = np.ones(len(order), dtype=bool)
         first[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
         start = np.flatnonzero(first)

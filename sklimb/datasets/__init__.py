@@ -7,6 +7,7 @@ from sklimb.datasets._fetch import (
     fetch_loans,
     fetch_otto,
 )
+from sklimb.datasets._gaussians import make_two_means, make_two_radii
 from sklimb.datasets._tables import TABLES, load_table
 from sklimb.datasets._transactions import make_transactions
 
@@ -19,4 +20,6 @@ __all__ = [
     "fetch_otto",
     "load_table",
     "make_transactions",
+    "make_two_means",
+    "make_two_radii",
 ]

@@ -50,14 +50,10 @@ def _check_names(names, others):
             f"{unknown} besides."
         )
     if names != others:
-        i = next(
-            i
-            for i, pair in enumerate(zip(names, others, strict=True))
-            if pair[0] != pair[1]
-        )
+        moved = [a for a, b in zip(names, others, strict=False) if a != b]
         raise ValueError(
-            "X_unlabeled must have the columns of X in the same order: column "
-            f"{i} is {others[i]!r} and not {names[i]!r}. Pass X_unlabeled[X.columns]."
+            "X_unlabeled must have the columns of X in the same order: another column "
+            f"stands in the place of {moved}. Pass X_unlabeled[X.columns]."
         )
 
 
