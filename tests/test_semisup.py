@@ -30,7 +30,8 @@ STOPPED = {**PLAIN, "early_stopping": True}
 
 
 def fit(params=None, base=PLAIN, X_unlabeled=X[U], sample_weight=None, **fit_params):
-    clf = PseudoLabelClassifier(TabularMLPClassifier(**base), **(params or {}))
+    params = {"count_pseudo_labels": True, **(params or {})}
+    clf = PseudoLabelClassifier(TabularMLPClassifier(**base), **params)
     return clf.fit(X[L], Y[L], sample_weight, X_unlabeled=X_unlabeled, **fit_params)
 
 
@@ -95,9 +96,12 @@ def test_further_rounds_label_anew():
 
 
 def test_rounds_end_when_the_labels_stay():
-    clf = fit({"rounds": 50})
-    assert clf.n_rounds_ < 50
-    assert fit({"rounds": clf.n_rounds_ + 1}).n_rounds_ == clf.n_rounds_
+    clf = PseudoLabelClassifier(LogisticRegression(), rounds=100)
+    assert clf.fit(X[L], Y[L], X_unlabeled=X[U]).n_rounds_ < 100
+    # One more would be the same fit.
+    labels = np.concatenate([Y[L], clf.predict(X[U])])
+    again = LogisticRegression().fit(X, labels)
+    np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
 
 
 def test_omega_is_a_weight_of_each_row():
@@ -225,6 +229,12 @@ def test_what_counts():
     # The draw had the shares of all rows: that is what is divided out.
     shift = sums / sums.sum() / own.class_prior_
     np.testing.assert_allclose(own.prior_shift_, shift, rtol=1e-12)
+
+
+def test_auto_does_not_count():
+    auto, no = (fit({"count_pseudo_labels": count}) for count in ("auto", False))
+    assert same_bits(auto.estimator_, no.estimator_)
+    assert not same_bits(auto.estimator_, fit().estimator_)
 
 
 @pytest.mark.parametrize("loss", ["ce", "logit_adjusted"])
@@ -362,7 +372,7 @@ def test_categories_of_both_tables_are_kept():
 
 def test_lists_and_labels_of_minus_one():
     y = np.where(Y == 1, 1, -1)
-    clf = PseudoLabelClassifier(TabularMLPClassifier(**PLAIN))
+    clf = PseudoLabelClassifier(TabularMLPClassifier(**PLAIN), count_pseudo_labels=True)
     a = clf.fit(X[L].tolist(), y[L].tolist(), X_unlabeled=X[U].tolist())
     np.testing.assert_array_equal(a.classes_, [-1, 1])
     # Floats of a list are float64 and those of X are float32: the same numbers.
@@ -417,7 +427,7 @@ def test_rows_that_missed_the_steps_are_told():
 
 
 def test_grid_search_over_the_base(loan):
-    clf = PseudoLabelClassifier(TabularMLPClassifier(**PLAIN))
+    clf = PseudoLabelClassifier(TabularMLPClassifier(**{**PLAIN, "max_epochs": 2}))
     grid = {"estimator__loss": ["ce", "ldam"], "count_pseudo_labels": [True, False]}
     search = GridSearchCV(clf, grid, cv=2, scoring="roc_auc", error_score="raise")
     X, y = loan[0].select_dtypes("number"), loan[1]
