@@ -47,6 +47,11 @@ class Pictures:
         base = np.arange(self.n_rows) if self.rows is None else self.rows
         return Pictures(self.pixels, self.image_shape, base[rows])
 
+    def joined(self, other):
+        """These images and then those of another part of the same ones."""
+        rows = np.concatenate([self.rows, other.rows])
+        return Pictures(self.pixels, self.image_shape, rows)
+
     def values(self, rows=slice(None)):
         """Pixels of some of the images."""
         return self.pixels[rows if self.rows is None else self.rows[rows]]
@@ -86,7 +91,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
     ValueError
         Shapes that are no images, images of unequal sizes, NaN or infinite pixels.
     """
-    if _are_pictures(X):
+    if are_pictures(X):
         seen = pixels = _decode(X, image_shape, channels)
     else:
         seen, pixels = X, _numbers(X, estimator)
@@ -121,7 +126,8 @@ def _check_shape(estimator, seen, shape, reset):
         )
 
 
-def _are_pictures(X):
+def are_pictures(X):
+    """Whether X is a list (or array) of PIL images or of file paths."""
     if isinstance(X, np.ndarray):
         if X.dtype != object and X.dtype.kind not in "U":
             return False

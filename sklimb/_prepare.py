@@ -17,7 +17,13 @@ from sklearn.utils import check_consistent_length
 from sklimb._compat import _check_sample_weight
 from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
 from sklimb._random import member_seeds, root_seed
-from sklimb._rows import RowSet, check_classes_left, hold_out, split_folds
+from sklimb._rows import (
+    RowSet,
+    check_classes_left,
+    hold_out,
+    split_folds,
+    without_copies,
+)
 from sklimb.explanation import balanced_median_row
 from sklimb.training.balanced import check_enough
 from sklimb.training.compatibility import (
@@ -79,6 +85,8 @@ class Prepared:
         The validation rows were given by the caller and are not of the training prior.
     unlabeled : tuple (X, weight) or None
         Encoded rows without labels.
+    counted : bool
+        Whether rows with pseudo-labels are part of the class statistics.
     """
 
     train: RowSet
@@ -89,6 +97,7 @@ class Prepared:
     fitted: dict
     foreign: bool = False
     unlabeled: tuple | None = None
+    counted: bool = True
 
     @cached_property
     def pool(self):
@@ -104,6 +113,13 @@ class Prepared:
         """Where explanations of these rows start; a search's candidates share it."""
         rows = self.train
         return balanced_median_row(self.X, rows.y, rows.weight, self.fitted["encoder_"])
+
+    @property
+    def counted_weight(self):
+        """Weights of the training rows in class statistics: 0 if not counted."""
+        if self.counted or self.train.pseudo is None:
+            return self.train.weight
+        return np.where(self.train.pseudo, 0.0, self.train.weight)
 
 
 def ready(
@@ -138,14 +154,24 @@ def prepare(
     estimator._device = resolve_device(estimator.device)
     rows = read_rows(estimator, X, y, sample_weight, groups, reset=not warm)
     seed = root_seed(estimator.random_state)
+    pseudo, counted = None, True
+    if estimator._pseudo_labels is not None:  # see semisup
+        rows.pseudo, counted = estimator._pseudo_labels
+        rows, pseudo = rows.apart()
     train, held_out = _split(estimator, rows, X_val, y_val, sample_weight_val, seed)
+    if pseudo is not None:
+        pseudo = pseudo.positive()
+        if held_out is not None and X_val is None and not estimator.validation_split:
+            pseudo = pseudo.take(without_copies(pseudo, held_out))
+        train = train.joined(pseudo).canonical(estimator.merge_duplicates)
     if warm:
         check_same_network(estimator)
     else:
         estimator.encoder_ = _fit_encoder(estimator, train)
     if X_val is not None:
-        _warn_if_foreign(estimator.encoder_, held_out.table)
+        warn_if_foreign(estimator.encoder_, held_out.table)
     prepared = _encoded(estimator, train, held_out, seed, X_val is not None)
+    prepared.counted = counted
     if X_unlabeled is not None:
         prepared.unlabeled = read_unlabeled(estimator, X_unlabeled)
     return prepared
@@ -237,7 +263,7 @@ def make_fold_jobs(estimator, prepared):
         check_classes_left(prepared.train, part.train, estimator.classes_)
         own = members[i * n_members : (i + 1) * n_members]
         jobs.append(_job(copy.copy(estimator), part, own, None, False))
-    weight = np.bincount(prepared.train.y, weights=prepared.train.weight)
+    weight = np.bincount(prepared.train.y, weights=prepared.counted_weight)
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = weight / weight.sum()
     return jobs
@@ -248,12 +274,13 @@ def _job(estimator, prepared, members, module, partial):
     n_classes = len(estimator.classes_)
     dtype = getattr(torch, NUMBERS[estimator.dtype])
     loss = make_loss(estimator.loss)
-    counts = np.bincount(train.y, weights=train.weight, minlength=n_classes)
+    counted_weight = prepared.counted_weight
+    counts = np.bincount(train.y, weights=counted_weight, minlength=n_classes)
     check_loss(bind(loss, counts[None], torch.empty(0, dtype=dtype)), n_classes, dtype)
     for name in ("smoothing_scale", "sam_scale"):
         check_per_class(name, getattr(estimator, name), n_classes)
     factor = class_weight_vector(
-        estimator.class_weight, train.y, train.weight, estimator.classes_
+        estimator.class_weight, train.y, counted_weight, estimator.classes_
     )
     encoder = estimator.encoder_
     device_factor = np.ones(n_classes)
@@ -261,7 +288,7 @@ def _job(estimator, prepared, members, module, partial):
         device_factor = loss.class_factor(counts)
 
     def plan_of(sampler, device_factor):
-        return make_plan(
+        plan = make_plan(
             prepared.X,
             train.y,
             train.weight,
@@ -272,6 +299,7 @@ def _job(estimator, prepared, members, module, partial):
             layout=(encoder.n_numeric_, encoder.n_indicators_),
             seed=prepared.seed,
         )
+        return replace(plan, prior=counts / counts.sum())
 
     if estimator.row_weighting is not None:
         check_enough(train.y, estimator.row_weighting_rows, estimator.classes_)
@@ -291,7 +319,7 @@ def _job(estimator, prepared, members, module, partial):
     if estimator.m2m is not None:
         check_numbers_vary(prepared.X[:, : encoder.n_numeric_])
         plan = replace(plan, late=plan_of("balanced", device_factor))
-    _count_classes(estimator, train, plan.last, partial, device_factor)
+    _count_classes(estimator, counts, plan.last, partial, device_factor)
     validation = None
     if held_out is not None:
         check_monitor(estimator.monitor, held_out.y, n_classes)
@@ -301,7 +329,7 @@ def _job(estimator, prepared, members, module, partial):
         check_temperature_rows(validation)
     calibration = None
     if estimator.target_prior is not None and not partial:
-        calibration = [(prepared.X, train.y, train.weight * factor[train.y])]
+        calibration = [(prepared.X, train.y, counted_weight * factor[train.y])]
         if validation is not None and not prepared.foreign:
             calibration.append(validation)
     _warn_if_clamped(estimator, len(plan.y))
@@ -428,11 +456,8 @@ def _split(estimator, rows, X_val, y_val, weight_val, seed):
     return train, held_out
 
 
-def _count_classes(estimator, train, plan, partial, device_factor):
+def _count_classes(estimator, weight, plan, partial, device_factor):
     """Class shares of training, and what the sampler made of them."""
-    weight = np.bincount(
-        train.y, weights=train.weight, minlength=len(estimator.classes_)
-    )
     if partial and hasattr(estimator, "net_"):
         weight = weight + estimator.class_weight_sum_
     estimator.class_weight_sum_ = weight
@@ -447,12 +472,13 @@ def _count_classes(estimator, train, plan, partial, device_factor):
     estimator.prior_shift_ = shift
 
 
-def _warn_if_foreign(encoder, table):
+def warn_if_foreign(encoder, table, name="X_val", stacklevel=3):
+    """Warn of rows that look as if they had missed the steps of a Pipeline."""
     if encoder._foreign_rows(table).mean() > 0.5:
         warnings.warn(
-            "More than half of the rows of X_val lie outside the training ranges "
-            "in most columns. Inside a Pipeline, X_val must pass the same steps as "
-            'X: give the Pipeline transform_input=["X_val"].',
+            f"More than half of the rows of {name} lie outside the training ranges "
+            f"in most columns. Inside a Pipeline, {name} must pass the same steps as "
+            f'X: give the Pipeline transform_input=["{name}"].',
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )

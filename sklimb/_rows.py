@@ -16,12 +16,16 @@ from sklimb._random import stream_seed
 
 @dataclass
 class RowSet:
-    """Rows of X with their label code, weight and group code (or None)."""
+    """Rows of X with their label code, weight and group code (or None).
+
+    `pseudo` marks rows whose label a model gave: they train and never validate.
+    """
 
     table: object
     y: np.ndarray
     weight: np.ndarray
     group: np.ndarray | None = None
+    pseudo: np.ndarray | None = None
 
     def __len__(self):
         return len(self.y)
@@ -29,7 +33,29 @@ class RowSet:
     def take(self, rows):
         """The given rows."""
         group = None if self.group is None else self.group[rows]
-        return RowSet(self.table.take(rows), self.y[rows], self.weight[rows], group)
+        pseudo = None if self.pseudo is None else self.pseudo[rows]
+        table = self.table.take(rows)
+        return RowSet(table, self.y[rows], self.weight[rows], group, pseudo)
+
+    def apart(self):
+        """Rows with labels of the caller, and those with pseudo-labels."""
+        labelled = self.take(np.flatnonzero(np.logical_not(self.pseudo)))
+        labelled.pseudo = None
+        return labelled, self.take(np.flatnonzero(self.pseudo))
+
+    def joined(self, pseudo):
+        """These rows, which are labelled, and then rows with pseudo-labels."""
+        parts = self, pseudo
+        group = None
+        if self.group is not None:
+            group = np.concatenate([part.group for part in parts])
+        return RowSet(
+            self.table.joined(pseudo.table),
+            np.concatenate([part.y for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+            group,
+            np.repeat([False, True], [len(part) for part in parts]),
+        )
 
     def positive(self):
         """The rows of positive weight."""
@@ -41,13 +67,14 @@ class RowSet:
         group = (
             np.zeros(len(self), dtype=np.int64) if self.group is None else self.group
         )
+        pseudo = np.zeros(len(self), dtype=bool) if self.pseudo is None else self.pseudo
         # Two different rows share a 64-bit hash once in 3e7 tables of a million rows.
         row_hash = self.table.row_hash()
         # Weight breaks ties only between rows that are not merged.
-        order = np.lexsort((self.weight, group, self.y, row_hash))
+        order = np.lexsort((self.weight, pseudo, group, self.y, row_hash))
         if not merge:
             return self.take(order)
-        keys = (row_hash[order], self.y[order], group[order])
+        keys = (row_hash[order], self.y[order], group[order], pseudo[order])
         first = np.ones(len(order), dtype=bool)
         first[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
         start = np.flatnonzero(first)
@@ -71,6 +98,19 @@ def hold_out(rows, splitter, fraction, seed, merge):
     if not len(held_out):
         return rows, None
     return rows.take(train), rows.take(held_out)
+
+
+def without_copies(pseudo, held_out):
+    """Numbers of the rows that are not, with the same label, among the held-out ones.
+
+    As for duplicates in `canonical`: no copy of a row stands on the other side.
+    """
+    keep = np.ones(len(pseudo), dtype=bool)
+    row_hash, held_out_hash = pseudo.table.row_hash(), held_out.table.row_hash()
+    for c in np.unique(held_out.y):
+        copies = np.isin(row_hash, held_out_hash[held_out.y == c])
+        keep &= ~(copies & (pseudo.y == c))
+    return np.flatnonzero(keep)
 
 
 def check_classes_left(rows, train, classes):
@@ -170,6 +210,15 @@ def split_folds(rows, n_folds, seed):
     ValueError
         No class has two rows.
     """
+    if rows.pseudo is not None:
+        labelled, pseudo = (np.flatnonzero(rows.pseudo == kind) for kind in (0, 1))
+        own, others = rows.apart()
+        parts = split_folds(own, n_folds, seed)
+        for i, (train, held_out) in enumerate(parts):
+            kept = pseudo[without_copies(others, own.take(held_out))]
+            train = np.sort(np.concatenate([labelled[train], kept]))
+            parts[i] = train, labelled[held_out]
+        return parts
     random_state = stream_seed(seed, "split") % 2**32
     counts = np.bincount(rows.y)
     n_folds = min(n_folds, int(counts.max()))

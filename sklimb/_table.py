@@ -60,6 +60,11 @@ class Table:
         base = np.arange(self.n_rows) if self._rows is None else self._rows
         return Table(self._columns, self.is_categorical, self.names, base[rows])
 
+    def joined(self, other):
+        """Table of these rows and then those of another part of the same table."""
+        rows = np.concatenate([self._rows, other._rows])
+        return Table(self._columns, self.is_categorical, self.names, rows)
+
     def row_hash(self):
         """One 64-bit hash per row; equal values hash alike whatever their dtype."""
         result = np.zeros(self.n_rows, dtype=np.uint64)

@@ -53,6 +53,8 @@ class BaseNeuralClassifier(
     _encoder_class = TabularEncoder
     # Whether the network can end in cosines, which some losses need.
     _offers_cosine_head: ClassVar[bool] = False
+    # For one fit: which rows have pseudo-labels, and whether these count as labels.
+    _pseudo_labels: "tuple[np.ndarray, bool] | None" = None
 
     @abstractmethod
     def _make_members(self, plan, members):

@@ -12,6 +12,7 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
+from sklimb.semisup import PseudoLabelClassifier
 
 # Only what makes small data learnable in seconds differs from the defaults.
 SMALL = {"max_epochs": 60, "d_block": 32, "lr": 5e-3}
@@ -50,12 +51,14 @@ NETWORKS = [
         d_block=8, n_blocks=1, attention_n_heads=2, max_epochs=60, lr=1e-2
     ),
 ]
+# A seed inside, because the checks set that of the outer estimator.
+META = [PseudoLabelClassifier(TabularMLPClassifier(**SMALL, random_state=0))]
 
 
 # The tables of these checks are tiny, and "smote" says so each time.
 @pytest.mark.filterwarnings("ignore:sampler='smote':UserWarning")
 @parametrize_with_checks(
-    [TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES] + NETWORKS
+    [TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES] + NETWORKS + META
 )
 def test_estimator_checks(estimator, check):
     check(estimator)

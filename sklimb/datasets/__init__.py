@@ -7,6 +7,7 @@ from sklimb.datasets._fetch import (
     fetch_loans,
     fetch_otto,
 )
+from sklimb.datasets._gaussians import make_two_means, make_two_radii
 from sklimb.datasets._images import (
     load_cifar10,
     load_cifar100,
@@ -35,4 +36,6 @@ __all__ = [
     "load_table",
     "make_long_tailed",
     "make_transactions",
+    "make_two_means",
+    "make_two_radii",
 ]
