@@ -13,6 +13,7 @@ STREAMS = (
     "member",
     "support",
     "transform",
+    "retrain",
 )
 
 
