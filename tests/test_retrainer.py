@@ -16,7 +16,6 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklimb import (
     FTTransformerClassifier,
@@ -60,22 +59,6 @@ def features(stage=STAGE):
     rows = rows_of(stage)
     h = stage.net_.blocks_embed(torch.from_numpy(rows.X)).double().numpy()
     return h, rows.train.y
-
-
-# Tiny tables of 20 to 300 rows give one to three steps an epoch.
-TINY = TabularMLPClassifier(
-    num_embeddings=None, d_block=32, max_epochs=60, lr=1e-2, random_state=0
-)
-
-
-@parametrize_with_checks(
-    [
-        ClassifierRetrainer(TINY, method, n_epochs=40, batch_size=64)
-        for method in METHOD_NAMES
-    ]
-)
-def test_estimator_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
@@ -156,8 +139,14 @@ def test_no_epochs_leave_the_first_stage():
         assert own.history_ == []
         moved = second(method, target_prior=None)
         assert np.abs(moved.predict_proba(X) - STAGE.predict_proba(X)).max() > 1e-2
-        loss = [row["train_loss"] for row in moved.history_]
-        assert len(loss) == {"lws": 5, "mislas": 10}[method] and loss[-1] < loss[0]
+        assert len(moved.history_) == {"lws": 5, "mislas": 10}[method]
+        # Better on what it was trained for: rows of classes that weigh the same.
+        weight = np.where(Y == 1, 1 / Y.mean(), 1 / (1 - Y.mean()))
+        losses = [
+            log_loss(Y, clf.predict_proba(X), sample_weight=weight)
+            for clf in (moved, own)
+        ]
+        assert losses[0] < losses[1] - 0.02
     # With the same prior they are the same too: one bias solved on the same rows.
     calibrated = TabularMLPClassifier(**SMALL).fit(X, Y)
     own = second("mislas", calibrated, n_epochs=0)
@@ -233,6 +222,7 @@ def test_gradient_of_the_factors_is_the_formula():
         head.scale.copy_(torch.from_numpy(s := rng.uniform(0.5, 2, (2, 1, 3))))
     cost = head.cost(torch.from_numpy(h), torch.from_numpy(y), torch.from_numpy(t[y]))
     cost.mean(1).sum().backward()
+    cost = cost.detach()
     for k in range(2):
         gradient = np.zeros(3)
         for i in range(7):
@@ -306,6 +296,7 @@ def test_oltr_losses_are_the_formula():
     y = np.array([[0, 1, 2, 0, 0, 1], [2, 2, 2, 1, 0, 1]])
     got = head.centroid_loss(v, torch.from_numpy(y))
     got.sum().backward()
+    got = got.detach()
     for k in range(2):
         attract, others, gradient = 0.0, 0.0, np.zeros((3, 4))
         for x, own in zip(v[k].numpy(), y[k], strict=True):
@@ -337,7 +328,7 @@ def test_oltr_losses_are_the_formula():
     )
     extra = cost - ce.view(2, 6)
     np.testing.assert_allclose(
-        extra.detach(), 0.01 * got.detach()[:, None].expand(2, 6), rtol=1e-9
+        extra.detach(), 0.01 * got[:, None].expand(2, 6), rtol=1e-9
     )
 
 
@@ -361,30 +352,27 @@ def test_temperature_minimises_the_log_loss():
     assert best_temperature(np.ones((5, 2)), np.array([0, 1, 1, 0, 0]), np.ones(5)) == 1
 
 
-def test_statistics_drift_towards_the_balanced_rows():
+def test_statistics_drift_to_the_balanced_rows():
     stage = TabularResNetClassifier(
-        d_block=8, max_epochs=5, random_state=0, early_stopping=False
+        d_block=8, max_epochs=3, random_state=0, early_stopping=False
     ).fit(X, Y)
-    clf = second("mislas", stage, shift_statistics=True, n_epochs=30)
-    shifted = clf._backbone.module.members
-    assert shifted is not stage.net_.module_.members
+    clf = second("mislas", stage, shift_statistics=True, batch_size=100, n_epochs=20)
+    members, shifted = stage.net_.module_.members, clf._backbone.module.members
     x = stage._encode(X)
-    members = stage.net_.module_.members
     with torch.no_grad():
         linear = next(m for m in members.modules() if isinstance(m, torch.nn.Linear))
         inputs = x @ linear.weight[0].T + linear.bias[0]
+    # What the first normalisation sees, by draws that show the classes equally often.
     balanced = (inputs[Y == 0].mean(0) + inputs[Y == 1].mean(0)) / 2
-    natural = inputs.mean(0)
-    norms = [
-        next(m for m in part.modules() if isinstance(m, torch.nn.BatchNorm1d))
-        for part in (members, shifted)
-    ]
-    before, after = (norm.running_mean[0] for norm in norms)
-    gap = (balanced - natural).norm()
-    assert (before - natural).norm() < 0.5 * gap
-    assert (after - balanced).norm() < 0.5 * gap < (before - balanced).norm() * 1.5
+    gap = (balanced - inputs.mean(0)).norm()
+    norm = next(m for m in shifted.modules() if isinstance(m, torch.nn.BatchNorm1d))
+    assert (norm.running_mean[0] - balanced).norm() < 0.2 * gap
     for a, b in zip(members.parameters(), shifted.parameters(), strict=True):
         assert torch.equal(a, b)
+    uniform = second(
+        "mislas", stage, shift_statistics=True, batch_size=100, sampler="uniform"
+    )
+    assert not np.allclose(uniform.predict_proba(X), clf.predict_proba(X), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -396,7 +384,9 @@ def test_statistics_drift_towards_the_balanced_rows():
         TabularMLPClassifier(**SMALL, class_weight="balanced"),
         TabularMLPClassifier(**{**SMALL, "validation_folds": 2}),
         TabularMLPClassifier(**{**SMALL, "early_stopping": False}),
-        TabularMLPClassifier(**{**SMALL, "portfolio": [{"lr": 1e-2}, {"lr": 1e-3}], "lr": "auto"}),
+        TabularMLPClassifier(
+            **{**SMALL, "portfolio": [{"lr": 1e-2}, {"lr": 1e-3}], "lr": "auto"}
+        ),
         FTTransformerClassifier(
             d_block=8, n_blocks=1, attention_n_heads=2, max_epochs=2, random_state=0
         ),
@@ -412,7 +402,8 @@ def test_any_first_stage(stage, method):
     if stage.class_weight is None:
         assert p[:, 1].mean() == pytest.approx(Y.mean(), rel=1e-6)
     else:  # a statement of the user's, which is kept
-        assert p[:, 1].mean() == pytest.approx(0.5, abs=0.05)
+        means = [p[Y == y, 1].mean() for y in (0, 1)]
+        assert np.mean(means) == pytest.approx(0.5, abs=0.01)
 
 
 def test_cosine_heads_are_linear_in_unit_features():

@@ -78,6 +78,11 @@ def n_epochs(p):
     return EPOCHS.get(p.method, DEFAULT_EPOCHS) if p.n_epochs == "auto" else p.n_epochs
 
 
+def batch_size(p, n_rows):
+    """Rows a step; "auto" gives small tables 50 steps an epoch, large ones 128 rows."""
+    return min(max(n_rows // 50, 8), 128) if p.batch_size == "auto" else p.batch_size
+
+
 def retrain_classifier(task):
     """cRT: a new linear layer."""
     head = LinearHead.drawn(task.weight, task.generators())
@@ -192,7 +197,8 @@ def train(head, task, groups, targets=None, more=()):
     members = torch.arange(len(h), device=h.device)[:, None]
     total_epochs = n_epochs(p)
     order = task.rows.plan.order
-    epochs = draws(order, task.seeds, DRAWS, total_epochs, p.batch_size)
+    size = batch_size(p, order.n_rows)
+    epochs = draws(order, task.seeds, DRAWS, total_epochs, size)
     for epoch, batches in enumerate(epochs):
         factor = (1 + math.cos(math.pi * epoch / total_epochs)) / 2
         all_groups = [group for o in optimizers for group in o.param_groups]

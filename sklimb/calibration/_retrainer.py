@@ -38,6 +38,7 @@ from sklimb.calibration._methods import (
     NO_PROBABILITIES,
     STATISTICS,
     Task,
+    batch_size,
     n_epochs,
 )
 from sklimb.calibration._probabilities import best_temperature
@@ -93,7 +94,9 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Which rows train.
     n_epochs : int or "auto", default="auto"
         "auto" is 5 for "lws" and 10 for the others; "tau" and "ncm" train nothing.
-    batch_size : int, default=128
+    batch_size : int or "auto", default="auto"
+        "auto" is 128, and fewer (at least 8) where an epoch would have less than 50
+        steps.
     optimizer : {"adamw", "sgd"}, default="adamw"
         "sgd" has a momentum of 0.9.
     lr : float, default=0.01
@@ -195,7 +198,10 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "shift_statistics": ["boolean"],
         "sampler": [StrOptions(set(DRAWS))],
         "n_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -217,7 +223,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         shift_statistics=False,
         sampler="balanced",
         n_epochs="auto",
-        batch_size=128,
+        batch_size="auto",
         optimizer="adamw",
         lr=0.01,
         weight_decay=5e-4,
@@ -368,9 +374,9 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _shifted(self, stage, seeds):
         device = self._backbone.net.device
-        epochs = draws(
-            stage.plan.order, seeds, STATISTICS, n_epochs(self), self.batch_size
-        )
+        order = stage.plan.order
+        size = batch_size(self, order.n_rows)
+        epochs = draws(order, seeds, STATISTICS, n_epochs(self), size)
         batches = (rows.to(device) for epoch in epochs for rows in epoch)
         return self._backbone.shifted(stage.train.X.to(device), batches)
 
