@@ -22,6 +22,7 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
+from sklimb._random import stream_generator
 from sklimb.calibration import ClassifierRetrainer
 from sklimb.calibration._heads import (
     TAUS,
@@ -34,6 +35,7 @@ from sklimb.calibration._heads import (
 from sklimb.calibration._methods import METHODS
 from sklimb.calibration._oltr import ModulatedHead
 from sklimb.calibration._probabilities import best_temperature
+from sklimb.nn import PackedLinear
 
 X, Y = fixed_table()
 SMALL = {**PLAIN, "early_stopping": "auto", "max_epochs": 10}
@@ -128,6 +130,89 @@ def test_crt_raises_the_rare_class():
     uniform = second("crt", target_prior="uniform").predict_proba(X)
     given = second("crt", target_prior=[0.5, 0.5]).predict_proba(X)
     assert np.array_equal(uniform, given) and uniform[:, 1].mean() > p[:, 1].mean()
+
+
+def test_crt_is_the_hand_loop():
+    """A new layer, class-balanced draws, Nesterov momentum, a cosine by epochs."""
+    stage = TabularMLPClassifier(**SMALL, dtype="float64", class_weight={1: 3.0})
+    stage.fit(X, Y)
+    h, y = features(stage)
+    n, d = h[0].shape
+    draw = PackedLinear(1, d, 2)
+    draw.reset_member(0, stream_generator(0, "retrain", 0))
+    W, b = (p[0].detach().double().numpy() for p in (draw.weight, draw.bias))
+    factor = np.where(y == 1, 3.0, 1.0)
+    probability = np.cumsum(1 / np.bincount(y)[y])
+    generator = stream_generator(0, "retrain", 1)
+    moments = np.zeros_like(W), np.zeros_like(b)
+    for epoch in range(3):
+        lr = 0.1 * (1 + np.cos(np.pi * epoch / 3)) / 2
+        u = torch.rand(n, generator=generator, dtype=torch.float64).numpy()
+        order = np.searchsorted(probability / probability[-1], u, side="right")
+        for begin in range(0, n, 50):
+            rows = order[begin : begin + 50]
+            z = h[0][rows] @ W + b
+            p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+            # By class weight, over its mean in balanced draws.
+            error = (p - np.eye(2)[y[rows]]) * (factor[rows] / 2.0)[:, None] / len(rows)
+            gradients = h[0][rows].T @ error, error.sum(0, keepdims=True)
+            for q, m, g in zip((W, b), moments, gradients, strict=True):
+                g = g + 5e-4 * q
+                m[...] = 0.9 * m + g
+                q -= lr * (g + 0.9 * m)
+    clf = second("crt", stage, n_epochs=3, batch_size=50, optimizer="sgd", lr=0.1)
+    np.testing.assert_allclose(clf.head_.weight[0], W, atol=1e-10)
+    np.testing.assert_allclose(clf.head_.bias[0], b, atol=1e-10)
+    assert not np.allclose(W, stage.net_.module_.head.weight[0].detach(), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("method", "change"),
+    [
+        ("crt", {"lr": 1e-3}),
+        ("crt", {"optimizer": "sgd"}),
+        ("crt", {"batch_size": 100}),
+        ("crt", {"weight_decay": 1.0}),
+        ("crt", {"n_epochs": 3}),
+        ("crt", {"random_state": 3}),
+        ("crt", {"sampler": "sqrt"}),
+        ("lws", {"sampler": "uniform"}),
+        ("mislas", {"smoothing_tail": 0.3}),
+        ("mislas", {"smoothing_head": 0.0}),
+        ("mislas", {"lr_factor": 0.01}),
+        ("oltr", {"lr": 1e-3}),
+        ("tau", {"target_prior": "uniform"}),
+    ],
+    ids=str,
+)
+def test_every_knob_does_something(method, change):
+    a, b = second(method), second(method, **change)
+    assert np.abs(a.predict_proba(X) - b.predict_proba(X)).max() > 1e-3
+
+
+def test_what_needs_three_classes_to_matter():
+    """Two columns of a softmax layer are nearly opposite, and so of one length."""
+    X, y = three_classes()
+    stage = FrozenEstimator(TabularMLPClassifier(**SMALL).fit(X, y))
+    params = [{"method": "tau", "tau": tau} for tau in (0.0, 1.0, 2.0)]
+    shapes = "concave", "linear", "convex", 3
+    params += [
+        {"method": "mislas", "smoothing_head": 0.5, "smoothing_shape": shape}
+        for shape in shapes
+    ]
+    p = [ClassifierRetrainer(stage, **q).fit(X, y).predict_proba(X) for q in params]
+    assert all(np.abs(p[i] - p[i + 1]).max() > 1e-3 for i in (0, 1))
+    assert all(np.abs(p[i] - p[i + 1]).max() > 1e-4 for i in (3, 4, 5))
+
+
+def test_a_first_stage_without_held_out_rows_gets_some():
+    stage = TabularMLPClassifier(**PLAIN).fit(X, Y)
+    a, b = second("ncm", stage), second("ncm", stage, validation_fraction=0.5)
+    assert not torch.equal(a.head_.means, b.head_.means)
+    # What chooses nothing takes all rows.
+    c, d = second("crt", stage), second("crt", stage, validation_fraction=0.5)
+    assert np.array_equal(c.predict_proba(X), d.predict_proba(X))
+    np.testing.assert_allclose(c.class_prior_, np.bincount(Y) / len(Y))
 
 
 def test_no_epochs_leave_the_first_stage():
@@ -543,7 +628,7 @@ def test_refused_rows():
     with pytest.raises(ValueError, match="class 1"):
         clf.fit(X[Y == 0], Y[Y == 0])
     with pytest.raises(ValueError, match="not among the classes"):
-        clf.fit(X, Y + 1)
+        clf.fit(X, np.add(Y, 1))
     pipe = make_pipeline(StandardScaler(), TabularMLPClassifier(**SMALL))
     step = {"tabularmlpclassifier__X_val": X, "tabularmlpclassifier__y_val": Y}
     with pytest.raises(ValueError, match="Pipeline inside"):

@@ -79,7 +79,8 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         - "oltr": a memory of class centroids enriches the features, then cosines.
     tau : float or "auto", default="auto"
         "auto" takes the first of 0, 0.1, ..., 2 with the best balanced accuracy on
-        the held-out rows, for each member by itself. 0 only drops the bias.
+        the held-out rows, for each member by itself. 0 only drops the bias. With two
+        classes it hardly matters: their weights are nearly opposite, so of one length.
     smoothing_head, smoothing_tail : float in [0, 1), default=0.3, 0.0
         Label smoothing of the most frequent and the rarest class ("mislas"); classes
         with equal rows all get `smoothing_tail`.
