@@ -571,6 +571,10 @@ def test_data_frames_keep_their_names_and_labels():
     assert clf.feature_names_in_.tolist() == ["a", "b", "c"]
     assert clf.classes_.tolist() == ["fine", "fraud"]
     assert set(clf.predict(frame)) <= {"fine", "fraud"} and clf.score(frame, labels) > 0
+    clf.set_params(method="tau").fit(frame, labels)
+    assert hasattr(clf, "tau_")
+    clf.set_params(method="ncm").fit(X, labels)
+    assert not hasattr(clf, "tau_") and not hasattr(clf, "feature_names_in_")
 
 
 def three_classes():

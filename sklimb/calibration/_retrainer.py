@@ -50,6 +50,8 @@ from sklimb.training.intercept import solve_intercept
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.samplers import DRAWS
 
+# Rows of features at a time: what a head makes on the way stays small.
+_BLOCK_ROWS = 4096
 _WITHOUT_STATISTICS = (TabularMLPClassifier, FTTransformerClassifier)
 
 
@@ -340,7 +342,8 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         )
         self.classes_ = classifier.classes_
         self.class_prior_ = stage.prior
-        for name in ("n_features_in_", "feature_names_in_"):
+        for name in ("n_features_in_", "feature_names_in_", "tau_"):
+            vars(self).pop(name, None)  # of an earlier fit
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         seeds = classifier.member_seeds_
@@ -365,8 +368,6 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.head_ = METHODS[self.method](task)
         if task.tau is not None:
             self.tau_ = task.tau
-        elif hasattr(self, "tau_"):
-            del self.tau_
         self.history_ = [
             {"train_loss": float(loss.mean()), "train_loss_members": loss.tolist()}
             for loss in task.history
@@ -403,7 +404,8 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @torch.no_grad()
     def _logits(self, h):
-        return self.head_(h).double().cpu().numpy()
+        parts = [self.head_(part).double() for part in h.split(_BLOCK_ROWS, 1)]
+        return torch.cat(parts, 1).cpu().numpy()
 
     def predict(self, X):
         """Labels of the largest probability, shape (n_samples,).
