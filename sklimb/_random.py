@@ -19,6 +19,7 @@ STREAMS = (
     "pretraining",
     "row_weighting",
     "translation",
+    "retrain",
 )
 
 

@@ -1,0 +1,219 @@
+"""What does the second stage get from the first: rows, features and the last layer."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from sklimb._prepare import _split, read_rows
+from sklimb._random import stream_generator
+from sklimb._rows import split_default
+from sklimb.base import BaseNeuralClassifier
+from sklimb.training.compatibility import check_fit_arguments
+from sklimb.training.plan import class_weight_vector, make_plan
+
+
+def unwrap(estimator):
+    """(steps before, classifier, prefix of its fit parameters) of an estimator.
+
+    Raises
+    ------
+    TypeError
+        It does not end in a sklimb classifier.
+    """
+    before, prefix, last = [], "", estimator
+    while isinstance(last, FrozenEstimator | Pipeline):
+        if isinstance(last, FrozenEstimator):
+            last = last.estimator
+        else:
+            before.append(last[:-1])
+            name, last = last.steps[-1]
+            prefix += f"{name}__"
+    if not isinstance(last, BaseNeuralClassifier):
+        raise TypeError(
+            "estimator must be a sklimb classifier, a Pipeline that ends in one, or a "
+            f"FrozenEstimator around either, got {estimator!r}: the second stage works "
+            "on the features and the last layer of a network."
+        )
+    return [steps for steps in before if len(steps)], last, prefix
+
+
+def transformed(before, X):
+    """X as it reaches the classifier."""
+    for steps in before:
+        X = steps.transform(X)
+    return X
+
+
+@dataclass
+class Backbone:
+    """A trained network without its last layer.
+
+    Attributes
+    ----------
+    net : skorch net of the first stage
+    module : nn.Module
+        The network, or a copy with other running statistics.
+    length : float or None
+        Of the features, when the last layer gives cosines: then that layer is linear
+        in unit features times the scale of the loss.
+    """
+
+    net: object
+    module: nn.Module
+    length: float | None
+
+    @classmethod
+    def of(cls, classifier):
+        """That of a fitted classifier."""
+        net = classifier.net_
+        length = None
+        if getattr(net.module_, "cosine_head", False):
+            loss = net.criterion_.loss_function
+            length = float(getattr(getattr(loss, "unbound", loss), "s", 1.0))
+        return cls(net, net.module_, length)
+
+    def block(self, x):
+        """Features (K, rows, d) of a block (1, rows, columns)."""
+        h = self.module.embed(x)
+        return h if self.length is None else F.normalize(h, dim=-1) * self.length
+
+    def __call__(self, X, then=None):
+        """Features of all rows of X, (K, rows, d), or what `then` makes of them."""
+        if then is None:
+            return self.net._blocks(X, self.block)
+        return self.net._blocks(X, lambda x: then(self.block(x)))
+
+    @torch.no_grad()
+    def last_layer(self):
+        """Copies of weight (K, d, classes) and bias (K, 1, classes) after `block`."""
+        stacked = hasattr(self.module, "members")
+        head = (self.module.members if stacked else self.module).head
+        weight = head.weight.mT if stacked else head.weight
+        if self.length is not None:
+            weight = F.normalize(weight, dim=1)
+        bias = getattr(head, "bias", None)
+        if bias is None:
+            bias = weight.new_zeros(len(weight), 1, weight.shape[-1])
+        shape = len(weight), 1, weight.shape[-1]
+        return weight.contiguous().clone(), bias.reshape(shape).clone()
+
+    @torch.no_grad()
+    def shifted(self, X, batches):
+        """A copy whose BatchNorm statistics have drifted to the rows of `batches`."""
+        if not any(isinstance(m, _BatchNorm) for m in self.module.modules()):
+            raise ValueError(
+                "shift_statistics=True needs a network with BatchNorm, such as "
+                "TabularResNetClassifier's: this one keeps no statistics of the rows "
+                "that it has seen. Set shift_statistics=False."
+            )
+        module = copy.deepcopy(self.module).train()
+        for rows in batches:
+            if rows.shape[1] > 1:  # one row has no variance
+                # Without masks nothing is dropped.
+                module(X[rows])
+        return Backbone(self.net, module.eval(), self.length)
+
+
+@dataclass
+class Rows:
+    """Encoded rows on the CPU; weights hold sample_weight and class_weight."""
+
+    X: torch.Tensor
+    y: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass
+class StageRows:
+    """The rows of the second stage.
+
+    Attributes
+    ----------
+    train : Rows
+    held_out : Rows or None
+        What the first stage held out of these rows.
+    foreign : bool
+        The held-out rows were given by the caller and are not of the training prior.
+    prior : array of shape (classes,)
+        Class shares of `train`, by sample weight.
+    counts : array of shape (classes,)
+        Rows a class of `train`, by sample weight.
+    plan : Plan
+        Draws and loss weights.
+    """
+
+    train: Rows
+    held_out: Rows | None
+    foreign: bool
+    prior: np.ndarray
+    counts: np.ndarray
+    plan: object
+
+
+def read_stage(classifier, X, y, given, *, sampler, own_fraction):
+    """The rows of the second stage, split as the first stage would split them.
+
+    With the parameters and the seed of a first stage that was fitted on these rows its
+    held-out rows come out again. `own_fraction`, if not None, is held out when it held
+    nothing out.
+    """
+    groups, X_val, y_val, weight_val = (
+        given.get(name) for name in ("groups", "X_val", "y_val", "sample_weight_val")
+    )
+    check_is_fitted(classifier, "net_")
+    check_fit_arguments(X_val, y_val, weight_val, groups, classifier)
+    rows = read_rows(classifier, X, y, given.get("sample_weight"), groups, reset=False)
+    seed = int(classifier.member_seeds_[0])  # member 0 keeps the seed of the fit
+    train, held_out = _split(classifier, rows, X_val, y_val, weight_val, seed)
+    if held_out is None and own_fraction is not None:
+        first, second = split_default(train, own_fraction, seed)
+        if len(second):
+            train, held_out = train.take(first), train.take(second)
+    classes = classifier.classes_
+    factor = class_weight_vector(
+        classifier.class_weight, train.y, train.weight, classes
+    )
+    counts = np.bincount(train.y, weights=train.weight, minlength=len(classes))
+    empty = np.flatnonzero(counts * factor <= 0)
+    if len(empty):
+        raise ValueError(
+            "the second stage needs rows with a positive weight of every class of the "
+            f"first, got none of class {classes.tolist()[empty[0]]!r}."
+        )
+    plan = make_plan(
+        train.y[:, None],  # draws look at labels and weights only
+        train.y,
+        train.weight,
+        sampler=sampler,
+        class_factor=factor,
+        device_factor=np.ones(len(classes)),
+        classes=classes,
+        layout=(0, 0),
+        seed=seed,
+    )
+
+    def encoded(part):
+        X = torch.from_numpy(classifier.encoder_._transform_table(part.table))
+        X = X.to(getattr(torch, classifier.dtype_))
+        return Rows(X, part.y, part.weight * factor[part.y])
+
+    held_out = None if held_out is None else encoded(held_out)
+    return StageRows(
+        encoded(train), held_out, X_val is not None, plan.prior, counts, plan
+    )
+
+
+def draws(order, seeds, index, n_epochs, batch_size):
+    """Row numbers of each epoch's batches, a list of (K, batch) tensors an epoch."""
+    generators = [stream_generator(seed, "retrain", index) for seed in seeds]
+    for _ in range(n_epochs):
+        rows = torch.stack([order(generator) for generator in generators])
+        yield rows.split(batch_size, dim=1)

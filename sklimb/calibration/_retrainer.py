@@ -1,0 +1,447 @@
+"""ClassifierRetrainer: keep the features of a trained network, make its end anew."""
+
+import copy
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from sklimb._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    _routing_enabled,
+)
+from sklimb._random import member_seeds, root_seed
+from sklimb.base import _mix
+from sklimb.calibration._first_stage import (
+    Backbone,
+    draws,
+    read_stage,
+    transformed,
+    unwrap,
+)
+from sklimb.calibration._methods import (
+    CHOOSING,
+    METHODS,
+    NO_PROBABILITIES,
+    STATISTICS,
+    Task,
+    batch_size,
+    n_epochs,
+)
+from sklimb.calibration._probabilities import best_temperature
+from sklimb.networks import FTTransformerClassifier
+from sklimb.tabular import TabularMLPClassifier
+from sklimb.training.compatibility import resolve_prior
+from sklimb.training.fitting import all_or_nothing
+from sklimb.training.intercept import solve_intercept
+from sklimb.training.optimizers import OPTIMIZERS
+from sklimb.training.samplers import DRAWS
+
+# Rows of features at a time: what a head makes on the way stays small.
+_BLOCK_ROWS = 4096
+_WITHOUT_STATISTICS = (TabularMLPClassifier, FTTransformerClassifier)
+
+
+class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Second stage of two-stage training: features stay, the last layer is made anew.
+
+    A network trained on imbalanced rows has good features and a biased last layer
+    (Kang et al., 2020). The first stage is any sklimb classifier; what is trained here
+    works on its penultimate features and leaves the classifier as it is. All methods
+    can be compared in one search:
+    `GridSearchCV(ClassifierRetrainer(clf), {"method": ["crt", "tau", "lws"]})`, or, to
+    train the first stage once, around a `sklearn.frozen.FrozenEstimator`.
+
+    Parameters
+    ----------
+    estimator : sklimb classifier, or Pipeline that ends in one
+        The first stage. It is cloned and fitted, or taken as it is when it is wrapped
+        in `sklearn.frozen.FrozenEstimator`.
+    method : {"crt", "tau", "lws", "ncm", "mislas", "oltr"}, default="crt"
+        - "crt": a new linear layer, drawn at random, trained on class-balanced draws.
+        - "tau": weights of each class divided by the `tau`-th power of their length;
+          no bias.
+        - "lws": one factor a class on the logits, trained on class-balanced draws.
+        - "ncm": the nearest class mean of centred features of length 1.
+        - "mislas": the first stage's layer goes on with `lr * lr_factor`, label-aware
+          smoothing and a factor a class. Its authors' first stage has `mix="mixup"`.
+        - "oltr": a memory of class centroids enriches the features, then cosines.
+    tau : float or "auto", default="auto"
+        "auto" takes the first of 0, 0.1, ..., 2 with the best balanced accuracy on
+        the held-out rows, for each member by itself. 0 only drops the bias. With two
+        classes it hardly matters: their weights are nearly opposite, so of one length.
+    smoothing_head, smoothing_tail : float in [0, 1), default=0.3, 0.0
+        Label smoothing of the most frequent and the rarest class ("mislas"); classes
+        with equal rows all get `smoothing_tail`.
+    smoothing_shape : {"concave", "linear", "convex"} or float, default="concave"
+        How smoothing grows with the rows of a class; a number is a power.
+    lr_factor : float, default=0.5
+        Learning rate of the layer over that of the factors ("mislas").
+    shift_statistics : bool, default=False
+        First let the running statistics of BatchNorm, in a copy of the network, drift
+        over `n_epochs` of draws. For networks that have BatchNorm.
+    sampler : {"balanced", "sqrt", "uniform"}, default="balanced"
+        Which rows train.
+    n_epochs : int or "auto", default="auto"
+        "auto" is 5 for "lws" and 10 for the others; "tau" and "ncm" train nothing.
+    batch_size : int or "auto", default="auto"
+        "auto" is 128, and fewer (at least 8) where an epoch would have less than 50
+        steps.
+    optimizer : {"adamw", "sgd"}, default="adamw"
+        "sgd" has a momentum of 0.9.
+    lr : float, default=0.01
+        Falls to 0 along a cosine, epoch by epoch.
+    weight_decay : float, default=0.0005
+    target_prior : {"train", "uniform"}, array-like of shape (n_classes,) or None, \
+            default="train"
+        The class shares that `predict_proba` assumes. "train": mean probabilities
+        equal the class shares of the training rows, by a bias that is solved on them.
+        "uniform" is the balanced decision. None leaves the method's own logits, which
+        favour no class after class-balanced draws.
+    validation_fraction : float in (0, 1), default=0.15
+        Share of each class that `tau` and temperature are chosen on when the first
+        stage holds nothing out.
+    random_state : int, RandomState instance or None, default=None
+        None takes the seeds of the first stage, an integer repeats the second stage
+        with other draws.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted first stage.
+    classes_ : array of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : array of shape (n_features_in_,)
+        Only if the first stage has it.
+    head_ : torch module
+        Features (n_members, rows, d) -> logits (n_members, rows, n_classes).
+    tau_ : array of shape (n_members,)
+        Only for "tau".
+    temperature_ : array of shape (n_members,)
+        What logits are divided by: fitted by log loss for "tau", "ncm" and, unless
+        `target_prior` is None, "lws"; else 1.
+    intercept_ : array of shape (n_members, n_classes)
+        What is added to them then.
+    class_prior_ : array of shape (n_classes,)
+        Class shares of the second stage's training rows, by sample weight.
+    history_ : list of dict
+        By epoch: "train_loss", "train_loss_members".
+
+    Raises
+    ------
+    TypeError
+        In `fit`: the estimator is no sklimb classifier.
+    ValueError
+        In `fit`: `shift_statistics` for a network without BatchNorm; `target_prior`
+        beside the first stage's `class_weight`; a class without rows; a second stage
+        that diverged.
+
+    Notes
+    -----
+    Rows: the second stage splits the rows as the first stage does. So what the first
+    stage held out, it neither trained on nor do these methods; "tau" and the
+    temperature are chosen there. With a frozen first stage this holds if `fit` gets the
+    rows that it was fitted on. If the first stage held nothing out
+    (`early_stopping=False`, `validation_folds`), the choice is made on rows that it has
+    seen, which flatters; where nothing can be held out or a class is missing there, on
+    all rows.
+
+    Weights: draws, means, choices and biases are by `sample_weight`, and a weight of k
+    is k repetitions. The first stage's `class_weight` weighs rows here too.
+
+    A first stage with a loss of its own ("focal", "vs") is left as it is; the second
+    stage begins at its raw logits and minimises the cross-entropy.
+
+    References
+    ----------
+    Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition",
+    2020. Zhong et al., "Improving Calibration for Long-Tailed Recognition", 2021
+    (MiSLAS). Liu et al., "Large-Scale Long-Tailed Recognition in an Open World", 2019
+    (OLTR).
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklimb import TabularMLPClassifier
+    >>> from sklimb.calibration import ClassifierRetrainer
+    >>> from sklimb.datasets import make_transactions
+    >>> data = make_transactions(2000, fraud_rate=0.05, random_state=0)
+    >>> clf = TabularMLPClassifier(d_block=32, max_epochs=10, random_state=0)
+    >>> clf = clf.fit(data.X, data.y)
+    >>> second = ClassifierRetrainer(FrozenEstimator(clf), method="lws")
+    >>> p = second.fit(data.X, data.y).predict_proba(data.X)
+    >>> bool(abs(p[:, 1].mean() - data.y.mean()) < 0.005)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "method": [StrOptions(set(METHODS))],
+        "tau": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "smoothing_head": [Interval(Real, 0, 1, closed="left")],
+        "smoothing_tail": [Interval(Real, 0, 1, closed="left")],
+        "smoothing_shape": [
+            StrOptions({"concave", "linear", "convex"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "lr_factor": [Interval(Real, 0, None, closed="left")],
+        "shift_statistics": ["boolean"],
+        "sampler": [StrOptions(set(DRAWS))],
+        "n_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "target_prior": [StrOptions({"train", "uniform"}), "array-like", None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        method="crt",
+        *,
+        tau="auto",
+        smoothing_head=0.3,
+        smoothing_tail=0.0,
+        smoothing_shape="concave",
+        lr_factor=0.5,
+        shift_statistics=False,
+        sampler="balanced",
+        n_epochs="auto",
+        batch_size="auto",
+        optimizer="adamw",
+        lr=0.01,
+        weight_decay=5e-4,
+        target_prior="train",
+        validation_fraction=0.15,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.method = method
+        self.tau = tau
+        self.smoothing_head = smoothing_head
+        self.smoothing_tail = smoothing_tail
+        self.smoothing_shape = smoothing_shape
+        self.lr_factor = lr_factor
+        self.shift_statistics = shift_statistics
+        self.sampler = sampler
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.target_prior = target_prior
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = copy.deepcopy(get_tags(self.estimator).input_tags)
+        return tags
+
+    def get_metadata_routing(self):
+        """How metadata is routed to the first stage's `fit`."""
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, **fit_params):
+        """Fit the first stage unless it is frozen, then the second.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            For both stages. To a Pipeline inside it is given as its last step's.
+        **fit_params : dict
+            Further arguments of the first stage's `fit`, such as `groups` or `X_val`;
+            the second stage splits by them too. Of a Pipeline without metadata routing,
+            names have the step's prefix.
+
+        Returns
+        -------
+        self : object
+        """
+        before, classifier, prefix = unwrap(self.estimator)
+        self._check(classifier)
+        routed = given = dict(fit_params)
+        if sample_weight is not None:
+            given = {**given, "sample_weight": sample_weight}
+            routed = {**routed, f"{prefix}sample_weight": sample_weight}
+        if _routing_enabled():
+            routed = process_routing(self, "fit", **given).estimator.fit
+        given = {name.removeprefix(prefix): value for name, value in given.items()}
+        if before and given.get("X_val") is not None:
+            raise ValueError(
+                "X_val cannot be used with a Pipeline inside ClassifierRetrainer: the "
+                "second stage would not know whether its steps have been applied. Put "
+                "the ClassifierRetrainer at the end of the Pipeline, or use "
+                "validation_split of the classifier."
+            )
+        with all_or_nothing(self):
+            if isinstance(self.estimator, FrozenEstimator):
+                self.estimator_ = self.estimator.estimator
+                check_is_fitted(self.estimator_)
+            else:
+                self.estimator_ = clone(self.estimator).fit(X, y, **routed)
+            before, classifier, _ = unwrap(self.estimator_)
+            # Whatever the caller's gradient mode is.
+            with torch.inference_mode(False), torch.enable_grad():
+                self._fit_second(classifier, transformed(before, X), y, given)
+        return self
+
+    def _check(self, classifier):
+        """Refuse before training what can be known then."""
+        if self.shift_statistics and isinstance(classifier, _WITHOUT_STATISTICS):
+            raise ValueError(
+                "shift_statistics=True needs a network with BatchNorm, such as "
+                f"TabularResNetClassifier's; {type(classifier).__name__} has none. Set "
+                "shift_statistics=False."
+            )
+        prior = self.target_prior
+        if prior is None or (isinstance(prior, str) and prior == "train"):
+            return
+        if classifier.class_weight is not None:
+            raise ValueError(
+                f"target_prior={prior!r} and class_weight={classifier.class_weight!r} "
+                "of the estimator cannot be combined: both move the prior, so the "
+                "probabilities would be corrected twice. Set class_weight=None or "
+                "target_prior='train'."
+            )
+        if not isinstance(prior, str):
+            resolve_prior(prior, None, np.ravel(prior))
+
+    def _fit_second(self, classifier, X, y, given):
+        stage = read_stage(
+            classifier,
+            X,
+            y,
+            given,
+            sampler=self.sampler,
+            own_fraction=self.validation_fraction if self.method in CHOOSING else None,
+        )
+        self.classes_ = classifier.classes_
+        self.class_prior_ = stage.prior
+        for name in ("n_features_in_", "feature_names_in_", "tau_"):
+            vars(self).pop(name, None)  # of an earlier fit
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        seeds = classifier.member_seeds_
+        if self.random_state is not None:
+            seeds = member_seeds(root_seed(self.random_state), len(seeds))
+        self._backbone = Backbone.of(classifier)
+        if self.shift_statistics:
+            self._backbone = self._shifted(stage, seeds)
+        h = self._backbone(stage.train.X)
+        parts = [(h, stage.train.y, stage.train.weight)]
+        chosen = None
+        if stage.held_out is not None:
+            held = stage.held_out
+            chosen = self._backbone(held.X), held.y, held.weight
+            if not stage.foreign:
+                parts.append(chosen)
+        everything = _joined(parts)
+        if chosen is None or len(np.unique(chosen[1])) < len(self.classes_):
+            chosen = everything
+        weight, bias = self._backbone.last_layer()
+        task = Task(self, h, stage, chosen, weight, bias, seeds, [])
+        self.head_ = METHODS[self.method](task)
+        if task.tau is not None:
+            self.tau_ = task.tau
+        self.history_ = [
+            {"train_loss": float(loss.mean()), "train_loss_members": loss.tolist()}
+            for loss in task.history
+        ]
+        self._set_probabilities(chosen, everything)
+
+    def _shifted(self, stage, seeds):
+        device = self._backbone.net.device
+        order = stage.plan.order
+        size = batch_size(self, order.n_rows)
+        epochs = draws(order, seeds, STATISTICS, n_epochs(self), size)
+        batches = (rows.to(device) for epoch in epochs for rows in epoch)
+        return self._backbone.shifted(stage.train.X.to(device), batches)
+
+    def _set_probabilities(self, chosen, everything):
+        """Temperature and bias of each member."""
+        n_members, n_classes = len(chosen[0]), len(self.classes_)
+        self.temperature_ = np.ones(n_members)
+        needing = NO_PROBABILITIES if self.target_prior is None else CHOOSING
+        if self.method in needing:
+            h, y, weight = chosen
+            self.temperature_ = np.array(
+                [best_temperature(z, y, weight) for z in self._logits(h)]
+            )
+        self.intercept_ = np.zeros((n_members, n_classes))
+        wanted = resolve_prior(self.target_prior, self.class_prior_, self.classes_)
+        if wanted is None:
+            return
+        h, y, weight = everything
+        for k, z in enumerate(self._logits(h)):
+            log_p = z / self.temperature_[k]
+            self.intercept_[k] = solve_intercept(log_p, y, weight)
+        self.intercept_ += np.log(wanted / self.class_prior_)
+
+    @torch.no_grad()
+    def _logits(self, h):
+        parts = [self.head_(part).double() for part in h.split(_BLOCK_ROWS, 1)]
+        return torch.cat(parts, 1).cpu().numpy()
+
+    def predict(self, X):
+        """Labels of the largest probability, shape (n_samples,).
+
+        Under the prior that `target_prior` names; "uniform" is the balanced decision.
+        """
+        p = self.predict_proba(X)
+        return self.classes_[p.argmax(1)]
+
+    def predict_proba(self, X):
+        """Probabilities of shape (n_samples, n_classes), averaged over members.
+
+        With the weights that the first stage gives its members.
+        """
+        p = self.predict_proba_members(X)
+        if len(p) == 1:
+            return p[0]
+        weights = unwrap(self.estimator_)[1].member_weights_
+        return p.mean(0) if (weights == weights[0]).all() else _mix(weights, p)
+
+    def predict_proba_members(self, X):
+        """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
+        check_is_fitted(self, "head_")
+        before, classifier, _ = unwrap(self.estimator_)
+        X = classifier._encode(transformed(before, X))
+        device = self._backbone.net.device
+        temperature = torch.tensor(self.temperature_, device=device)[:, None, None]
+        bias = torch.tensor(self.intercept_, device=device)[:, None, :]
+
+        def log_p(h):
+            return torch.log_softmax(self.head_(h).double() / temperature + bias, -1)
+
+        return self._backbone(X, log_p).exp_().cpu().numpy()
+
+
+def _joined(parts):
+    """(features, y, weight) of all parts."""
+    h, y, weight = zip(*parts, strict=True)
+    return torch.cat(h, 1), np.concatenate(y), np.concatenate(weight)
