@@ -7,6 +7,7 @@ import pytest
 from packs import PLAIN, fixed_table
 
 from sklimb import TabularMLPClassifier
+from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training import net
 
 X, Y = fixed_table()
@@ -27,6 +28,13 @@ STRATEGIES = [
     {"sam_asymmetric_rho": 0.05},
     {"mix": "mixup"},
     {"mix": "cutmix"},
+    {"m2m": "default"},
+    {"joint_ssl": "vicreg"},
+    {"joint_ssl": "scarf"},
+    {"row_weighting": "l2rw", "row_weighting_rows": 3},
+    {"row_weighting": "meta_weight_net", "row_weighting_rows": 3},
+    {"temperature_scaling": True},
+    {"pretrained": SelfSupervisedPretrainer(max_epochs=1)},
     {"metabalance_sampler": "balanced", "metabalance_steps": 2},
     {"metabalance_sampler": "under", "metabalance_steps": 2, "second_order": True},
     {"target_prior": "uniform"},

@@ -8,7 +8,6 @@ import scipy.sparse as sp
 
 from sklimb._pictures import are_pictures
 
-
 _PICTURES = "list of pictures"
 
 
