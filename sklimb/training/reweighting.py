@@ -10,6 +10,7 @@ that returns a step (see steps.py), and name it in ROW_WEIGHTINGS. A batch of th
 also holds "balanced", a batch of the rows kept apart.
 """
 
+import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -106,6 +107,10 @@ class _WeighingStep:
 
     def __init__(self):
         self.places = None
+        with warnings.catch_warnings(), forward_ad.dual_level():
+            # torch compiles some formulas at the first use, by its own old means.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            _still(torch.zeros(1))
 
     def take_(self, members):
         """Keep only what belongs to the given members: nothing does."""
