@@ -24,7 +24,7 @@ from sklimb._prepare import make_fold_jobs, prepare
 from sklimb.model_selection import PackedSearchCV
 from sklimb.semisup import PseudoLabelClassifier
 
-X, Y = fixed_table()
+X, Y = (np.asarray(part) for part in fixed_table())
 L, U = slice(0, 150), slice(150, 400)
 STOPPED = {**PLAIN, "early_stopping": True}
 
@@ -162,7 +162,7 @@ def test_folds_validate_on_each_labelled_row_once():
     prepared = prepare(clf, X, y)
     jobs = make_fold_jobs(clf, prepared)
     validated = np.concatenate([job.validation[0] for job in jobs])
-    labelled = prepared.X[~prepared.train.pseudo]
+    labelled = prepared.X[np.logical_not(prepared.train.pseudo)]
     both = (np.unique(part, axis=0) for part in (validated, labelled))
     np.testing.assert_array_equal(*both)
     assert len(validated) == 150
