@@ -12,6 +12,7 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
+from sklimb.selfsup import SelfSupervisedPretrainer
 
 # Only what makes small data learnable in seconds differs from the defaults.
 SMALL = {"max_epochs": 60, "d_block": 32, "lr": 5e-3}
@@ -39,6 +40,7 @@ STRATEGIES = [
     {"metabalance_sampler": "balanced", "metabalance_steps": 4},
     {"ema_decay": 0.9},
     {"n_members": 3},
+    {"pretrained": SelfSupervisedPretrainer(max_epochs=3)},
     {"portfolio": [{"dropout": 0.0}, {"dropout": 0.1}]},
     {"validation_folds": 2},
 ]
