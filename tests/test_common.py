@@ -12,6 +12,7 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
+from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.semisup import PseudoLabelClassifier
 
 # Only what makes small data learnable in seconds differs from the defaults.
@@ -45,6 +46,7 @@ STRATEGIES = [
     {"row_weighting": "meta_weight_net", **BALANCED_ROWS},
     {"ema_decay": 0.9},
     {"n_members": 3},
+    {"pretrained": SelfSupervisedPretrainer(max_epochs=3)},
     {"portfolio": [{"dropout": 0.0}, {"dropout": 0.1}]},
     {"validation_folds": 2},
     {"temperature_scaling": True},
