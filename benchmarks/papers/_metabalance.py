@@ -47,9 +47,7 @@ def strategies(name, support_for_ms, modern=False):
     found |= {sampler: {"sampler": sampler} for sampler in SAMPLERS}
     found["class_balanced"] = {"loss": ClassBalancedLoss(EFFECTIVE[name])}
     if has_row_weighting():
-        found |= {
-            w: {"row_weighting": w, "row_weighting_rows": 10} for w in WEIGHTINGS
-        }
+        found |= {w: {"row_weighting": w, "row_weighting_rows": 10} for w in WEIGHTINGS}
     for support in ("natural", *support_for_ms):
         method = "metabalance" if support == "natural" else f"metabalance {support}"
         if modern:
@@ -163,16 +161,16 @@ def make_unit(name, seed, rows, data_home):
 def run(key, settings, data_home, device):
     """Fit one method on one split; the line that is kept."""
     network, name, method, seed = key[:4]
-    unit, bunch = make_unit(name, seed, settings["rows"], data_home), None
+    unit = make_unit(name, seed, settings["rows"], data_home)
     bunch = table(name, data_home)
     X = bunch.X.drop(columns=DROPPED[name])
     parts = [
         (X.iloc[rows], bunch.y[rows])
         for rows in (unit.train, unit.validation, unit.test)
     ]
-    fit = {"paper": _fit_paper, "modern": _fit_modern}.get(network)
-    if method in ("xgboost", "logistic"):
-        fit = {"xgboost": _fit_xgboost, "logistic": _fit_logistic}[method]
+    baselines = {"xgboost": _fit_xgboost, "logistic": _fit_logistic}
+    ours = {"paper": _fit_paper, "modern": _fit_modern}[network]
+    fit = baselines.get(method, ours)
     with warnings.catch_warnings():
         # SMOTE on few rows; KMeans and the logistic regression at their last round.
         warnings.simplefilter("ignore", UserWarning)

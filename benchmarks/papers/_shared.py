@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from _common import (  # noqa: E402
+from _common import (
     RESULTS,
     Kept,
     Unit,
@@ -142,6 +143,17 @@ def claims_table(claims):
     return markdown(["claim", "where", "difference [95 % interval]", "holds"], rows)
 
 
+def claims_in_short(claims):
+    """Markdown: in how many settings each claim holds."""
+    counts = {}
+    for c in claims:
+        kind = "no" if c["holds"].startswith("no,") else c["holds"]
+        counts.setdefault(c["claim"], Counter())[kind] += 1
+    kinds = ("yes", "no", "not shown")
+    rows = [[claim, *(n[k] for k in kinds)] for claim, n in counts.items()]
+    return markdown(["claim: settings in which it holds", *kinds], rows)
+
+
 def record(doc, args, scale, rows, **content):
     """The JSON of a script: question, command, versions, settings, content."""
     names = ("xgboost", "imbalanced-learn", "matplotlib", "rtdl_revisiting_models")
@@ -187,6 +199,7 @@ def pyplot():
 __all__ = [
     "Unit",
     "cell",
+    "claims_in_short",
     "claims_table",
     "fit_missing",
     "folds",

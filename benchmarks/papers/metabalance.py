@@ -22,6 +22,7 @@ from _metabalance import WEIGHTINGS, has_row_weighting, run, strategies
 from _published import METABALANCE, METABALANCE_ERRORS, METABALANCE_NOTES
 from _shared import (
     cell,
+    claims_in_short,
     claims_table,
     fit_missing,
     found,
@@ -307,7 +308,7 @@ def main(argv=None):
     ]
     parts.append(
         "**Claims.** Differences of test AUC, with the corrected resampled t "
-        f"interval.\n\n{claims_table(lines)}"
+        f"interval.\n\n{claims_in_short(lines)}\n\n{claims_table(lines)}"
     )
     parts.append("\n".join(f"- {note}" for note in notes))
     figure = draw(summaries, args.tables, args.scale)
