@@ -41,13 +41,18 @@ def has_row_weighting():
     return "row_weighting" in TabularMLPClassifier().get_params()
 
 
-def strategies(name, support_for_ms, modern=False):
-    """Parameters of every method on a table, {method: parameters}."""
+def strategies(name, support_for_ms, n_clean, modern=False):
+    """Parameters of every method on a table, {method: parameters}.
+
+    `n_clean` are the balanced rows a class of Meta-Weight-Net and L2RW.
+    """
     found = {"naive": {}}
     found |= {sampler: {"sampler": sampler} for sampler in SAMPLERS}
     found["class_balanced"] = {"loss": ClassBalancedLoss(EFFECTIVE[name])}
     if has_row_weighting():
-        found |= {w: {"row_weighting": w, "row_weighting_rows": 10} for w in WEIGHTINGS}
+        found |= {
+            w: {"row_weighting": w, "row_weighting_rows": n_clean} for w in WEIGHTINGS
+        }
     for support in ("natural", *support_for_ms):
         method = "metabalance" if support == "natural" else f"metabalance {support}"
         if modern:

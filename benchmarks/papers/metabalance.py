@@ -44,14 +44,16 @@ SCALES = {
         "epochs": 100,
         "meta_epochs": 100,
         "modern_epochs": 200,
+        "n_clean": 10,
         "supports": SUPPORTS,
     },
     "quick": {
         "seeds": 3,
         "rows": 4000,
         "epochs": 10,
-        "meta_epochs": 40,
+        "meta_epochs": 100,
         "modern_epochs": 30,
+        "n_clean": 10,
         "supports": ("smote", "svm_smote"),
     },
     "tiny": {
@@ -60,6 +62,7 @@ SCALES = {
         "epochs": 1,
         "meta_epochs": 1,
         "modern_epochs": 1,
+        "n_clean": 2,
         "supports": ("smote",),
     },
 }
@@ -96,7 +99,9 @@ def all_jobs(scale, tables, networks):
     limits = {k: scale[k] for k in ("rows", "epochs", "meta_epochs", "modern_epochs")}
     for network in networks:
         for name in tables:
-            methods = strategies(name, scale["supports"], network == "modern")
+            methods = strategies(
+                name, scale["supports"], scale["n_clean"], network == "modern"
+            )
             methods |= {m: {} for m in BASELINES[network]}
             for seed in range(scale["seeds"]):
                 for method, parameters in methods.items():
@@ -246,8 +251,9 @@ def draw(summaries, tables, scale):
                     axis.plot(published, place, "x", color="tab:red", label=label)
             axis.set_yticks(range(len(methods)), [TITLES[m] for m in methods])
             axis.set_xlabel("test AUC")
-            suffix = ", subset: not comparable" if name == "fraud" else ""
-            axis.set_title(f"{name}{suffix}, {network} network ({scale})")
+            suffix = "\n(a subset: not comparable)" if name == "fraud" else ""
+            title = f"{name}, {network} network ({scale}){suffix}"
+            axis.set_title(title, fontsize=10)
             axis.grid(axis="x", alpha=0.3)
             axis.legend(fontsize=8)
     return figure

@@ -292,6 +292,7 @@ def draw(summary, curves, scale):
                 label=f"r = {ratio}",
             )
         axis.set_xscale("log", base=2)
+        axis.set_xticks([int(b) for b in line], list(line))
         axis.axhline(0.0, color="grey", linewidth=0.8)
         axis.set_xlabel("batch size")
         axis.set_ylabel(f"accuracy over that at {_batch_size.BASE}, %")
