@@ -29,22 +29,31 @@ from _common import (
 )
 from joblib import delayed
 
-SCALES = ("full", "quick", "tiny")
-FOLDERS = {"full": RESULTS / "papers", "quick": RESULTS / "papers" / "quick"}
+FOLDERS = {
+    "full": RESULTS / "papers",
+    "quick": RESULTS / "papers" / "quick",
+    "whole": RESULTS / "papers" / "whole",
+}
 QUICK_LABEL = {
-    "full": "Full scale.",
+    "full": "Full scale of `make papers`.",
+    "whole": "All rows, three groups of five seeds.",
     "quick": "**Quick scale**: fewer rows, epochs and seeds than the paper's protocol "
     "(see the settings); a look, not a reproduction.",
     "tiny": "**Tiny scale**: a test of the script; the figures mean nothing.",
 }
 
 
-def read_arguments(doc, argv, *choices):
-    """The command line of every script; `choices` are (name, values) to pick from."""
+def read_arguments(doc, argv, *choices, whole=False):
+    """The command line of every script; `choices` are (name, values) to pick from.
+
+    `whole` offers a fourth scale, for a GPU.
+    """
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--quick", action="store_true", help="minutes, on two cores")
     group.add_argument("--tiny", action="store_true", help="seconds; figures are void")
+    if whole:
+        group.add_argument("--whole", action="store_true", help="all rows, on a GPU")
     for name, values in choices:
         parser.add_argument(
             f"--{name}", nargs="+", choices=values, default=list(values)
@@ -55,7 +64,8 @@ def read_arguments(doc, argv, *choices):
     parser.add_argument("--data-home", help="folder of the tables; else SKLIMB_DATA")
     parser.add_argument("--out", type=Path, help="folder of the results")
     args = parser.parse_args(argv)
-    args.scale = "quick" if args.quick else "tiny" if args.tiny else "full"
+    flags = [name for name in ("quick", "tiny", "whole") if getattr(args, name, False)]
+    args.scale = flags[0] if flags else "full"
     if args.out is None:
         if args.tiny:
             parser.error("--tiny needs --out: its figures are not for keeping.")
