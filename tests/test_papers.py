@@ -120,6 +120,9 @@ def test_ratios(module):
     # One rare row a hundred: (100 * 0.9 + 1 * 0.5) / 101.
     assert fits.accuracy((0.5, 0.9), 0.01) == pytest.approx(90.5 / 101)
     assert fits.counts(1100, 0.1) == (100, 1000)
+    # At one rare row in four odds of 2 become 1/2, odds of 9 become 9/4.
+    p = [np.array([0.9, 2 / 3]), np.array([0.1, 0.9])]
+    assert fits.after_prior_shift(p, 0.25) == [0.5, 0.5]
     counts = batches.exponential_counts(9, 9000, 0.01)
     assert counts.sum() == pytest.approx(9000, abs=9)
     assert counts[-1] / counts[0] == pytest.approx(0.01, rel=0.05)  # rounding

@@ -59,13 +59,30 @@ def run(key, settings, data_home, device):
         ]
         for part in PARTS
     }
+    shifted = {}
+    if method == "prior":
+        p = [fitted.predict_proba(bunch.X.iloc[pool["test"]])[:, 1] for pool in pools]
+        shifted = {
+            str(ratio): after_prior_shift(p, ratio * n_frequent / n_rare)
+            for ratio in settings["ratios"]
+        }
     names = ("table", "model", "method", "n_rare", "n_frequent", "seed", "digest")
     return {
         **dict(zip(names, key, strict=True)),
         **right,
+        "shifted": shifted,
         "seconds": seconds,
         "source": source_digest(),
     }
+
+
+def after_prior_shift(p, factor):
+    """Class-wise accuracies once the odds of the rare class are multiplied.
+
+    `p` are probabilities of the rare class on rare rows and on frequent ones.
+    """
+    rare, frequent = (factor * q > 1 - q for q in p)
+    return [float(rare.mean()), float(1 - frequent.mean())]
 
 
 def _over_sampled(X, y, seed):
@@ -102,6 +119,7 @@ def _fit_mlp(method, seed, settings, X, y, device):
     # S000 trains a fixed number of epochs: no rows are held out.
     changes = {
         "plain": {},
+        "prior": {},
         "over": {"sampler": "over", "target_prior": None},
         "over_prior": {"sampler": "over"},
         "long": {"max_epochs": 5 * settings["epochs"], "lr": 3e-4},
