@@ -34,12 +34,12 @@ def test_loan_reasons(demo):
     assert counts.mean() > 2.5
     for _, own in table.groupby("rank"):
         assert own["reason"].is_unique
-        assert own["log odds"].is_monotonic_decreasing
-    assert table["log odds"].min() > 0
+        assert (np.diff(own["log odds"].to_numpy()) <= 0).all()
+    assert (table["log odds"].to_numpy() > 0).all()
     np.testing.assert_allclose(table["times the odds"], np.exp(table["log odds"]))
     # A column in which the applicant is in the middle is no reason.
-    same = table["value"].astype(str) == table["in the middle"].astype(str)
-    assert not np.any(same)
+    same = [str(a) == str(b) for a, b in table[["value", "in the middle"]].to_numpy()]
+    assert not any(same)
     markdown = (out / "loan_reasons.md").read_text()
     assert markdown.count("\n|") >= module.EXPLAINED + 2
     assert (out / "loan_reasons.png").read_bytes().startswith(b"\x89PNG")
