@@ -1,5 +1,8 @@
 """Augmentation against Pillow, against the papers' shares, and its seeds."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -477,3 +480,11 @@ def test_off_is_none():
 def test_refusals(make, match):
     with pytest.raises(ValueError, match=match):
         make()
+
+
+def test_the_example_draws_a_grid(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "examples")
+    importlib.import_module("augmented_images").main(["--out", str(tmp_path)])
+    with Image.open(tmp_path / "augmented_images.png") as picture:
+        assert picture.size == (900, 800)
+        assert np.asarray(picture.convert("L")).std() > 20
