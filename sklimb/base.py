@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
@@ -18,7 +19,11 @@ from sklimb._prepare import make_fold_jobs, make_job, prepare, prepare_call
 from sklimb._table import read_table
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
-from sklimb.training.compatibility import check_fit_arguments, check_strategies
+from sklimb.training.compatibility import (
+    check_fit_arguments,
+    check_strategies,
+    offers_partial_fit,
+)
 from sklimb.training.fitting import all_or_nothing, train
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import AUTO, resolved, settings_of
@@ -123,6 +128,7 @@ class BaseNeuralClassifier(
             raise KeyboardInterrupt(interrupted)
         return self
 
+    @available_if(offers_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch over the given rows.
@@ -147,6 +153,8 @@ class BaseNeuralClassifier(
         ------
         ValueError
             As `fit`; also a label not among the classes, or a sampler object.
+        AttributeError
+            With `m2m`, which needs all rows first; then there is no `partial_fit`.
         """
         check_strategies(self, partial=True)
         first = not hasattr(self, "net_")

@@ -52,7 +52,7 @@ def check_strategies(estimator, partial=False):
             )
     _check_folds(p)
     _check_metabalance(p, partial)
-    _check_m2m(p, partial)
+    _check_m2m(p)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
     if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
@@ -119,7 +119,7 @@ def _check_metabalance(p, partial):
             )
 
 
-def _check_m2m(p, partial):
+def _check_m2m(p):
     """Refuse what chooses or changes the rows beside M2m, and what spans fits."""
     if p.m2m is None:
         return
@@ -145,11 +145,16 @@ def _check_m2m(p, partial):
                 f"{name}={getattr(p, name)!r} and m2m={p.m2m!r} cannot be combined: "
                 f"{why}. Set one to its off value."
             )
-    if partial:
+
+
+def offers_partial_fit(estimator):
+    """Whether an estimator has `partial_fit`; the ValueError says why it does not."""
+    if estimator.m2m is not None:
         raise ValueError(
-            f"m2m={p.m2m!r} cannot be used with partial_fit: its guide is trained on "
-            "all rows first. Use fit, or set m2m=None."
+            f"m2m={estimator.m2m!r} cannot be used with partial_fit: its guide is "
+            "trained on all rows first. Use fit, or set m2m=None."
         )
+    return True
 
 
 def check_numbers_vary(numbers):

@@ -35,6 +35,7 @@ from sklimb.training.translation import (
     TranslatedShare,
     make_m2m,
     make_translation,
+    warn_if_nothing_moved,
 )
 
 AUTO_BATCH_SIZE = 256
@@ -398,6 +399,8 @@ def finish(job, net, keep, own, partial):
     p._loss_counts = p.class_weight_sum_[None]
     rows = net.history.to_list()[:n_epochs]
     p.history_ = [_row_of(row, members, net.module_ is job.module) for row in rows]
+    if p.m2m is not None:
+        warn_if_nothing_moved(make_m2m(p.m2m), p.history_)
     if partial:
         p._optimizer_state = p.optimizer, net.optimizer_.state_dict()
     else:
