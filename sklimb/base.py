@@ -23,7 +23,7 @@ from sklimb.preprocessing import TabularEncoder
 from sklimb.training.compatibility import (
     check_fit_arguments,
     check_strategies,
-    holds_nothing_out,
+    offers_partial_fit,
 )
 from sklimb.training.fitting import all_or_nothing, train
 from sklimb.training.plan import NUMBERS
@@ -144,7 +144,7 @@ class BaseNeuralClassifier(
             raise KeyboardInterrupt(interrupted)
         return self
 
-    @available_if(holds_nothing_out)
+    @available_if(offers_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch over the given rows.
@@ -170,6 +170,8 @@ class BaseNeuralClassifier(
         ------
         ValueError
             As `fit`; also a label not among the classes, or a sampler object.
+        AttributeError
+            With `m2m`, which needs all rows first; then there is no `partial_fit`.
         """
         check_strategies(self, partial=True)
         first = not hasattr(self, "net_")

@@ -61,8 +61,9 @@ NETWORKS = [
 META = [PseudoLabelClassifier(TabularMLPClassifier(**SMALL, random_state=0))]
 
 
-# The tables of these checks are tiny, and "smote" says so each time.
+# The tables of these checks are tiny, and "smote" and m2m say so each time.
 @pytest.mark.filterwarnings("ignore:sampler='smote':UserWarning")
+@pytest.mark.filterwarnings("ignore:m2m translated no row:UserWarning")
 @parametrize_with_checks(
     [TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES] + NETWORKS + META
 )

@@ -1,11 +1,11 @@
-"""M2m: the formula row by row, what must not move stays, plain where it is off."""
+"""M2m: the formula row by row, what must not move, and plain where it is off."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from packs import PLAIN, fixed_table, same_bits, weights
-from searches import both, tiny, uneven_table
+from searches import assert_same_results, both, tiny, uneven_table
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,6 +17,7 @@ from sklimb import (
     TabularResNetClassifier,
 )
 from sklimb._prepare import make_job, prepare
+from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
 from sklimb.training.callbacks import Deferred
 from sklimb.training.fitting import _Pack, _train_guides
@@ -25,6 +26,8 @@ from sklimb.training.translation import M2m, Translation, translate
 X, Y = fixed_table()
 # The table's rare class is 60 rows: chances of 0.999^240 would leave few rows.
 ON = M2m(start=0.4, beta=0.9, gamma=0.5)
+# Where guides of few epochs must agree to something.
+EASY = M2m(start=0.4, beta=0.9, gamma=0.2)
 
 
 def fit(X=X, Y=Y, **params):
@@ -101,7 +104,7 @@ def test_a_batch_is_the_formula():
         owners=torch.tensor([0]),
     )
     tensors = (torch.from_numpy(a) for a in (x, y, real, u, noise))
-    got, replaced = translation(*tensors)
+    got, _, replaced = translation(*tensors)
     n_replaced = 0
     for m in range(2):
         g, f = (
@@ -175,7 +178,7 @@ def test_no_chance_is_deferred_balanced_sampling():
     late = {"drw_start": 0.4, "sampler": "balanced", "max_epochs": 8}
     off = fit(m2m=M2m(start=0.4, beta=1.0), max_epochs=8)
     assert same_bits(off, fit(**late))
-    assert off.history_[-1]["translated"] == 0.0
+    assert off.history_[-1]["tried"] == off.history_[-1]["translated"] == 0.0
     np.testing.assert_array_equal(off.prior_shift_, fit(**late).prior_shift_)
     on = fit(m2m=ON, max_epochs=8)
     assert np.abs(on.predict_proba(X) - off.predict_proba(X)).max() > 1e-2
@@ -216,8 +219,8 @@ def late_batches(estimator, X, y):
     job = make_job(estimator, prepare(estimator, X, y))
     _train_guides([job], estimator)
     pack = _Pack([job], estimator)
-    deferred = next(c for c in pack.net.callbacks if isinstance(c, Deferred))
-    return job, pack, deferred.batches
+    found = [c for _, c in pack.net.callbacks_ if isinstance(c, Deferred)]
+    return job, pack, found[0].batches
 
 
 def mixed_table():
@@ -239,7 +242,7 @@ def test_only_numbers_move_within_their_ranges_to_where_the_guide_agrees(
         m2m=ON,
     ).set_params(max_epochs=30)
     job, pack, late = late_batches(clf, frame, y)
-    counts = job.estimator.class_weight_sum_
+    counts = np.bincount(job.plan.y)
     plain = list(late.batches)
     late.batches.epoch = 0
     n_moved = 0
@@ -263,7 +266,9 @@ def test_only_numbers_move_within_their_ranges_to_where_the_guide_agrees(
         frequent = before["X"][0, before["y"][0] == 0, n:].unique(dim=0)
         assert (rows[:, None, n:] == frequent).all(-1).any(1).all()
     n_rows = late.batches.n_rows[0]
-    assert float(late.share[0]) == pytest.approx(n_moved / n_rows)
+    tried, share = late.shares[:, 0].tolist()
+    assert share == pytest.approx(n_moved / n_rows)
+    assert share < tried < 0.5
     assert 0.05 < n_moved / n_rows < 0.5 * (1 - counts.min() / counts.max())
     assert pack.module.training
 
@@ -295,7 +300,7 @@ def test_running_statistics_are_those_of_the_training_rows():
         pass
     for kept, now in zip(before, pack.module.buffers(), strict=True):
         assert torch.equal(kept, now)
-    assert float(late.share[0]) > 0 and pack.module.training
+    assert float(late.shares[1, 0]) > 0 and pack.module.training
 
 
 def test_rows_that_the_guide_doubts_are_repeated_less():
@@ -327,9 +332,9 @@ def test_probabilities_keep_the_base_rate():
     ],
 )
 def test_members_equal_single_fits(params):
-    params = {"m2m": ON, "dtype": "float64", **params}
+    params = {"m2m": EASY, "dtype": "float64", **params}
     many = fit(**params, n_members=3)
-    assert many.history_[-1]["translated"] > 0
+    assert min(many.history_[-1]["translated_members"]) > 0
     for k, seed in enumerate(many.member_seeds_):
         one = fit(**params, random_state=int(seed))
         for name, w in weights(many).items():
@@ -338,7 +343,7 @@ def test_members_equal_single_fits(params):
 
 def test_members_that_leave_take_their_guides_along():
     a, b, ya, yb = train_test_split(X, Y, stratify=Y, random_state=0)
-    params = {**PLAIN, "m2m": ON, "dtype": "float64", "early_stopping": True}
+    params = {**PLAIN, "m2m": EASY, "dtype": "float64", "early_stopping": True}
     params |= {"n_iter_no_change": 2, "max_epochs": 30, "dropout": 0.2}
     params.pop("lr")
     rates = [{"lr": lr} for lr in (1e-1, 3e-2, 3e-3)]
@@ -354,7 +359,7 @@ def test_members_that_leave_take_their_guides_along():
 
 
 def test_packed_search_equals_grid_search_on_folds_that_encode_differently():
-    m2m = M2m(start=0.25, beta=0.9, gamma=0.4)
+    m2m = M2m(start=0.25, beta=0.9, gamma=0.1)
     grid = {"lr": [3e-3, 1e-2], "dropout": [0.0, 0.2], "m2m": [None, m2m]}
     both(tiny(), grid, *uneven_table())
     both(tiny(m2m=m2m), {"lr": [3e-3, 1e-2]}, *uneven_table(3))
@@ -363,7 +368,8 @@ def test_packed_search_equals_grid_search_on_folds_that_encode_differently():
 def test_works_inside_grid_search_and_pipelines():
     clf = TabularMLPClassifier(**{**PLAIN, "max_epochs": 6, "m2m": ON})
     pipe = make_pipeline(StandardScaler(), clf)
-    grid = {"tabularmlpclassifier__m2m": [None, "default", ON]}
+    other = M2m(start=0.4, beta=0.9, gamma=0.1)
+    grid = {"tabularmlpclassifier__m2m": [None, other, EASY]}
     search = GridSearchCV(pipe, grid, cv=2, scoring="roc_auc", n_jobs=1).fit(X, Y)
     assert len(set(search.cv_results_["mean_test_score"])) == 3
 
@@ -398,6 +404,11 @@ def test_weights_are_repetitions():
     a = clf.fit(rows, Y, sample_weight=weight).predict_proba(rows)
     b = clf.fit(rows.iloc[index], Y[index]).predict_proba(rows)
     np.testing.assert_array_equal(a, b)
+
+
+def test_nothing_translated_is_said():
+    with pytest.warns(UserWarning, match=r"translated no row: .*gamma=1\.0, so"):
+        fit(m2m=M2m(gamma=1.0))
 
 
 def test_files_keep_predictions_and_settings(tmp_path):
@@ -455,12 +466,40 @@ def test_tables_without_numbers_are_refused():
 
 
 def test_partial_fit_is_refused():
-    with pytest.raises(ValueError, match="cannot be used with partial_fit"):
-        TabularMLPClassifier(**PLAIN, m2m=ON).partial_fit(X, Y)
+    clf = TabularMLPClassifier(**PLAIN, m2m=ON)
+    assert not hasattr(clf, "partial_fit")
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit'") as error:
+        clf.partial_fit(X, Y)
+    assert "m2m=None" in str(error.value.__cause__)
+    assert hasattr(clf.set_params(m2m=None), "partial_fit")
 
 
 def test_a_guide_that_learns_nothing_is_said():
     clf = TabularMLPClassifier(**{**PLAIN, "optimizer": "sgd", "lr": 1e30}, m2m=ON)
     with pytest.raises(ValueError, match="Lower lr"):
+        clf.fit(X, Y)
+    assert not hasattr(clf, "net_")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
+def test_a_candidate_whose_guide_fails_fails_alone():
+    grid = {"lr": [1e-2, 1e30], "optimizer": ["sgd"]}
+    clf = tiny(m2m=M2m(start=0.5, beta=0.9, gamma=0.1))
+    frame, y = uneven_table()
+    settings = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
+    packed = PackedSearchCV(clf, grid, **settings).fit(frame, y)
+    one = GridSearchCV(clf, grid, **settings).fit(frame, y)
+    assert np.isnan(packed.cv_results_["mean_test_score"]).tolist() == [False, True]
+    assert_same_results(packed, one)
+
+
+def test_an_interrupted_guide_leaves_nothing(monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklimb.training.net._Net.train_step", interrupt)
+    clf = TabularMLPClassifier(**PLAIN, m2m=ON)
+    with pytest.raises(KeyboardInterrupt, match="guides of m2m"):
         clf.fit(X, Y)
     assert not hasattr(clf, "net_")

@@ -215,7 +215,7 @@ class Batches:
         augmenting = None
         if self.augment is not None:
             generators = [
-                stream_generator(draw.seed, "augment", epoch, device=device)
+                stream_generator(draw.seed, "augment", epoch)  # see augment.py
                 for draw in self.draws
             ]
             augmenting = self.augment, generators

@@ -59,7 +59,7 @@ def check_strategies(estimator, partial=False):
     check_joint_ssl(p.joint_ssl)
     check_pretrained(p._pretrainer)
     _check_row_weighting(p)
-    _check_m2m(p, partial)
+    _check_m2m(p)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
     if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
@@ -266,7 +266,7 @@ def _check_row_weighting(p):
             )
 
 
-def _check_m2m(p, partial):
+def _check_m2m(p):
     """Refuse what chooses or changes the rows beside M2m, and what spans fits."""
     if p.m2m is None:
         return
@@ -292,11 +292,6 @@ def _check_m2m(p, partial):
                 f"{name}={getattr(p, name)!r} and m2m={p.m2m!r} cannot be combined: "
                 f"{why}. Set one to its off value."
             )
-    if partial:
-        raise ValueError(
-            f"m2m={p.m2m!r} cannot be used with partial_fit: its guide is trained on "
-            "all rows first. Use fit, or set m2m=None."
-        )
 
 
 def check_numbers_vary(numbers):
@@ -478,19 +473,26 @@ def check_same_columns(estimator, X_unlabeled):
         )
 
 
-def holds_nothing_out(estimator):
+def offers_partial_fit(estimator):
     """True, or why there is no partial_fit: scikit-learn's `available_if` asks.
 
     Raises
     ------
     AttributeError
         A parameter needs rows that are held out.
+    ValueError
+        A parameter needs all rows at once.
     """
     if estimator.temperature_scaling:
         raise AttributeError(
             "temperature_scaling=True cannot be used with partial_fit, which holds no "
             "rows out to find the temperature by. Set temperature_scaling=False, or "
             "use fit."
+        )
+    if estimator.m2m is not None:
+        raise ValueError(
+            f"m2m={estimator.m2m!r} cannot be used with partial_fit: its guide is "
+            "trained on all rows first. Use fit, or set m2m=None."
         )
     return True
 

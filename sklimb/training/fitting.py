@@ -38,6 +38,7 @@ from sklimb.training.translation import (
     TranslatedShare,
     make_m2m,
     make_translation,
+    warn_if_nothing_moved,
 )
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
@@ -462,6 +463,8 @@ def finish(job, net, keep, own, partial):
     p._loss_counts = p.class_weight_sum_[None]
     rows = net.history.to_list()[:n_epochs]
     p.history_ = [_row_of(row, members, net.module_ is job.module) for row in rows]
+    if p.m2m is not None:
+        warn_if_nothing_moved(make_m2m(p.m2m), p.history_)
     if partial:
         term = net.criterion_.term
         weights = None if term is None else term.state_dict()

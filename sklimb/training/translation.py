@@ -4,6 +4,7 @@
 which bounds, are arguments. `make_translation` says what they are for tables.
 """
 
+import warnings
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
@@ -57,7 +58,9 @@ class M2m:
     lam : float, default=0.5
         Weight of the classifier's logit of the class that a row is moved from.
     gamma : float in [0, 1], default=0.9
-        The guide's probability of the class, from which a translated row is used.
+        The guide's probability of the class, from which a translated row is used. Where
+        classes overlap, a guide is never sure of the rare one and 0.9 takes no row:
+        `history_[-1]` tells the shares of rows that were "tried" and "translated".
     step_size : float, default=0.1
         Length of a step, in the root mean square over the numeric columns: columns that
         the encoder standardised move by this many standard deviations.
@@ -76,7 +79,9 @@ class M2m:
     The paper's lengths are Euclidean, for pixels in [0, 1]. Distances between rows of a
     standardised table grow with the root of the number of columns, so lengths do so
     here. Only numbers move, within the range of the training rows; categories, missing
-    indicators and numbers that are missing are those of the row that is moved.
+    indicators and numbers that are missing are those of the row that is moved. The
+    classifier's logits are its last layer's output: cosines with loss="ldam", as in the
+    authors' code.
 
     References
     ----------
@@ -219,7 +224,7 @@ class Translation:
             setattr(self, name, getattr(self, name)[members])
 
     def __call__(self, x, y, real, u, noise):
-        """The batch's rows and which of them were replaced.
+        """The batch's rows, which of them were to be replaced, and which were.
 
         Parameters
         ----------
@@ -237,7 +242,7 @@ class Translation:
         wanted = real & (u[..., 0] < self.mark.gather(1, y)) & (u[..., 2] < chance)
         n = int(wanted.sum(1).max())
         if n == 0:
-            return x, replaced
+            return x, wanted, replaced
         # Rows that are wanted first: only these are moved.
         rows = wanted.byte().argsort(dim=1, descending=True, stable=True)[:, :n]
         seed = seed.gather(1, rows)
@@ -248,7 +253,7 @@ class Translation:
         replaced.scatter_(1, rows, fine)
         fine = fine.view(*fine.shape, *[1] * (x.ndim - 2))
         moved = torch.where(fine, moved, _rows(x, rows))
-        return x.scatter(1, _index(rows, x), moved), replaced
+        return x.scatter(1, _index(rows, x), moved), wanted, replaced
 
     def _seeds(self, y, real, u):
         """A row of the batch for each row, and its chance; 0 where there is none."""
@@ -338,19 +343,20 @@ class TranslatedBatches:
             for seed in seeds
         ]
         n_rows = np.array(batches.n_rows)
-        self.share = torch.zeros(len(seeds), dtype=torch.float64, device=device)
+        # Of the rows of an epoch: tried, translated.
+        self.shares = torch.zeros(2, len(seeds), dtype=torch.float64, device=device)
         for i, batch in enumerate(batches):
             x = batch["X"]
             left = (n_rows - i * size).clip(0, x.shape[1])
             real = torch.arange(x.shape[1], device=device) < torch.tensor(
                 left, device=device
             ).unsqueeze(1)
-            x, replaced = self.translation(
+            x, *marks = self.translation(
                 x, batch["y"], real, *_draws(generators, left, x)
             )
-            self.share += replaced.sum(1)
+            self.shares += torch.stack(marks).sum(2)
             yield {**batch, "X": x}
-        self.share /= torch.tensor(n_rows, device=device)
+        self.shares /= torch.tensor(n_rows, device=device)
 
 
 def _draws(generators, left, x):
@@ -363,15 +369,29 @@ def _draws(generators, left, x):
 
 
 class TranslatedShare(Callback):
-    """Writes into the history which share of an epoch's rows was translated."""
+    """Writes shares of an epoch's rows into the history: tried, and translated."""
 
     def on_epoch_end(self, net, **kwargs):
-        share = getattr(net.batches_, "share", None)
-        if share is None:
+        shares = getattr(net.batches_, "shares", None)
+        if shares is None:
             return
-        share = share.cpu().numpy()
-        net.history.record("translated_members", net._of_all(share))
-        net.history.record("translated", float(share.mean()))
+        pairs = zip(("tried", "translated"), shares.cpu().numpy(), strict=True)
+        for name, share in pairs:
+            net.history.record(f"{name}_members", net._of_all(share))
+            net.history.record(name, float(share.mean()))
+
+
+def warn_if_nothing_moved(settings, history):
+    """A strategy that did nothing says so, if it had anything to do."""
+    late = [row for row in history if "tried" in row]
+    if any(row["tried"] for row in late) and not any(r["translated"] for r in late):
+        warnings.warn(
+            "m2m translated no row: for none that it tried did the guide's "
+            f"probability of the rarer class reach gamma={settings.gamma}, so it was "
+            "sampler='balanced' with drw_start. Lower gamma, as in M2m(gamma=0.5).",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def make_translation(jobs, layouts, model, dtype, device):
