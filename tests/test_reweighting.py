@@ -415,15 +415,16 @@ def test_l2rw_looks_past_wrong_labels():
     X = torch.from_numpy(rng.normal(size=(1, 200, 3))) + 2.0 * (2 * y - 1).unsqueeze(-1)
     wrong = torch.zeros(1, 200, dtype=torch.bool)
     wrong[:, 50:100] = True
+    plain = torch.full((1, 200), 1 / 200, dtype=torch.float64)
     batch = {
         "X": X,
         "y": y,
         "target": torch.eye(2, dtype=torch.float64)[(y + wrong) % 2],
-        "weight": torch.full((1, 200), 1 / 200, dtype=torch.float64),
+        "weight": plain,
         "masks": None,
     }
     last = {n: batch[n][:, 180:] for n in ("X", "y", "target")}
-    last |= {"weight": torch.full((1, 20), 1 / 20, dtype=torch.float64), "masks": None}
+    last |= {"weight": 10 * plain[:, 180:], "masks": None}
     module = PackedMLP(1, 3, 0, (), 2, d_block=8)
     module.reset_parameters([0])
     objective = Objective(module.double(), CrossEntropy())
@@ -432,8 +433,9 @@ def test_l2rw_looks_past_wrong_labels():
     along = tangent(
         objective, places, batch, balanced_gradient(objective, places, last)
     )
+    assert along is not None
     _, slope = objective.row_losses(objective.logits(batch), batch)
-    weight = Shares(batch["weight"])((slope * along).sum(-1).clamp_min(0))
+    weight = Shares(plain)((slope * along).sum(-1).clamp_min(0))
     assert weight.sum() == pytest.approx(1.0) and weight[wrong].sum() < 0.05
 
 
