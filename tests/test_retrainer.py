@@ -95,7 +95,7 @@ def test_probabilities_keep_the_base_rate_and_frozen_equals_fitted_inside(method
 def test_members_equal_single_fits(method):
     params = {**SMALL, "dtype": "float64"}
     many = TabularMLPClassifier(**params, n_members=3).fit(X, Y)
-    pack = second(method, many, shift_statistics=False)
+    pack = second(method, many, n_epochs=3)
     seeds = many.member_seeds_
     p = pack.predict_proba_members(X)
     np.testing.assert_allclose(pack.predict_proba(X), p.mean(0), rtol=1e-12)
@@ -107,7 +107,7 @@ def test_members_equal_single_fits(method):
     )
     for k, seed in enumerate(seeds):
         single = TabularMLPClassifier(**{**params, "random_state": int(seed)})
-        one = ClassifierRetrainer(single, method)
+        one = ClassifierRetrainer(single, method, n_epochs=3)
         one.fit(X_train, train.y, X_val=X_held, y_val=held.y)
         logits, own = (clf._logits(clf._backbone(encoded(clf))) for clf in (one, pack))
         # Sums in another order.
@@ -437,6 +437,19 @@ def test_temperature_minimises_the_log_loss():
     assert best_temperature(np.ones((5, 2)), np.array([0, 1, 1, 0, 0]), np.ones(5)) == 1
 
 
+def test_choices_are_made_on_held_out_rows():
+    rows, clf = rows_of(STAGE), second("ncm")
+    got = []
+    for part in (rows.held_out, rows.train):
+        h = clf._backbone(encoded_rows(part))
+        got.append(best_temperature(clf._logits(h)[0], part.y, part.weight))
+    assert clf.temperature_[0] == got[0] != got[1]
+
+
+def encoded_rows(part):
+    return STAGE._encode(np.column_stack(list(part.table.columns)))
+
+
 def test_statistics_drift_to_the_balanced_rows():
     stage = TabularResNetClassifier(
         d_block=8, max_epochs=3, random_state=0, early_stopping=False
@@ -502,7 +515,7 @@ def test_weights_are_repetitions():
     weight = np.arange(len(Y)) % 3
     repeated = np.repeat(np.arange(len(Y)), weight)
     for method in METHOD_NAMES:
-        clf = ClassifierRetrainer(TabularMLPClassifier(**SMALL), method)
+        clf = ClassifierRetrainer(TabularMLPClassifier(**SMALL), method, n_epochs=2)
         a = clone(clf).fit(X, Y, sample_weight=weight).predict_proba(X)
         b = clone(clf).fit(X[repeated], Y[repeated]).predict_proba(X)
         assert np.array_equal(a, b)
@@ -522,7 +535,7 @@ def test_seeds():
 
 
 def test_searches_and_pipelines():
-    grid = {"method": METHOD_NAMES}
+    grid = {"method": METHOD_NAMES, "n_epochs": [2]}
     search = GridSearchCV(
         ClassifierRetrainer(FrozenEstimator(STAGE)), grid, scoring="roc_auc", cv=3
     )
