@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test test-slow lint bench clean
+.PHONY: help install demo test test-slow lint bench papers papers-quick clean
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -21,6 +21,7 @@ demo: install ## the loan and the fraud workflow: tables and pictures in demo_ou
 	$(BIN)/python examples/loan_workflow.py --out demo_output
 	$(BIN)/python examples/fraud_workflow.py --out demo_output
 	$(BIN)/python examples/threshold_workflow.py --quick --out demo_output
+	$(BIN)/python examples/loan_reasons.py --out demo_output
 
 test: install ## everything but the slow tests
 	$(BIN)/python -m pytest -m "not slow and not gpu" -q
@@ -40,6 +41,21 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/device.py
 	$(BIN)/python benchmarks/portfolio.py
 	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/images.py
+	$(BIN)/python benchmarks/step_costs.py
+	$(BIN)/python benchmarks/second_stages.py
+
+papers: install ## the papers' tables, resumable (hours; images want a GPU)
+	$(BIN)/python benchmarks/papers/metabalance.py
+	$(BIN)/python benchmarks/papers/simplifying.py
+	$(BIN)/python benchmarks/papers/representation.py
+	$(BIN)/python benchmarks/papers/cifar_lt.py --scale full --device auto
+
+papers-quick: install ## a look at them: small scales, minutes each
+	$(BIN)/python benchmarks/papers/metabalance.py --quick
+	$(BIN)/python benchmarks/papers/simplifying.py --quick
+	$(BIN)/python benchmarks/papers/representation.py --quick
+	$(BIN)/python benchmarks/papers/cifar_lt.py --scale cpu
 
 clean: ## what the commands above made
 	rm -rf $(VENV) demo_output build *.egg-info

@@ -194,8 +194,13 @@ def _shape_of(n_pixels, image_shape, estimator):
 
 def _decode(X, image_shape, channels):
     """Pictures or files as one array (n, H, W, C) of uint8, read by several workers."""
-    from PIL import Image
-
+    try:
+        from PIL import Image
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "Pictures and files are read by Pillow, which is not installed. Run "
+            '`pip install "sklimb[vision]"`, or give arrays.'
+        ) from error
     items = list(X)
     if channels is None:
         modes = {_mode_of(item, Image) for item in items}

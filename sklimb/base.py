@@ -305,6 +305,10 @@ class BaseNeuralClassifier(
         """A SelfSupervisedPretrainer, a frozen one, or None."""
         return self.pretrained
 
+    def _widest(self, module):
+        """Numbers a row that a step holds at a time, over eight: for a search's packs."""
+        return getattr(module, "first_width", 0)
+
     def _image_size(self):
         """(height, width) where rows are images, else None."""
         return None

@@ -301,6 +301,15 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     def _image_size(self):
         return self.encoder_.image_shape_[1:]
 
+    def _widest(self, module):
+        network, held = _make_network(self.module_config_["network"]).eval(), []
+        for part in network.modules():
+            if not list(part.children()):
+                part.register_forward_hook(lambda _, __, out: held.append(out.numel()))
+        with torch.no_grad():
+            network(torch.zeros(1, self.encoder_.n_numeric_))
+        return sum(held) // 8
+
     def _make_augment(self):
         if self.augment is None:
             return None

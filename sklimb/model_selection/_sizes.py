@@ -49,7 +49,7 @@ def _bytes_a_member(job):
     n_members = job.module.n_members
     weights = sum(p.nbytes for p in job.module.parameters()) / n_members
     width = sum(job.module.mask_widths()) + job.plan.X.shape[1]
-    width = max(width, getattr(job.module, "first_width", 0))
+    width = max(width, job.estimator._widest(job.module))
     size = torch.finfo(next(job.module.parameters()).dtype).bits // 8
     rows = job.batch_size * (1 if job.pool is None else 3)  # and two views
     return 6 * weights + 8 * rows * width * size
