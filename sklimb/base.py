@@ -306,7 +306,7 @@ class BaseNeuralClassifier(
         return self.pretrained
 
     def _widest(self, module):
-        """Numbers a row that a step holds at a time, over eight: for a search's packs."""
+        """Numbers a row that a step holds, over eight: for the packs of a search."""
         return getattr(module, "first_width", 0)
 
     def _image_size(self):
