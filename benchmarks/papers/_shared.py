@@ -159,7 +159,8 @@ def claims_in_short(claims):
     for c in claims:
         kind = "no" if c["holds"].startswith("no,") else c["holds"]
         counts.setdefault(c["claim"], Counter())[kind] += 1
-    kinds = ("yes", "no", "not shown")
+    kinds = ["yes", "no", "not shown"]
+    kinds += ["1 run"] if any(n["1 run"] for n in counts.values()) else []
     rows = [[claim, *(n[k] for k in kinds)] for claim, n in counts.items()]
     return markdown(["claim: settings in which it holds", *kinds], rows)
 
