@@ -167,7 +167,7 @@ class ImageNetwork(nn.Module):
     def images(self, x):
         """Flat rows as normalised images, (batch, channels, height, width)."""
         is_bytes = x.dtype == torch.uint8
-        x = x.to(self.mean.dtype).view(-1, *self.image_shape)
+        x = x.to(self.mean.dtype).reshape(-1, *self.image_shape)
         x = (x / 255 if is_bytes else x).sub(self.mean).div(self.std)
         if self.channels_last:
             # vmap has no rule for .contiguous(memory_format=channels_last).
