@@ -83,7 +83,7 @@ def test_a_batch_is_the_formula():
     settings = M2m(beta=0.95, gamma=0.6, step_size=0.3, n_steps=4, noise=0.4)
     guide, model = Linear(2, 0), Linear(2, 10)
     counts = np.array([[20.0, 60.0, 8.0], [50.0, 50.0, 10.0]])
-    n, padded = 40, [40, 33]
+    n, padded = 40, [33, 40]
     x = rng.normal(size=(2, n, 4))
     x[..., 3] = rng.random((2, n)) < 0.3
     x[..., 0] *= x[..., 3] == 0
