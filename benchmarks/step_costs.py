@@ -3,11 +3,12 @@
     python benchmarks/step_costs.py [--repeats 15]
 
 One thread, float32, an MLP 29-64-64-2 without embeddings, and for comparison the
-default network on the same rows. All steps run in turn within each repeat, so that a
-noisy machine hits them alike; figures are medians over repeats, and what counts are the
-ratios. MetaBalance (first order) is compared with twice as many forward and backward
-passes as it has tasks, without updates; the others with a plain step, update included.
-Making the batches is in none of them. Writes results/step_costs.json and .md.
+default network on the same rows. Times are those of the processor. All steps run in
+turn within each repeat, so that a noisy machine hits them alike; figures are medians
+over repeats, and what counts are the ratios. MetaBalance (first order) is compared with
+twice as many forward and backward passes as it has tasks, without updates; the others
+with a plain step, update included. Making the batches is in none of them. Writes
+results/step_costs.json and .md.
 """
 
 import argparse
@@ -65,13 +66,14 @@ def timed(step, batches, n):
 def costs(X, y, batch_size, network, repeats):
     """Ratio of each step, with the microseconds that it is made of."""
     plain, batches = make_net(X, y, batch_size, **network)
+    n = TASKS if network else 10  # steps of one timing
     runs = {
-        "pass": (plain.train_step_single, batches, 2 * TASKS),
-        "plain": (plain.train_step, batches, TASKS),
+        "pass": (plain.train_step_single, batches, n),
+        "plain": (plain.train_step, batches, n),
     }
     for name, params in STEPS.items():
         net, own = make_net(X, y, batch_size, **network, **params)
-        runs[name] = net.train_step, own, 1 if name == "MetaBalance" else TASKS
+        runs[name] = net.train_step, own, 1 if name == "MetaBalance" else n
     for step, own, _ in runs.values():  # the first steps allocate
         timed(step, own, 2)
     us = {name: [] for name in runs}
@@ -106,8 +108,7 @@ def main():
     for title, network in NETWORKS.items():
         result["networks"][title] = {}
         for batch_size in (32, 256):
-            repeats = args.repeats if not lines or network else 3
-            table = costs(X, y, batch_size, network, repeats)
+            table = costs(X, y, batch_size, network, args.repeats)
             result["networks"][title][batch_size] = table
             for name, row in table.items():
                 goal = f"{GOALS[name]:g}" if network else ""
@@ -120,7 +121,7 @@ def main():
     text.append(
         "\nMetaBalance: an update of 80 tasks, first order, against 160 forward and "
         "backward passes. The others: a step against a plain step, updates included. "
-        f"Medians over {args.repeats} interleaved repeats, one thread "
+        f"Processor time, medians over {args.repeats} interleaved repeats, one thread "
         f"({result['environment']['machine']})."
     )
     write_json(RESULTS / "step_costs.json", rounded(result))
