@@ -6,7 +6,7 @@ fold and hands the result to every candidate; `make_job` is the rest.
 
 import copy
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -73,6 +73,8 @@ class Prepared:
         The validation rows were given by the caller and are not of the training prior.
     unlabeled : tuple (X, weight) or None
         Encoded rows without labels.
+    pretrained : list
+        What was pre-trained on these rows: a search's candidates often share it.
     """
 
     train: RowSet
@@ -83,6 +85,7 @@ class Prepared:
     fitted: dict
     foreign: bool = False
     unlabeled: tuple | None = None
+    pretrained: list = field(default_factory=list)
 
     @cached_property
     def pool(self):
@@ -218,6 +221,7 @@ def make_fold_jobs(estimator, prepared):
             held_out=prepared.train.take(held_out),
             X=prepared.X[train],
             X_held=prepared.X[held_out],
+            pretrained=[],
         )
         check_classes_left(prepared.train, part.train, estimator.classes_)
         own = members[i * n_members : (i + 1) * n_members]
@@ -302,10 +306,17 @@ def _start_pretrained(estimator, prepared, module, members):
     if isinstance(given, FrozenEstimator):
         copy_backbone(given.estimator.estimator_.net_.module_, module)
         return
-    dtype = getattr(torch, NUMBERS[estimator.dtype])
+    dtype, schedule = getattr(torch, NUMBERS[estimator.dtype]), given._schedule()
+    own = schedule, dtype, [(m["seed"], m.get("dropout")) for m in members]
+    drawn = copy.deepcopy(module.state_dict())
+    for other, start, learned in prepared.pretrained:
+        same = own == other and drawn.keys() == start.keys()
+        if same and all(torch.equal(t, start[name]) for name, t in drawn.items()):
+            module.to(estimator._device, dtype).load_state_dict(learned)
+            return
     result = pretrain(
         module,
-        given._schedule(),
+        schedule,
         prepared.pool,
         estimator.encoder_,
         members,
@@ -314,6 +325,8 @@ def _start_pretrained(estimator, prepared, module, members):
     )
     if result.interrupted:
         raise KeyboardInterrupt("pre-training was interrupted: there is no fit yet")
+    learned = copy.deepcopy(module.state_dict())
+    prepared.pretrained.append((own, drawn, learned))
 
 
 def _warn_if_clamped(estimator, n_rows):
