@@ -6,7 +6,7 @@ fold and hands the result to every candidate; `make_job` is the rest.
 
 import copy
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -87,6 +87,8 @@ class Prepared:
         Encoded rows without labels.
     counted : bool
         Whether rows with pseudo-labels are part of the class statistics.
+    pretrained : list
+        What was pre-trained on these rows: a search's candidates often share it.
     """
 
     train: RowSet
@@ -98,6 +100,7 @@ class Prepared:
     foreign: bool = False
     unlabeled: tuple | None = None
     counted: bool = True
+    pretrained: list = field(default_factory=list)
 
     @cached_property
     def pool(self):
@@ -259,6 +262,7 @@ def make_fold_jobs(estimator, prepared):
             held_out=prepared.train.take(held_out),
             X=prepared.X[train],
             X_held=prepared.X[held_out],
+            pretrained=[],
         )
         check_classes_left(prepared.train, part.train, estimator.classes_)
         own = members[i * n_members : (i + 1) * n_members]
@@ -355,10 +359,17 @@ def _start_pretrained(estimator, prepared, module, members):
     if isinstance(given, FrozenEstimator):
         copy_backbone(given.estimator.estimator_.net_.module_, module)
         return
-    dtype = getattr(torch, NUMBERS[estimator.dtype])
+    dtype, schedule = getattr(torch, NUMBERS[estimator.dtype]), given._schedule()
+    own = schedule, dtype, [(m["seed"], m.get("dropout")) for m in members]
+    drawn = copy.deepcopy(module.state_dict())
+    for other, start, learned in prepared.pretrained:
+        same = own == other and drawn.keys() == start.keys()
+        if same and all(torch.equal(t, start[name]) for name, t in drawn.items()):
+            module.to(estimator._device, dtype).load_state_dict(learned)
+            return
     result = pretrain(
         module,
-        given._schedule(),
+        schedule,
         prepared.pool,
         estimator.encoder_,
         members,
@@ -367,6 +378,8 @@ def _start_pretrained(estimator, prepared, module, members):
     )
     if result.interrupted:
         raise KeyboardInterrupt("pre-training was interrupted: there is no fit yet")
+    learned = copy.deepcopy(module.state_dict())
+    prepared.pretrained.append((own, drawn, learned))
 
 
 def _guide_job(job, prepared):

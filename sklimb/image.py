@@ -45,7 +45,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         Without it, flat rows are read as grey squares, or else as images of one line.
     augment : str, list of str or None, default=None
         What is done to each training image, on the device: "flip", "crop", "cutout",
-        "erase", "trivial", "rand", "auto", "augmix", or several in order.
+        "erasing", "trivial" (TrivialAugment), "randaugment", "autoaugment", "augmix",
+        or several in order.
     test_time_flips : bool, default=False
         Average probabilities with those of the mirrored image.
     channels_last : bool, default=False

@@ -25,7 +25,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     Parameters
     ----------
     loss : {"ce", "focal", "class_balanced", "logit_adjusted", "balanced_softmax", \
-            "vs", "ldam"} or callable, default="ce"
+            "vs", "ldam", "cosface"} or callable, default="ce"
         Loss of a row; see `sklimb.training.losses`. What a loss does to the class
         shares is a device of training, which `target_prior` divides out: "train" gives
         the probabilities of the rows at hand, "uniform" those that favour no class. A

@@ -13,6 +13,7 @@ from sklimb.model_selection import PackedSearchCV
 from sklimb.training.losses import (
     LOSSES,
     ClassBalancedLoss,
+    CosFaceLoss,
     LDAMLoss,
     LogitAdjustedLoss,
     VSLoss,
@@ -56,6 +57,11 @@ def ldam_oracle(z, target, n, max_m=0.5, s=30.0):
     return _nll(z, target)
 
 
+def cosface_oracle(z, target, n, m=0.35, s=30.0):
+    y = int(np.argmax(target))
+    return _nll([s * (v - m * (c == y)) for c, v in enumerate(z)], target)
+
+
 @pytest.mark.parametrize(
     ("loss", "oracle"),
     [
@@ -64,6 +70,7 @@ def ldam_oracle(z, target, n, max_m=0.5, s=30.0):
         (LogitAdjustedLoss(tau=0.7), lambda *a: vs_oracle(*a, gamma=0.0, tau=0.7)),
         (LDAMLoss(), ldam_oracle),
         (LDAMLoss(0.3, 10.0), lambda *a: ldam_oracle(*a, max_m=0.3, s=10.0)),
+        (CosFaceLoss(), cosface_oracle),
     ],
 )
 def test_losses_equal_their_formulas(loss, oracle):
@@ -240,7 +247,7 @@ def test_logit_adjustment_learns_the_posterior_and_its_logits_no_prior():
 # Alone, in packs, in files.
 
 
-@pytest.mark.parametrize("loss", ["vs", "ldam", "class_balanced"])
+@pytest.mark.parametrize("loss", ["vs", "ldam", "cosface", "class_balanced"])
 def test_searches_agree_where_folds_have_their_own_shares(loss):
     X_, y_ = X[:250], Y[:250]
     clf = TabularMLPClassifier(

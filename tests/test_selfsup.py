@@ -16,6 +16,7 @@ from sklimb import (
     FTTransformerClassifier,
     TabularMLPClassifier,
     TabularResNetClassifier,
+    _prepare,
 )
 from sklimb._prepare import make_job, prepare
 from sklimb.model_selection import PackedSearchCV
@@ -244,6 +245,26 @@ def test_searches_vary_it():
     clf.set_params(pretrained=pretrainer())
     search = GridSearchCV(clf, {"pretrained__max_epochs": [1, 2]}, cv=2)
     assert search.fit(X, Y).best_params_["pretrained__max_epochs"] in (1, 2)
+
+
+def test_a_search_pretrains_once_a_fold_and_pretrainer(monkeypatch):
+    calls, original = [], _prepare.pretrain
+
+    def counted(*given):
+        calls.append(1)
+        return original(*given)
+
+    monkeypatch.setattr(_prepare, "pretrain", counted)
+    clf = clone(SMALL).set_params(dtype="float64", max_epochs=2)
+    grid = {"lr": [1e-3, 3e-3, 1e-2]}
+    grid["pretrained"] = [pretrainer(), pretrainer(max_epochs=2)]
+    params = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
+    a = PackedSearchCV(clf, grid, max_members=6, **params).fit(X, Y).cv_results_
+    assert len(calls) == 4
+    b = GridSearchCV(clf, grid, **params).fit(X, Y).cv_results_
+    assert len(calls) == 4 + 12
+    # Sums in another order.
+    np.testing.assert_allclose(a["mean_test_score"], b["mean_test_score"], atol=1e-8)
 
 
 def test_with_other_strategies():

@@ -211,6 +211,35 @@ class LDAMLoss(_NeedsCounts):
 
 
 @dataclass(frozen=True)
+class CosFaceLoss(LDAMLoss):
+    """One margin for all classes (Wang et al., "CosFace", 2018, equation 4).
+
+    Cross-entropy of `s (z - m [c = y])` of cosines z; otherwise as `LDAMLoss`.
+
+    Parameters
+    ----------
+    max_m : float, default=0.35
+        The margin; 0 is cross-entropy.
+    s : float, default=30.0
+        Scale of the cosines.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.training.losses import CosFaceLoss
+    >>> loss = CosFaceLoss(s=1.0).bind(torch.tensor([[90.0, 10.0]]))
+    >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
+    tensor([[0.8834]])
+    """
+
+    max_m: float = 0.35
+
+    def statistics(self, counts):
+        """The margin, for each class."""
+        return (torch.full_like(counts, self.max_m),)
+
+
+@dataclass(frozen=True)
 class ClassBalancedLoss(CrossEntropy):
     """Cross-entropy weighted by the effective number of rows (Cui et al., 2019).
 
@@ -255,6 +284,7 @@ LOSSES = {
     "balanced_softmax": LogitAdjustedLoss(tau=1.0),
     "vs": VSLoss(),
     "ldam": LDAMLoss(),
+    "cosface": CosFaceLoss(),
 }
 
 
