@@ -169,7 +169,7 @@ def _check(n_samples, positive_share, scale):
         raise ValueError(
             f"n_samples must be an integer of at least 1, got {n_samples!r}."
         )
-    if not isinstance(positive_share, Real) or not 0 < positive_share < 1:
+    if not isinstance(positive_share, Real) or not 0 < float(positive_share) < 1:
         raise ValueError(f"positive_share must be in (0, 1), got {positive_share!r}.")
-    if not isinstance(scale, Real) or not 0 < scale < np.inf:
+    if not isinstance(scale, Real) or not 0 < float(scale) < np.inf:
         raise ValueError(f"scale must be above 0, got {scale!r}.")
