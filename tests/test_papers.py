@@ -114,6 +114,17 @@ def test_paper_networks_have_the_papers_layers(module):
     assert np.array_equal(p, model.predict_proba_members(X))
 
 
+def test_a_learning_rate_that_diverges_is_left_out(module, monkeypatch):
+    fits = module("_metabalance")
+    monkeypatch.setattr(fits, "RATES", (0.05, 1e30))
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(60, 12)).astype(np.float32) for _ in range(3)]
+    parts = [(x, (x[:, 0] > 0).astype(int)) for x in X]
+    settings = {"parameters": {}, "epochs": 1, "meta_epochs": 1}
+    scores = fits._fit_paper("loan", 0, settings, parts, "cpu")
+    assert scores["test"][1] is None and 0 <= scores["test"][0] <= 1
+
+
 def test_ratios(module):
     fits, batches = module("_representation"), module("_batch_size")
     assert fits.accuracy((0.5, 0.9), 1.0) == pytest.approx(0.7)

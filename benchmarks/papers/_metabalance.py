@@ -130,7 +130,7 @@ class FraudNetwork(_PaperNetwork):
     widths, dropout_after = NETWORKS["fraud"]
 
 
-def paper_network(name, seed, epochs, changes, device):
+def paper_network(name, seed, epochs, changes, device, rates=RATES):
     """The paper's network and steps; the learning rates train side by side."""
     kind = {"loan": LoanNetwork, "fraud": FraudNetwork}[name]
     return kind(
@@ -140,7 +140,7 @@ def paper_network(name, seed, epochs, changes, device):
         numeric_transform="standard",
         max_epochs=epochs,
         early_stopping=False,
-        portfolio=[{"lr": rate} for rate in RATES],
+        portfolio=[{"lr": rate} for rate in rates],
         random_state=seed,
         device=device,
         **changes,
@@ -210,9 +210,23 @@ def _scores(choices, validation, test, parts):
 def _fit_paper(name, seed, settings, parts, device):
     changes = settings["parameters"]
     epochs = settings["meta_epochs" if "metabalance_sampler" in changes else "epochs"]
-    model = paper_network(name, seed, epochs, changes, device).fit(*parts[0])
-    validation, test = (model.predict_proba_members(X)[..., 1] for X, _ in parts[1:])
-    return _scores(RATES, validation, test, parts)
+
+    def probabilities(rates):
+        """Of validation and test rows, one of each a rate."""
+        model = paper_network(name, seed, epochs, changes, device, rates)
+        try:
+            model.fit(*parts[0])
+        except ValueError as error:
+            if "became NaN" not in str(error):
+                raise
+            # A rate has diverged in the first epoch: the others train without it.
+            if len(rates) == 1:
+                return [[np.full(len(y), np.nan)] for _, y in parts[1:]]
+            alone = [probabilities([rate]) for rate in rates]
+            return [[p for one in alone for p in one[i]] for i in range(2)]
+        return [model.predict_proba_members(X)[..., 1] for X, _ in parts[1:]]
+
+    return _scores(RATES, *probabilities(RATES), parts)
 
 
 def _fit_modern(name, seed, settings, parts, device):

@@ -212,7 +212,7 @@ def one_table(network, summaries, tables):
                 error = METABALANCE_ERRORS[name].get(method)
                 row.append(cell(METABALANCE[name].get(method), error))
             if entry is None:
-                row.append("not there")
+                row.append("not there" if method in WEIGHTINGS else "not run")
             else:
                 row.append(cell(entry["auc"], entry["standard_error"]))
             if network == "paper":
@@ -255,7 +255,8 @@ def draw(summaries, tables, scale):
             title = f"{name}, {network} network ({scale}){suffix}"
             axis.set_title(title, fontsize=10)
             axis.grid(axis="x", alpha=0.3)
-            axis.legend(fontsize=8)
+            if summary:
+                axis.legend(fontsize=8)
     return figure
 
 

@@ -138,6 +138,8 @@ def batch_jobs(scale):
         "epochs": scale["batch_epochs"],
         "total": scale["total"],
         "per_class": scale["per_class"],
+        "rates": _batch_size.RATES,
+        "clip_norm": _batch_size.CLIP_NORM,
     }
     for seed in range(scale["seeds"]):
         for ratio in scale["ratios"]:
