@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
-from sklimb.training.transforms import mix_labels
+from sklimb.training.transforms import as_numbers, mix_labels
 from sklimb.training.views import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
@@ -323,8 +323,7 @@ class Batches:
 
     def _mixed(self, X, target, weight, left, mixing):
         """Rows, targets and weights after the mixer."""
-        if X.dtype == torch.uint8:
-            X = X.to(weight.dtype) / 255
+        X = as_numbers(X, weight.dtype)
         drawn = self.mixer.draw(mixing, left, X.shape[1], self.batch_size, X.shape[2])
         partner, share, keep = (
             to_device(torch.from_numpy(part), X.device) for part in drawn

@@ -1,7 +1,7 @@
 """HOW rows of frequent classes become rows of rare ones: M2m.
 
 `translate` moves any rows, of a table or of pixels: which entries may move, and between
-which bounds, are arguments. `make_translation` says what they are for tables.
+which bounds, are arguments. `make_translation` says what they are for both.
 """
 
 from dataclasses import dataclass, fields
@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 
 from sklimb._random import stream_generator
 from sklimb.nn.join import Layout, join
+from sklimb.training.transforms import as_numbers
 
 # What the guide is trained without; it sees the same rows in the same order.
 GUIDE_PARAMETERS = {
@@ -59,8 +60,8 @@ class M2m:
     gamma : float in [0, 1], default=0.9
         The guide's probability of the class, from which a translated row is used.
     step_size : float, default=0.1
-        Length of a step, in the root mean square over the numeric columns: columns that
-        the encoder standardised move by this many standard deviations.
+        Length of a step, for tables in the root mean square over the numeric columns:
+        columns that the encoder standardised move by this many standard deviations.
     n_steps : int, default=10
         Steps of a translation.
     noise : float, default=0.5
@@ -73,10 +74,11 @@ class M2m:
 
     Notes
     -----
-    The paper's lengths are Euclidean, for pixels in [0, 1]. Distances between rows of a
-    standardised table grow with the root of the number of columns, so lengths do so
-    here. Only numbers move, within the range of the training rows; categories, missing
-    indicators and numbers that are missing are those of the row that is moved.
+    Of images all pixels move, in [0, 1], and lengths are Euclidean, as in the paper.
+    Distances between rows of a standardised table grow with the root of the number of
+    columns, so lengths do so there. Only numbers move, within the range of the training
+    rows; categories, missing indicators and numbers that are missing are those of the
+    row that is moved.
 
     References
     ----------
@@ -197,12 +199,25 @@ class Translation:
         Bounds, infinite for the others.
     flags, owners : integer tensors or None
         Where column `flags[i]` is not 0, that of `owners[i]` stays (a missing number).
+    euclidean : bool
+        Lengths are those of a row, instead of root mean squares over what may move.
     """
 
     def __init__(
-        self, settings, guide, model, counts, free, low, high, flags=None, owners=None
+        self,
+        settings,
+        guide,
+        model,
+        counts,
+        free,
+        low,
+        high,
+        flags=None,
+        owners=None,
+        euclidean=False,
     ):
         self.settings, self.guide, self.model = settings, guide, model
+        self.euclidean = euclidean
         self.free, self.low, self.high = free, low, high
         self.flags, self.owners = flags, owners
         counts = np.asarray(counts, dtype=np.float64)
@@ -267,7 +282,9 @@ class Translation:
             free[..., self.owners] &= x[..., self.flags] == 0
         settings = self.settings
         axes = tuple(range(2, x.ndim))
-        root = self.free.sum(axes, keepdim=True).to(x.dtype).sqrt()
+        root = 1.0
+        if not self.euclidean:
+            root = self.free.sum(axes, keepdim=True).to(x.dtype).sqrt()
         training = self.model.training
         self.model.eval()  # no dropout, and running statistics stay
         try:
@@ -340,7 +357,7 @@ class TranslatedBatches:
         n_rows = np.array(batches.n_rows)
         self.share = torch.zeros(len(seeds), dtype=torch.float64, device=device)
         for i, batch in enumerate(batches):
-            x = batch["X"]
+            x = as_numbers(batch["X"], batch["weight"].dtype)
             left = (n_rows - i * size).clip(0, x.shape[1])
             real = torch.arange(x.shape[1], device=device) < torch.tensor(
                 left, device=device
@@ -375,10 +392,12 @@ class TranslatedShare(Callback):
 
 
 def make_translation(jobs, layouts, model, dtype, device):
-    """The Translation of a pack of tables: numbers move between their training bounds.
+    """The Translation of a pack: numbers move between their training bounds.
 
     Numbers that never vary stay: their gradient would only shorten the others' steps.
+    Of images all pixels move between 0 and 1.
     """
+    pictures = jobs[0].estimator._of == "images"
     common = Layout.common(layouts)
     guides = [job.guide.module.to(device, dtype) for job in jobs]
     guide = guides[0] if len(jobs) == 1 else join(guides, layouts)
@@ -386,8 +405,11 @@ def make_translation(jobs, layouts, model, dtype, device):
     n, counts, bounds = common.n_numeric, [], []
     for job in jobs:
         own = np.full((2, common.n_columns), np.inf) * [[-1], [1]]
-        numbers = job.plan.X[:, :n]
-        own[:, :n] = numbers.min(0), numbers.max(0)
+        if pictures:
+            own[:, :n] = [[0.0], [1.0]]
+        else:
+            numbers = job.plan.X[:, :n]
+            own[:, :n] = numbers.min(0), numbers.max(0)
         counts += [job.estimator.class_weight_sum_] * len(job.members)
         bounds += [own] * len(job.members)
     low, high = (
@@ -403,5 +425,14 @@ def make_translation(jobs, layouts, model, dtype, device):
         owners = owners.to(device)
     settings = make_m2m(jobs[0].estimator.m2m)
     return Translation(
-        settings, guide, model, np.stack(counts), free, low, high, flags, owners
+        settings,
+        guide,
+        model,
+        np.stack(counts),
+        free,
+        low,
+        high,
+        flags,
+        owners,
+        euclidean=pictures,
     )
