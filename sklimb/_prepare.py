@@ -25,6 +25,7 @@ from sklimb._rows import (
     without_copies,
 )
 from sklimb.explanation import balanced_median_row
+from sklimb.nn.join import Layout
 from sklimb.training.balanced import check_enough
 from sklimb.training.compatibility import (
     check_columns_of_pretrained,
@@ -108,8 +109,8 @@ class Prepared:
         if self.unlabeled is None:
             return Pool(self.X, self.train.weight)
         X, weight = self.unlabeled
-        X = np.concatenate([self.X, X])
-        return Pool(X, np.concatenate([self.train.weight, weight]), draws_rows=True)
+        weights = self.train.weight, weight
+        return Pool.joined([self.X, X], weights, draws_rows=True)
 
     @cached_property
     def baseline(self):
@@ -341,7 +342,7 @@ def _job(estimator, prepared, members, module, partial):
     if module is None:
         module = estimator._make_members(plan, members)
         if estimator._pretrainer is not None:
-            _start_pretrained(estimator, prepared, module, members)
+            _start_pretrained(estimator, prepared, plan, module, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
     pool = None if estimator.joint_ssl is None else prepared.pool
@@ -353,7 +354,7 @@ def _job(estimator, prepared, members, module, partial):
     return job
 
 
-def _start_pretrained(estimator, prepared, module, members):
+def _start_pretrained(estimator, prepared, plan, module, members):
     """Give a new module's features what rows without labels teach."""
     given = estimator._pretrainer
     if isinstance(given, FrozenEstimator):
@@ -367,17 +368,24 @@ def _start_pretrained(estimator, prepared, module, members):
         if same and all(torch.equal(t, start[name]) for name, t in drawn.items()):
             module.to(estimator._device, dtype).load_state_dict(learned)
             return
+    learner = module
+    if getattr(estimator, "freeze", None) is not None:  # what is frozen learns first
+        whole = copy.copy(estimator)
+        whole.freeze = None
+        learner = whole._make_members(plan, members)
     result = pretrain(
-        module,
+        learner,
         schedule,
         prepared.pool,
-        estimator.encoder_,
+        estimator._make_views(schedule.term, Layout.of(estimator.encoder_)),
         members,
         estimator._device,
         dtype,
     )
     if result.interrupted:
         raise KeyboardInterrupt("pre-training was interrupted: there is no fit yet")
+    if learner is not module:
+        module.to(dtype).load_state_dict(learner.state_dict())
     learned = copy.deepcopy(module.state_dict())
     prepared.pretrained.append((own, drawn, learned))
 

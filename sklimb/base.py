@@ -28,7 +28,6 @@ from sklimb.training.compatibility import (
 from sklimb.training.fitting import all_or_nothing, train
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import AUTO, resolved, settings_of
-from sklimb.training.terms import make_term
 from sklimb.training.views import Views
 
 
@@ -53,6 +52,8 @@ class BaseNeuralClassifier(
     _encoder_class = TabularEncoder
     # Whether the network can end in cosines, which some losses need.
     _offers_cosine_head: ClassVar[bool] = False
+    # What X holds: "columns" or "images". Some self-supervised terms are for one alone.
+    _of: ClassVar[str] = "columns"
     # For one fit: which rows have pseudo-labels, and whether these count as labels.
     _pseudo_labels: "tuple[np.ndarray, bool] | None" = None
 
@@ -317,9 +318,9 @@ class BaseNeuralClassifier(
         """Where explanations start."""
         return prepared.baseline
 
-    def _make_views(self, layout):
-        """What makes the views of `joint_ssl`."""
-        return Views.of(make_term(self.joint_ssl).rates, self.encoder_, layout)
+    def _make_views(self, term, layout):
+        """What makes the views of a self-supervised term."""
+        return Views.of(term.rates, self.encoder_, layout)
 
     def _make_augment(self):
         """What changes the rows of a batch before all else, or None."""
@@ -328,15 +329,19 @@ class BaseNeuralClassifier(
     def _encode(self, X):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
         check_is_fitted(self, "net_")
-        table = self._read_table(X, reset=False)
+        return self._encode_table(self._read_table(X, reset=False))
+
+    def _encode_table(self, table):
         encoded = torch.from_numpy(self.encoder_._transform_table(table))
         if encoded.dtype == torch.uint8:  # the network reads bytes
             return encoded
         return encoded.to(getattr(torch, self.dtype_))
 
-    def _read_table(self, X, reset):
+    def _read_table(self, X, reset, owner=None):
+        """The columns of X; names and count are those of `owner`, by default `self`."""
         spec = self.categorical_features if reset else self._is_categorical
-        table = read_table(X, categorical_features=spec, estimator=self, reset=reset)
+        owner = self if owner is None else owner
+        table = read_table(X, categorical_features=spec, estimator=owner, reset=reset)
         if reset:
             self._is_categorical = table.is_categorical
         return table

@@ -13,6 +13,7 @@ from sklimb.base import BaseNeuralClassifier
 from sklimb.nn.images import ImageNetwork, check_backbone, make_backbone
 from sklimb.nn.stacked import StackedMembers
 from sklimb.training.augment import make_augment
+from sklimb.training.image_views import ImageViews, Scene
 from sklimb.training.losses import make_loss
 from sklimb.training.plan import NUMBERS
 
@@ -113,6 +114,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     _auto_batch_size: ClassVar[int] = 128
     _encoder_class = ImageEncoder
     _offers_cosine_head: ClassVar[bool] = True
+    _of: ClassVar[str] = "images"
     _parameter_constraints: ClassVar[dict] = {
         **{k: v for k, v in PARAMETER_CONSTRAINTS.items() if k not in _OF_TABLES},
         "backbone": [str],
@@ -283,14 +285,14 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         check_backbone(self.backbone)
         return ImageEncoder(NUMBERS[self.dtype])
 
-    def _read_table(self, X, reset):
+    def _read_table(self, X, reset, owner=None):
         _check_image_shape(self.image_shape)
         channels = None if reset else self._image_shape[0]
         return read_pictures(
             X,
             image_shape=self.image_shape,
             channels=channels,
-            estimator=self,
+            estimator=self if owner is None else owner,
             reset=reset,
         )
 
@@ -310,6 +312,17 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         with torch.no_grad():
             network(torch.zeros(1, self.encoder_.n_numeric_))
         return sum(held) // 8
+
+    def _make_views(self, term, layout):
+        shape = self.encoder_.image_shape_
+        turned = getattr(term, "n_views", 2) == 1
+        if turned and shape[1] != shape[2]:
+            raise ValueError(
+                "'rotation' needs square images, which a quarter turn leaves in shape, "
+                f"got {shape[1]} x {shape[2]} pixels. Use 'vicreg' or 'simclr', or cut "
+                "the images to squares."
+            )
+        return ImageViews(shape, getattr(torch, NUMBERS[self.dtype]), turned=turned)
 
     def _make_augment(self):
         if self.augment is None:
@@ -355,12 +368,10 @@ class _OfFlatRows:
     """An augmentation of images for rows of pixels."""
 
     def __init__(self, augment, shape, dtype):
-        self.augment, self.shape, self.dtype = augment, shape, dtype
+        self.augment, self.scene = augment, Scene(shape, dtype)
 
     def __call__(self, rows, generator):
-        images = rows.to(self.dtype).view(-1, *self.shape)
-        if rows.dtype == torch.uint8:
-            images = images / 255
+        images = self.scene.images(rows)
         return self.augment(images, generator).reshape(len(rows), -1)
 
 

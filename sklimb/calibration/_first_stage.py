@@ -16,6 +16,7 @@ from sklimb._prepare import _split, read_rows
 from sklimb._random import stream_generator
 from sklimb._rows import split_default
 from sklimb.base import BaseNeuralClassifier
+from sklimb.nn.resnets import CosineLinear
 from sklimb.training.compatibility import check_fit_arguments
 from sklimb.training.plan import class_weight_vector, make_plan
 
@@ -75,7 +76,8 @@ class Backbone:
         """That of a fitted classifier."""
         net = classifier.net_
         length = None
-        if getattr(net.module_, "cosine_head", False):
+        head = _head(net.module_)
+        if getattr(net.module_, "cosine_head", isinstance(head, CosineLinear)):
             loss = net.criterion_.loss_function
             length = float(getattr(getattr(loss, "unbound", loss), "s", 1.0))
         return cls(net, net.module_, length)
@@ -94,9 +96,8 @@ class Backbone:
     @torch.no_grad()
     def last_layer(self):
         """Copies of weight (K, d, classes) and bias (K, 1, classes) after `block`."""
-        stacked = hasattr(self.module, "members")
-        head = (self.module.members if stacked else self.module).head
-        weight = head.weight.mT if stacked else head.weight
+        head = _head(self.module)
+        weight = head.weight.mT if hasattr(self.module, "members") else head.weight
         if self.length is not None:
             weight = F.normalize(weight, dim=1)
         bias = getattr(head, "bias", None)
@@ -120,6 +121,11 @@ class Backbone:
                 # Without masks nothing is dropped.
                 module(X[rows])
         return Backbone(self.net, module.eval(), self.length)
+
+
+def _head(module):
+    """The last layer of a packed or stacked network."""
+    return getattr(module, "members", module).head
 
 
 @dataclass
@@ -201,8 +207,7 @@ def read_stage(classifier, X, y, given, *, sampler, own_fraction):
     )
 
     def encoded(part):
-        X = torch.from_numpy(classifier.encoder_._transform_table(part.table))
-        X = X.to(getattr(torch, classifier.dtype_))
+        X = classifier._encode_table(part.table)
         return Rows(X, part.y, part.weight * factor[part.y])
 
     held_out = None if held_out is None else encoded(held_out)

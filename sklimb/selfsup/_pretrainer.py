@@ -13,14 +13,15 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklimb._prepare import read_unlabeled
 from sklimb._random import member_seeds, root_seed
 from sklimb._rows import RowSet
-from sklimb._table import read_table
 from sklimb.base import BaseNeuralClassifier
+from sklimb.nn.join import Layout
 from sklimb.tabular import TabularMLPClassifier
 from sklimb.training.compatibility import check_joint_ssl
 from sklimb.training.fitting import all_or_nothing, make_net, resolve_device
@@ -152,7 +153,10 @@ class SelfSupervisedPretrainer(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        given = self.estimator
         tags.input_tags.allow_nan = True
+        if given is not None:
+            tags.input_tags = copy.deepcopy(get_tags(given).input_tags)
         tags.transformer_tags.preserves_dtype = []
         return tags
 
@@ -183,7 +187,8 @@ class SelfSupervisedPretrainer(
         KeyboardInterrupt
             Ctrl-C, after the best weights so far and all attributes are in place.
         """
-        check_joint_ssl(self.method, "method")
+        given = self.estimator
+        check_joint_ssl(self.method, getattr(given, "_of", "columns"), "method")
         with all_or_nothing(self):
             interrupted = self._fit(X, X_unlabeled)
         if interrupted:
@@ -207,7 +212,7 @@ class SelfSupervisedPretrainer(
         if X_unlabeled is not None:
             more, weight = read_unlabeled(inner, X_unlabeled)
             parts, weights = [*parts, more], [*weights, weight]
-        pool = Pool(np.concatenate(parts), np.concatenate(weights))
+        pool = Pool.joined(parts, weights)
         term, first_epoch, history = None, 0, []
         if warm:  # on copies: a failed fit must not touch what is there
             module, term = copy.deepcopy((inner.net_.module_, self._term))
@@ -227,11 +232,12 @@ class SelfSupervisedPretrainer(
             module = inner._make_members(plan, members)
         members = [inner._member_settings(int(inner.member_seeds_[0]))]
         dtype = getattr(torch, NUMBERS[inner.dtype])
+        schedule = self._schedule()
         result = pretrain(
             module,
-            self._schedule(),
+            schedule,
             pool,
-            inner.encoder_,
+            inner._make_views(schedule.term, Layout.of(inner.encoder_)),
             members,
             inner._device,
             dtype,
@@ -253,10 +259,8 @@ class SelfSupervisedPretrainer(
         """Features of X, what the network's last layer would see, (n_samples, d)."""
         check_is_fitted(self, "estimator_")
         table = self._read_table(self.estimator_, X, reset=False)
-        encoded = self.encoder_._transform_table(table)
-        net = self.estimator_.net_
-        encoded = torch.from_numpy(encoded).to(net._dtype())
-        return net.blocks_embed(encoded)[0].cpu().numpy()
+        encoded = self.estimator_._encode_table(table)
+        return self.estimator_.net_.blocks_embed(encoded)[0].cpu().numpy()
 
     @property
     def _n_features_out(self):
@@ -275,16 +279,16 @@ class SelfSupervisedPretrainer(
                 "and encoder are what is trained."
             )
         inner._validate_params()
+        if hasattr(inner, "freeze"):  # of a classifier's training; here it learns
+            inner.freeze = None
         inner._device = resolve_device(inner.device)
         return inner
 
     def _read_table(self, inner, X, reset):
         """The columns of X; names and count are kept or checked on this estimator."""
-        spec = inner.categorical_features if reset else inner._is_categorical
-        table = read_table(X, categorical_features=spec, estimator=self, reset=reset)
+        table = inner._read_table(X, reset, owner=self)
         if reset:
-            inner._is_categorical = table.is_categorical
-            for name in ("n_features_in_", "feature_names_in_"):
+            for name in ("n_features_in_", "feature_names_in_", "_image_shape"):
                 if hasattr(self, name):
                     setattr(inner, name, getattr(self, name))
         return table

@@ -9,6 +9,7 @@ import torch
 
 from sklimb._random import stream_seed
 from sklimb.training.samplers import UniformOrder, WeightedOrder
+from sklimb.training.transforms import as_numbers
 
 
 def check_enough(y, n_rows, classes):
@@ -141,7 +142,7 @@ def balanced_batch(X, y, targets, index):
     index : integer tensor of shape (K, rows)
     """
     device = y.device
-    own = X[index.to(X.device)].to(device)
+    own = as_numbers(X[index.to(X.device)].to(device), targets.dtype)
     labels = y[index.to(device)]
     member = torch.arange(len(index), device=device).unsqueeze(1)
     target = targets[0][labels] if len(targets) == 1 else targets[member, labels]

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
-from sklimb.training.transforms import mix_labels
+from sklimb.training.transforms import as_numbers, mix_labels
 from sklimb.training.views import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
@@ -75,8 +75,8 @@ class Batches:
     target (K, b, classes), masks, a list of (K, b, width) or None, and active: which
     members have rows in this step, None if all. A short last batch is padded with rows
     of weight 0 if another member's is longer. With `views`, "views" holds X
-    (K, 2 b, columns), both views one after the other, masks of their own, and real
-    (K, b), which rows are no padding, None if all.
+    (K, 2 b, columns), both views one after the other (or one view, K, b), masks of
+    their own, and real (K, b), which rows are no padding, None if all.
 
     Parameters
     ----------
@@ -283,9 +283,9 @@ class Batches:
             yield batch
 
     def _views(self, X, generators, noise, begin, left):
-        """The two views of every batch of these rows, as the batches' "views"."""
+        """The views of every batch of these rows, as the batches' "views"."""
         n, size = X.shape[1], self.batch_size
-        pair = self.views.make(X, self.draws, generators, left, self.X)
+        pair = self.views.make(X, self.draws, generators, left, self.X, size)
         pair = [self._of_members(x, self._draw_index).split(size, 1) for x in pair]
         masks = [
             [self._masks(n, width, noise, left, X).split(size, 1) for _ in pair]
@@ -300,8 +300,8 @@ class Batches:
         views = []
         for i in range(n_batches):
             drop = [
-                self._of_members(torch.cat([a[i], b[i]], 1), self._stream_index)
-                for a, b in masks
+                self._of_members(torch.cat([m[i] for m in own], 1), self._stream_index)
+                for own in masks
             ]
             rows = torch.cat([x[i] for x in pair], 1)
             drop = (drop or None) if seeds is None else seeds[i]
@@ -323,8 +323,7 @@ class Batches:
 
     def _mixed(self, X, target, weight, left, mixing):
         """Rows, targets and weights after the mixer."""
-        if X.dtype == torch.uint8:
-            X = X.to(weight.dtype) / 255
+        X = as_numbers(X, weight.dtype)
         drawn = self.mixer.draw(mixing, left, X.shape[1], self.batch_size, X.shape[2])
         partner, share, keep = (
             to_device(torch.from_numpy(part), X.device) for part in drawn

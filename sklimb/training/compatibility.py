@@ -12,7 +12,7 @@ from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
-from sklimb.training.terms import TERMS, make_term
+from sklimb.training.terms import TERMS, Rotation, make_term
 
 
 def check_strategies(estimator, partial=False):
@@ -56,8 +56,9 @@ def check_strategies(estimator, partial=False):
             )
     _check_folds(p)
     _check_metabalance(p, partial)
-    check_joint_ssl(p.joint_ssl)
-    check_pretrained(p._pretrainer)
+    check_joint_ssl(p.joint_ssl, p._of)
+    _check_frozen(p)
+    check_pretrained(p._pretrainer, p._of)
     _check_row_weighting(p)
     _check_m2m(p)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
@@ -126,15 +127,41 @@ def _check_metabalance(p, partial):
             )
 
 
-def check_joint_ssl(value, name="joint_ssl"):
-    """Refuse an object that is no term, by what it says and by one call."""
-    if value is None or isinstance(value, str):
-        return
+def _check_frozen(p):
+    """Refuse a term that would teach a backbone which does not learn."""
+    if p.joint_ssl is not None and getattr(p, "freeze", None) is not None:
+        raise ValueError(
+            f"joint_ssl={p.joint_ssl!r} and freeze={p.freeze!r} cannot be combined: "
+            "the term teaches the backbone, which stays as it is. Set one to None."
+        )
+
+
+# What terms for one kind of X alone do, and what to take for the other.
+_ONLY = {
+    "columns": "replaces columns of a table, which pixels are not",
+    "images": "turns images, and a table has none",
+}
+
+
+def check_joint_ssl(value, of="columns", name="joint_ssl"):
+    """Refuse an object that is no term, by what it says and by one call.
+
+    `of` says what X holds, "columns" or "images".
+    """
     if isinstance(value, type):
         raise ValueError(
             f"{name} must be a name or an instance, got the class {value.__name__}. "
             f"Write {value.__name__}()."
         )
+    if value is not None:
+        own = getattr(make_term(value), "of", of)
+        if own != of:
+            others = [k for k, t in TERMS.items() if getattr(t, "of", of) == of]
+            raise ValueError(
+                f"{name}={value!r} {_ONLY[own]}. Use one of {others} instead."
+            )
+    if value is None or isinstance(value, str | Rotation):
+        return
     rates = getattr(value, "rates", ())
     width = getattr(value, "d_projector", None)
     fine = len(rates) == 2 and all(0 <= rate <= 1 for rate in rates)
@@ -159,7 +186,7 @@ def check_joint_ssl(value, name="joint_ssl"):
         )
 
 
-def check_pretrained(value):
+def check_pretrained(value, of="columns"):
     """Refuse what cannot pre-train, and a fitted one that is not there yet."""
     if value is None:
         return
@@ -177,7 +204,7 @@ def check_pretrained(value):
         )
     if not frozen:
         pretrainer._validate_params()
-        check_joint_ssl(pretrainer.method, "pretrained's method")
+        check_joint_ssl(pretrainer.method, of, "pretrained's method")
 
 
 def check_same_as_pretrained(estimator, pretrainer):
@@ -191,6 +218,7 @@ def check_same_as_pretrained(estimator, pretrainer):
     names = (*other.encoder_.get_params(), *_flat(other.module_config_))
     for name in names:
         free = name in ("dtype", "n_members", "n_classes", "frequency_scale")
+        free |= name in ("freeze", "pretrained", "channels_last")
         if free or "dropout" in name or not hasattr(estimator, name):
             continue
         here, there = getattr(estimator, name), getattr(other, name)
@@ -216,7 +244,14 @@ def check_columns_of_pretrained(estimator, pretrainer):
             f"{other.n_features_in_ if there is None else there.tolist()}, got "
             f"{estimator.n_features_in_ if here is None else here.tolist()}."
         )
-    if not np.array_equal(estimator._is_categorical, other._is_categorical):
+    shape, there = (getattr(e, "_image_shape", None) for e in (estimator, other))
+    if shape != there:
+        raise ValueError(
+            "X must hold images like those that pretrained was fitted on, of the shape "
+            f"(channels, height, width) {there}, got {shape}."
+        )
+    columns = [getattr(e, "_is_categorical", None) for e in (estimator, other)]
+    if not np.array_equal(*columns):
         raise ValueError(
             "X has other categorical columns than the rows that pretrained was fitted "
             "on. Give both the same dtypes or categorical_features."
@@ -362,6 +397,7 @@ def check_same_network(estimator):
         there["dtype"] = estimator.dtype_
     for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
         there.pop(name, None)
+    there.pop("pretrained", None)  # where the weights came from
     # A network a setting and fold; the caller speaks of networks a setting.
     n_settings, n_members = len(settings_of(estimator)), there.pop("n_members")
     folds = {1, estimator.validation_folds or 1}

@@ -1,7 +1,8 @@
 """What a network can learn before it sees a label: the self-supervised loop.
 
 Members are trained side by side, each with its own views, shuffles, masks and stopping.
-The last layer, whatever is named "head", has no part in it.
+The last layer, whatever is named "head", has no part in it. Running statistics are
+those of the views: there are no clean rows here to take them from.
 """
 
 from dataclasses import dataclass, field
@@ -10,12 +11,11 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
-from sklimb.nn.join import Layout
 from sklimb.training.batches import Batches, Draw
 from sklimb.training.optimizers import PackedAdamW
 from sklimb.training.samplers import UniformOrder, WeightedOrder
 from sklimb.training.terms import JointTerm
-from sklimb.training.views import Pool, Views
+from sklimb.training.views import Pool
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def held_out_rows(n_rows, fraction):
 
 
 def pretrain(
-    module, schedule, pool, encoder, members, device, dtype, term=None, first_epoch=0
+    module, schedule, pool, views, members, device, dtype, term=None, first_epoch=0
 ):
     """Train `module` in place on the rows of a pool; members keep their best weights.
 
@@ -84,8 +84,8 @@ def pretrain(
     schedule : Schedule
     pool : Pool
         Training rows, in canonical order.
-    encoder : TabularEncoder
-        That encoded them.
+    views : Views or ImageViews
+        What makes the views that the term judges.
     members : list of dict
         "seed" and, if the network takes masks, "dropout" of each member.
     device, dtype : torch's
@@ -106,7 +106,7 @@ def pretrain(
     module.to(device, dtype)
     seeds = [stream_seed(m["seed"], "pretraining") for m in members]
     train, held = _batches(
-        module, schedule, pool, encoder, members, seeds, device, dtype, first_epoch
+        module, schedule, pool, views, members, seeds, device, dtype, first_epoch
     )
     if term is None:
         term = JointTerm(schedule.term, 1.0, _width(module, pool), seeds)
@@ -156,17 +156,20 @@ def pretrain(
     return result
 
 
-def _batches(
-    module, schedule, pool, encoder, members, seeds, device, dtype, first_epoch
-):
+def _batches(module, schedule, pool, views, members, seeds, device, dtype, first_epoch):
     """Batches of the rows that train and of those that are held out, or None."""
     mask = held_out_rows(len(pool.X), schedule.validation_fraction)
     parts = [np.flatnonzero(~mask), np.flatnonzero(mask)]
-    X = torch.from_numpy(pool.X[np.concatenate(parts)]).to(device, dtype)
+    X = torch.from_numpy(pool.X[np.concatenate(parts)]).to(device)
+    if X.is_floating_point():
+        X = X.to(dtype)
     n_train = len(parts[0])
     donors = Pool(pool.X[parts[0]], pool.weight[parts[0]])
-    views = Views.of(schedule.term.rates, encoder, Layout.of(encoder))
     out = []
+    # BatchNorm cannot train on one view of one row.
+    alone = getattr(schedule.term, "n_views", 2) == 1 and getattr(
+        module, "needs_two_rows", False
+    )
     for begin, rows in zip((0, n_train), parts, strict=True):
         if not len(rows):
             return out[0], None
@@ -188,6 +191,7 @@ def _batches(
                 min(schedule.batch_size, len(rows)),
                 widths,
                 first_epoch=first_epoch if begin == 0 else 0,
+                skip_single=alone and begin == 0,
                 views=views,
             )
         )

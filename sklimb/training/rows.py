@@ -8,6 +8,7 @@ from sklimb.nn.join import Layout
 from sklimb.training.balanced import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Episodes, Panel, Rows
 from sklimb.training.scales import one_if_equal, smoothing_table
+from sklimb.training.terms import make_term
 from sklimb.training.transforms import Mixer
 
 
@@ -42,7 +43,9 @@ def make_batches(jobs, layouts, module, dtype, device):
     if p.mix is not None:
         n_continuous = common.n_numeric + len(common.indicators)
         mixer = Mixer(p.mix, p.mix_alpha, n_continuous, p._image_size())
-    views = None if p.joint_ssl is None else p._make_views(common)
+    views = None
+    if p.joint_ssl is not None:
+        views = p._make_views(make_term(p.joint_ssl), common)
 
     def batches(phase, size):
         draws, members = [], []

@@ -1,13 +1,17 @@
-"""What two views of a row are compared by: self-supervised terms of the objective.
+"""What views of a row are judged by: self-supervised terms of the objective.
 
 To add a term, write a frozen dataclass with `__call__(a, b, real=None)`, shapes
 (K, batch, d) x 2 -> (K,), and name it in TERMS. `real`, (K, batch) of 0 and 1, says
 which rows are no padding; None means all. `rates` are the shares of the columns that
 are corrupted in the two views, `d_projector` is d, the width that views are compared
 in. Without real rows, and with one where a variance is needed, a term is 0.
+
+A term with `n_views = 1` judges one view, (K, batch, d) -> (K,), by a linear layer
+instead of a projector. `of` says what it is for, if not for all: "columns" or "images".
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -151,6 +155,7 @@ class SCARF:
     tensor([-0.3799])
     """
 
+    of: ClassVar[str] = "columns"
     temperature: float = 1.0
     d_projector: int = 128
     corruption: float = 0.6
@@ -168,7 +173,40 @@ class SCARF:
         return -(log_p * mask.squeeze(-1)).sum(-1) / rows - rows.log() * (n > 0)
 
 
-TERMS = {"vicreg": VICReg(), "simclr": SimCLR(), "scarf": SCARF()}
+@dataclass(frozen=True)
+class Rotation:
+    """By how many quarters an image was turned (Gidaris et al., 2018).
+
+    Cross-entropy of four classes; each image is turned once, a quarter of the batch
+    each way (S004, section 4). The image at position i is turned i modulo 4 times.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.training.terms import Rotation
+    >>> Rotation()(10 * torch.eye(4).unsqueeze(0))
+    tensor([0.0001])
+    """
+
+    n_views: ClassVar[int] = 1
+    of: ClassVar[str] = "images"
+    d_projector: ClassVar[int] = 4
+    rates: ClassVar[tuple] = (0.0,)
+
+    def __call__(self, logits, real=None):
+        mask, n = _mask(logits, real)
+        turns = torch.arange(logits.shape[1], device=logits.device) % 4
+        log_p = torch.log_softmax(logits, -1)
+        own = log_p.gather(-1, turns.view(1, -1, 1).expand(len(log_p), -1, 1))
+        return -(own * mask).sum((-2, -1)) / n.clamp_min(1)
+
+
+TERMS = {
+    "vicreg": VICReg(),
+    "simclr": SimCLR(),
+    "scarf": SCARF(),
+    "rotation": Rotation(),
+}
 
 
 def make_term(term):
@@ -196,7 +234,8 @@ def _log_softmax(similarity, hidden):
 class JointTerm(nn.Module):
     """A term beside the supervised loss: projectors of all members, and its weight.
 
-    A projector is linear, ReLU, linear. It serves training alone.
+    A projector is linear, ReLU, linear, or linear alone for one view. It serves
+    training alone.
 
     Parameters
     ----------
@@ -216,7 +255,8 @@ class JointTerm(nn.Module):
         super().__init__()
         self.term, self.weight = term, weight
         d = term.d_projector
-        sizes = ((d_in, d), (d, d))
+        self.n_views = getattr(term, "n_views", 2)
+        sizes = ((d_in, d), (d, d))[: self.n_views]
         self.layers = nn.ModuleList(PackedLinear(len(seeds), *s) for s in sizes)
         for k, seed in enumerate(seeds):
             for i, layer in enumerate(self.layers):
@@ -232,7 +272,8 @@ class JointTerm(nn.Module):
             self.weight = self.weight[index]
 
     def forward(self, features, real=None):
-        """Weighted term (K,) of the features of two views, (K, 2 batch, d_in)."""
-        z = self.layers[1](torch.relu(self.layers[0](features)))
-        a, b = z.chunk(2, 1)
-        return self.weight * self.term(a, b, real)
+        """Weighted term (K,) of the features of all views, (K, views * batch, d_in)."""
+        z = self.layers[0](features)
+        for layer in self.layers[1:]:
+            z = layer(torch.relu(z))
+        return self.weight * self.term(*z.chunk(self.n_views, 1), real)

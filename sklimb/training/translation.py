@@ -1,7 +1,7 @@
 """HOW rows of frequent classes become rows of rare ones: M2m.
 
 `translate` moves any rows, of a table or of pixels: which entries may move, and between
-which bounds, are arguments. `make_translation` says what they are for tables.
+which bounds, are arguments. `make_translation` says what they are for both.
 """
 
 import warnings
@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 
 from sklimb._random import stream_generator
 from sklimb.nn.join import Layout, join
+from sklimb.training.transforms import as_numbers
 
 # What the guide is trained without; it sees the same rows in the same order.
 GUIDE_PARAMETERS = {
@@ -62,8 +63,8 @@ class M2m:
         classes overlap, a guide is never sure of the rare one and 0.9 takes no row:
         `history_[-1]` tells the shares of rows that were "tried" and "translated".
     step_size : float, default=0.1
-        Length of a step, in the root mean square over the numeric columns: columns that
-        the encoder standardised move by this many standard deviations.
+        Length of a step, for tables in the root mean square over the numeric columns:
+        columns that the encoder standardised move by this many standard deviations.
     n_steps : int, default=10
         Steps of a translation.
     noise : float, default=0.5
@@ -76,12 +77,12 @@ class M2m:
 
     Notes
     -----
-    The paper's lengths are Euclidean, for pixels in [0, 1]. Distances between rows of a
-    standardised table grow with the root of the number of columns, so lengths do so
-    here. Only numbers move, within the range of the training rows; categories, missing
-    indicators and numbers that are missing are those of the row that is moved. The
-    classifier's logits are its last layer's output: cosines with loss="ldam", as in the
-    authors' code.
+    Of images all pixels move, in [0, 1], and lengths are Euclidean, as in the paper.
+    Distances between rows of a standardised table grow with the root of the number of
+    columns, so lengths do so there. Only numbers move, within the range of the training
+    rows; categories, missing indicators and numbers that are missing are those of the
+    row that is moved. The classifier's logits are its last layer's output: cosines with
+    loss="ldam", as in the authors' code.
 
     References
     ----------
@@ -204,12 +205,25 @@ class Translation:
         Bounds, infinite for the others.
     flags, owners : integer tensors or None
         Where column `flags[i]` is not 0, that of `owners[i]` stays (a missing number).
+    euclidean : bool
+        Lengths are those of a row, instead of root mean squares over what may move.
     """
 
     def __init__(
-        self, settings, guide, model, counts, free, low, high, flags=None, owners=None
+        self,
+        settings,
+        guide,
+        model,
+        counts,
+        free,
+        low,
+        high,
+        flags=None,
+        owners=None,
+        euclidean=False,
     ):
         self.settings, self.guide, self.model = settings, guide, model
+        self.euclidean = euclidean
         self.free, self.low, self.high = free, low, high
         self.flags, self.owners = flags, owners
         counts = np.asarray(counts, dtype=np.float64)
@@ -274,7 +288,9 @@ class Translation:
             free[..., self.owners] &= x[..., self.flags] == 0
         settings = self.settings
         axes = tuple(range(2, x.ndim))
-        root = self.free.sum(axes, keepdim=True).to(x.dtype).sqrt()
+        root = 1.0
+        if not self.euclidean:
+            root = self.free.sum(axes, keepdim=True).to(x.dtype).sqrt()
         training = self.model.training
         self.model.eval()  # no dropout, and running statistics stay
         try:
@@ -348,7 +364,7 @@ class TranslatedBatches:
         # Of the rows of an epoch: tried, translated.
         self.shares = torch.zeros(2, len(seeds), dtype=torch.float64, device=device)
         for i, batch in enumerate(batches):
-            x = batch["X"]
+            x = as_numbers(batch["X"], batch["weight"].dtype)
             left = (n_rows - i * size).clip(0, x.shape[1])
             real = torch.arange(x.shape[1], device=device) < torch.tensor(
                 left, device=device
@@ -397,10 +413,12 @@ def warn_if_nothing_moved(settings, history):
 
 
 def make_translation(jobs, layouts, model, dtype, device):
-    """The Translation of a pack of tables: numbers move between their training bounds.
+    """The Translation of a pack: numbers move between their training bounds.
 
     Numbers that never vary stay: their gradient would only shorten the others' steps.
+    Of images all pixels move between 0 and 1.
     """
+    pictures = jobs[0].estimator._of == "images"
     common = Layout.common(layouts)
     guides = [job.guide.module.to(device, dtype) for job in jobs]
     guide = guides[0] if len(jobs) == 1 else join(guides, layouts)
@@ -408,8 +426,11 @@ def make_translation(jobs, layouts, model, dtype, device):
     n, counts, bounds = common.n_numeric, [], []
     for job in jobs:
         own = np.full((2, common.n_columns), np.inf) * [[-1], [1]]
-        numbers = job.plan.X[:, :n]
-        own[:, :n] = numbers.min(0), numbers.max(0)
+        if pictures:
+            own[:, :n] = [[0.0], [1.0]]
+        else:
+            numbers = job.plan.X[:, :n]
+            own[:, :n] = numbers.min(0), numbers.max(0)
         counts += [job.estimator.class_weight_sum_] * len(job.members)
         bounds += [own] * len(job.members)
     low, high = (
@@ -425,5 +446,14 @@ def make_translation(jobs, layouts, model, dtype, device):
         owners = owners.to(device)
     settings = make_m2m(jobs[0].estimator.m2m)
     return Translation(
-        settings, guide, model, np.stack(counts), free, low, high, flags, owners
+        settings,
+        guide,
+        model,
+        np.stack(counts),
+        free,
+        low,
+        high,
+        flags,
+        owners,
+        euclidean=pictures,
     )

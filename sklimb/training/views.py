@@ -31,8 +31,62 @@ class Pool:
     weight: np.ndarray
     draws_rows: bool = False
 
+    @classmethod
+    def joined(cls, parts, weights, *, draws_rows=False):
+        """Rows one part after the other; bytes beside floats become floats in [0, 1].
 
-class Views:
+        Such bytes are pixels, and the others pixels that the encoder brought there.
+        """
+        if len({part.dtype for part in parts}) > 1:
+            parts = [p / np.float32(255) if p.dtype == np.uint8 else p for p in parts]
+        return cls(np.concatenate(parts), np.concatenate(weights), draws_rows)
+
+
+class PoolDraws:
+    """Rows that views are made of: those of the batch, or drawn from a pool.
+
+    A subclass makes the views, by `make(X, draws, generators, left, table, size)`.
+    """
+
+    def __init__(self):
+        self._cumulative = {}
+
+    def start(self, draws, epoch, device):
+        """Generators of an epoch, one a draw."""
+        return [
+            stream_generator(draw.seed, "views", epoch, device=device) for draw in draws
+        ]
+
+    def drawn(self, X, draws, generators, sizes, table):
+        """X (draws, n, columns), or its first `sizes` rows from the draws' pools."""
+        if not any(draw.pool.draws_rows for draw in draws):
+            return X
+        X = X.clone()
+        for d, (draw, generator) in enumerate(zip(draws, generators, strict=True)):
+            if draw.pool.draws_rows and sizes[d]:
+                rows = self._rows(draw, sizes[d], generator)
+                X[d, : sizes[d]] = _take(table, rows, X.device)
+        return X
+
+    def _rows(self, draw, n, generator):
+        """Row numbers of the table, from a draw's pool by weight."""
+        pool, device = draw.pool, generator.device
+        if id(pool) not in self._cumulative:
+            cumulative = None
+            if (pool.weight != pool.weight[0]).any():
+                total = np.cumsum(pool.weight, dtype=np.float64)
+                cumulative = torch.from_numpy(total / total[-1]).to(device)
+            self._cumulative[id(pool)] = cumulative
+        cumulative, n_rows = self._cumulative[id(pool)], len(pool.weight)
+        if cumulative is None:
+            shape = {"size": (n,), "generator": generator, "device": device}
+            return torch.randint(n_rows, **shape) + draw.pool_begin
+        u = torch.rand(n, generator=generator, dtype=torch.float64, device=device)
+        rows = torch.searchsorted(cumulative, u, right=True)
+        return rows.clamp_max(n_rows - 1) + draw.pool_begin
+
+
+class Views(PoolDraws):
     """Makes two corrupted views of each row.
 
     Parameters
@@ -45,9 +99,9 @@ class Views:
     """
 
     def __init__(self, rates, groups):
+        super().__init__()
         self.rates, self.groups = rates, torch.tensor(groups)
         self.n_groups = max(groups) + 1
-        self._cumulative = {}
 
     @classmethod
     def of(cls, rates, encoder, layout):
@@ -58,26 +112,15 @@ class Views:
         codes = range(n, n + len(layout.cardinalities))
         return cls(rates, [*range(n), *flags, *codes])
 
-    def start(self, draws, epoch, device):
-        """Generators of an epoch, one a draw."""
-        return [
-            stream_generator(draw.seed, "views", epoch, device=device) for draw in draws
-        ]
-
-    def make(self, X, draws, generators, left, table):
+    def make(self, X, draws, generators, left, table, size=None):
         """Two views of X (draws, n, columns), each of its shape.
 
         `left` are the rows that each draw still has: nothing is drawn for padding.
-        `table` holds all rows, wherever it is.
+        `table` holds all rows, wherever it is. `size`, rows of a batch, is not used.
         """
         n_draws, n, _ = X.shape
         sizes = [min(n, int(rows)) for rows in left]
-        if any(draw.pool.draws_rows for draw in draws):
-            X = X.clone()
-            for d, (draw, generator) in enumerate(zip(draws, generators, strict=True)):
-                if draw.pool.draws_rows and sizes[d]:
-                    rows = self._rows(draw, sizes[d], generator)
-                    X[d, : sizes[d]] = _take(table, rows)
+        X = self.drawn(X, draws, generators, sizes, table)
         groups = self.groups.to(X.device)
         views = []
         for rate in self.rates:
@@ -101,30 +144,11 @@ class Views:
             views.append(torch.where(corrupted.index_select(2, groups), other, X))
         return views
 
-    def _rows(self, draw, n, generator):
-        """Row numbers of the table, from a draw's pool by weight."""
-        pool, device = draw.pool, generator.device
-        if id(pool) not in self._cumulative:
-            cumulative = None
-            if (pool.weight != pool.weight[0]).any():
-                total = np.cumsum(pool.weight, dtype=np.float64)
-                cumulative = torch.from_numpy(total / total[-1]).to(device)
-            self._cumulative[id(pool)] = cumulative
-        cumulative, n_rows = self._cumulative[id(pool)], len(pool.weight)
-        if cumulative is None:
-            shape = {"size": (n,), "generator": generator, "device": device}
-            return torch.randint(n_rows, **shape) + draw.pool_begin
-        u = torch.rand(n, generator=generator, dtype=torch.float64, device=device)
-        rows = torch.searchsorted(cumulative, u, right=True)
-        return rows.clamp_max(n_rows - 1) + draw.pool_begin
-
 
 def mask_seed(seed):
     """Seed of the dropout masks that the views get: their own, not the clean rows'."""
     return stream_seed(seed, "views", 0, 0)
 
 
-def _take(table, rows):
-    if table.device == rows.device:
-        return table.index_select(0, rows)
-    return table.index_select(0, rows.cpu()).to(rows.device)
+def _take(table, rows, device):
+    return table.index_select(0, rows.to(table.device)).to(device)

@@ -1,0 +1,97 @@
+"""HOW an image becomes two views by random changes, or one view that is turned."""
+
+from dataclasses import dataclass
+
+import torch
+
+from sklimb._random import stream_generator
+from sklimb.training.augment import Augment, Crop, Flip
+from sklimb.training.policies import RandAugment
+from sklimb.training.views import PoolDraws
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the rows of a batch are.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (channels, height, width)
+    dtype : torch.dtype
+        Of pixels that are changed, in [0, 1].
+    """
+
+    shape: tuple
+    dtype: torch.dtype
+
+    def images(self, rows):
+        """Rows as images in [0, 1]."""
+        images = rows.to(self.dtype).view(-1, *self.shape)
+        return images / 255 if rows.dtype == torch.uint8 else images
+
+
+class ImageViews(PoolDraws):
+    """Makes views of the images of a batch.
+
+    Two views are two changes of the same image: a crop with a margin of an eighth of
+    its shorter side, a flip, and two random operations (`RandAugment(2, 9)`), whose
+    shifts grow with the image. For rotations there is one view: cropped, flipped, and
+    turned by a quarter for each image whose position in the batch is 1, 5, 9 and so on,
+    by two for 2, 6, 10 and by three for 3, 7, 11. Batches are drawn in random order, so
+    this is a random assignment with equal shares.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (channels, height, width)
+    dtype : torch.dtype
+    turned : bool, default=False
+        One turned view instead of two.
+    """
+
+    # NOTE[DIFF]: Chen et al. (2020) crop windows of 8 % to 100 % of the image and
+    # distort colours, which leaves nothing of images of 8 or 28 pixels and grey.
+
+    def __init__(self, shape, dtype, *, turned=False):
+        super().__init__()
+        self.scene, self.turned = Scene(tuple(shape), dtype), turned
+        weak = [Crop(min(shape[1:]) // 8), Flip()]
+        self.change = Augment(weak if turned else [*weak, RandAugment(2, 9)])
+
+    def start(self, draws, epoch, device):
+        """Generators of an epoch, one a draw; on the CPU, where choices are made."""
+        return [stream_generator(draw.seed, "views", epoch) for draw in draws]
+
+    def make(self, X, draws, generators, left, table, size):
+        """Views of X (draws, n, columns), each of its shape, in [0, 1].
+
+        `left` are the rows that each draw still has: nothing is drawn for padding.
+        `table` holds all rows, wherever it is. `size` is the rows of a batch.
+        """
+        n = X.shape[1]
+        sizes = [min(n, int(rows)) for rows in left]
+        X = self.drawn(X, draws, generators, sizes, table)
+        views = [
+            X.new_zeros(X.shape, dtype=self.scene.dtype)
+            for _ in range(1 if self.turned else 2)
+        ]
+        for d, (m, generator) in enumerate(zip(sizes, generators, strict=True)):
+            if not m:
+                continue
+            images = self.scene.images(X[d, :m])
+            for view in views:
+                changed = self.change(images, generator)
+                if self.turned:
+                    changed = turned(changed, torch.arange(m) % size)
+                view[d, :m] = changed.flatten(1)
+        return views
+
+
+def turned(images, positions):
+    """Square images, each turned by (position modulo 4) quarters."""
+    out = images.clone()
+    for quarters in (1, 2, 3):
+        rows = (positions % 4 == quarters).nonzero().squeeze(1).to(images.device)
+        out[rows] = images[rows].rot90(quarters, (-2, -1))
+    return out
