@@ -400,7 +400,7 @@ def test_weights_are_repetitions():
     index = np.repeat(np.arange(len(Y)), weight)
     frame, _ = mixed_table()
     rows = frame.iloc[: len(Y)]
-    clf = TabularMLPClassifier(**PLAIN, m2m=ON)
+    clf = TabularMLPClassifier(**PLAIN, m2m=EASY)
     a = clf.fit(rows, Y, sample_weight=weight).predict_proba(rows)
     b = clf.fit(rows.iloc[index], Y[index]).predict_proba(rows)
     np.testing.assert_array_equal(a, b)
