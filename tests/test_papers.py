@@ -17,6 +17,8 @@ FEW = {
     "simplifying": ["--tables", "adult", "--models", "xgboost", "mlp", "mlp_sam"],
     "representation": ["--tables", "adult", "--models", "xgboost", "mlp"],
 }
+# Rows of ours that S003 does not have.
+OWN = {"naive_long", "l2rw", "xgboost", "logistic"}
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_published_figures(module):
     published, script = module("_published"), module("metabalance")
     for name in ("loan", "fraud"):
         figures = published.METABALANCE[name]
-        assert set(figures) == set(script.TITLES) - {"l2rw", "xgboost", "logistic"}
+        assert set(figures) == set(script.TITLES) - OWN
         assert set(published.METABALANCE_ERRORS[name]) < set(figures)
         assert all(0.5 < value < 1 for value in figures.values())
     # S002's baselines are Gorishniy's ensembles, rounded.
