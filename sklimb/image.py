@@ -52,6 +52,11 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         Average probabilities with those of the mirrored image.
     channels_last : bool, default=False
         Memory layout of activations, for tensor cores.
+    joint_ssl : {"vicreg", "simclr", "rotation"} or object or None, default=None
+        A self-supervised term beside the loss, as in `TabularMLPClassifier`. Its two
+        views of an image are crops with a margin of an eighth of its side, flipped by
+        chance, after `RandAugment(2, 9)`. "rotation" asks by how many quarters a
+        cropped and flipped image was turned; images must be square.
     mix : {"mixup", "cutmix"} or None, default=None
         As in `TabularMLPClassifier`; "cutmix" takes a rectangle.
     optimizer : {"adamw", "sgd"}, default="sgd"
@@ -69,7 +74,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         nothing stops early.
     loss, class_weight, drw_start, sampler, smoothing_eps, \
             smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
-            sam_scale_max, sam_norm, joint_ssl, joint_ssl_weight, mix_alpha, m2m, \
+            sam_scale_max, sam_norm, joint_ssl_weight, mix_alpha, m2m, \
             metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
             support_batch_size, query_batch_size, row_weighting, \
             row_weighting_rows, target_prior, temperature_scaling, n_members, \

@@ -1,4 +1,4 @@
-"""SelfSupervisedPretrainer: features of a table, learned without its labels."""
+"""SelfSupervisedPretrainer: features of tables and images, learned without labels."""
 
 import copy
 from numbers import Integral, Real
@@ -28,7 +28,7 @@ from sklimb.training.fitting import all_or_nothing, make_net, resolve_device
 from sklimb.training.losses import CrossEntropy
 from sklimb.training.plan import NUMBERS
 from sklimb.training.pretraining import Schedule, pretrain
-from sklimb.training.terms import TERMS, make_term
+from sklimb.training.terms import METHODS, MoCo, make_term
 from sklimb.training.views import Pool
 
 
@@ -38,8 +38,10 @@ class SelfSupervisedPretrainer(
     """Train a classifier's encoder and network on rows without labels.
 
     The network learns to know a row by a part of it: some columns are replaced by those
-    of other rows, and the features of both versions must agree (SCARF, SimCLR, VICReg).
-    Every few rows are held out; the weights that do best on them are kept.
+    of other rows, or an image is cropped, flipped and recoloured, and the features of
+    both versions must agree (SCARF, SimCLR, VICReg, MoCo); or it tells by how many
+    quarters an image was turned. Every few rows are held out; the weights that do best
+    on them are kept.
 
     A classifier takes it as its parameter `pretrained`. Unfitted, it is trained inside
     the classifier's `fit`, on the training rows and `X_unlabeled`, with the network,
@@ -53,8 +55,10 @@ class SelfSupervisedPretrainer(
         Whose network and encoder are trained, with its parameters; None is
         `TabularMLPClassifier()`. Not used inside a classifier. One network is trained,
         whatever its `n_members`.
-    method : {"scarf", "simclr", "vicreg"} or object, default="scarf"
-        What views are compared by; see `sklimb.training.terms`.
+    method : {"scarf", "simclr", "vicreg", "moco", "rotation"} or object, \
+            default="scarf"
+        What views are compared by; see `sklimb.training.terms`. "scarf" is for tables,
+        "rotation" for square images.
     max_epochs : int, default=100
         Most passes over the rows.
     batch_size : int, default=256
@@ -90,9 +94,11 @@ class SelfSupervisedPretrainer(
     References
     ----------
     Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature
-    Corruption", 2022. Yang and Xu, "Rethinking the Value of Labels for Improving
-    Class-Imbalanced Learning", 2020 (S004), whose self-supervised pre-training this is
-    for tables.
+    Corruption", 2022. He et al., "Momentum Contrast for Unsupervised Visual
+    Representation Learning", 2020. Gidaris et al., "Unsupervised Representation
+    Learning by Predicting Image Rotations", 2018. Yang and Xu,
+    "Rethinking the Value of Labels for Improving Class-Imbalanced Learning", 2020
+    (S004), section 4.
 
     Examples
     --------
@@ -115,7 +121,7 @@ class SelfSupervisedPretrainer(
 
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
-        "method": [StrOptions(set(TERMS)), callable],
+        "method": [StrOptions(set(METHODS)), MoCo, callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],

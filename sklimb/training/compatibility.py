@@ -12,7 +12,7 @@ from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
-from sklimb.training.terms import TERMS, Rotation, make_term
+from sklimb.training.terms import TERMS, MoCo, Rotation, make_term
 
 
 def check_strategies(estimator, partial=False):
@@ -160,7 +160,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
             raise ValueError(
                 f"{name}={value!r} {_ONLY[own]}. Use one of {others} instead."
             )
-    if value is None or isinstance(value, str | Rotation):
+    if value is None or isinstance(value, str | Rotation | MoCo):
         return
     rates = getattr(value, "rates", ())
     width = getattr(value, "d_projector", None)

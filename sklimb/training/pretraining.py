@@ -12,6 +12,7 @@ import torch
 
 from sklimb._random import stream_seed
 from sklimb.training.batches import Batches, Draw
+from sklimb.training.moco import make_pretraining_term
 from sklimb.training.optimizers import PackedAdamW
 from sklimb.training.samplers import UniformOrder, WeightedOrder
 from sklimb.training.terms import JointTerm
@@ -24,7 +25,7 @@ class Schedule:
 
     Attributes
     ----------
-    term : VICReg, SimCLR, SCARF or alike
+    term : VICReg, SimCLR, SCARF, Rotation, MoCo or alike
     max_epochs, batch_size : int
     lr, weight_decay : float
     validation_fraction : float
@@ -109,10 +110,13 @@ def pretrain(
         module, schedule, pool, views, members, seeds, device, dtype, first_epoch
     )
     if term is None:
-        term = JointTerm(schedule.term, 1.0, _width(module, pool), seeds)
+        n_train = train.draws[0].n_rows
+        term = make_pretraining_term(
+            schedule.term, module, _width(module, pool), seeds, n_train
+        )
     term.to(device, dtype)
     backbone = [p for name, p in module.named_parameters() if not is_head(name)]
-    parameters = [*backbone, *term.parameters()]
+    parameters = [*backbone, *(p for p in term.parameters() if p.requires_grad)]
     optimizer = PackedAdamW(parameters, schedule.lr, schedule.weight_decay)
     kept = [*module.member_tensors(), *term.parameters()]
     best = [t.detach().clone() for t in kept]
@@ -213,7 +217,7 @@ def _epoch(module, term, batches, optimizer):
     for batch in batches:
         optimizer.zero_grad()
         views = batch["views"]
-        loss = term(module.embed(views["X"], views["masks"]), views["real"])
+        loss = term.judge(module, views, views["masks"])
         loss.sum().backward()
         optimizer.step()
         total = total + loss.detach().double()
@@ -227,7 +231,7 @@ def _score(module, term, batches):
     total, n_rows = 0.0, 0
     for batch in batches:
         views, n = batch["views"], batch["X"].shape[1]
-        loss = term(module.embed(views["X"]), views["real"])
+        loss = term.judge(module, views, None)
         total, n_rows = total + loss.double() * n, n_rows + n
     return (total / n_rows).cpu().numpy()
 

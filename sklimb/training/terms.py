@@ -115,7 +115,7 @@ class SimCLR:
 
     def __call__(self, a, b, real=None):
         mask, n = _mask(a, real)
-        z = _unit(torch.cat([a, b], -2))
+        z = unit(torch.cat([a, b], -2))
         mask = torch.cat([mask, mask], -2)
         similarity = z @ z.mT / self.temperature
         same = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)
@@ -166,7 +166,7 @@ class SCARF:
 
     def __call__(self, a, b, real=None):
         mask, n = _mask(a, real)
-        similarity = _unit(a) @ _unit(b).mT / self.temperature
+        similarity = unit(a) @ unit(b).mT / self.temperature
         log_p = _log_softmax(similarity, mask.mT == 0)
         log_p = log_p.diagonal(dim1=-2, dim2=-1)
         rows = n.clamp_min(1)
@@ -209,9 +209,45 @@ TERMS = {
 }
 
 
+@dataclass(frozen=True)
+class MoCo:
+    """InfoNCE between a view and a slow network's key of the other (He et al., 2020).
+
+    Cross-entropy of the cosines over `temperature`, from a view to its key among keys
+    of earlier rows, which a queue holds. For pre-training alone.
+
+    Parameters
+    ----------
+    temperature : float, default=0.2
+        As in MoCo v2.
+    momentum : float, default=0.99
+        Share of its weights that the slow network keeps in a step. The paper's 0.999
+        is for a hundred times as many steps.
+    n_keys : int, default=1024
+        Keys in the queue; at most a quarter of the training rows, so that hardly any is
+        of the row itself.
+    d_projector : int, default=128
+    corruption : float in [0, 1], default=0.3
+        Share of the columns that are corrupted, in both views.
+    """
+
+    temperature: float = 0.2
+    momentum: float = 0.99
+    n_keys: int = 1024
+    d_projector: int = 128
+    corruption: float = 0.3
+
+    @property
+    def rates(self):
+        return self.corruption, self.corruption
+
+
+METHODS = {**TERMS, "moco": MoCo()}
+
+
 def make_term(term):
     """The term that a name stands for; an object is itself."""
-    return TERMS[term] if isinstance(term, str) else term
+    return METHODS[term] if isinstance(term, str) else term
 
 
 def _mask(view, real):
@@ -223,7 +259,8 @@ def _mask(view, real):
     return mask.unsqueeze(-1), mask.sum(-1)
 
 
-def _unit(z):
+def unit(z):
+    """Vectors of length 1; zeros stay zeros."""
     return z * (z.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
 
 
@@ -273,7 +310,16 @@ class JointTerm(nn.Module):
 
     def forward(self, features, real=None):
         """Weighted term (K,) of the features of all views, (K, views * batch, d_in)."""
-        z = self.layers[0](features)
-        for layer in self.layers[1:]:
-            z = layer(torch.relu(z))
+        z = self._project(features, self.layers)
         return self.weight * self.term(*z.chunk(self.n_views, 1), real)
+
+    def judge(self, module, views, masks):
+        """The same of views, as batches hold them, by a packed network."""
+        return self(module.embed(views["X"], masks), views["real"])
+
+    @staticmethod
+    def _project(features, layers):
+        z = layers[0](features)
+        for layer in layers[1:]:
+            z = layer(torch.relu(z))
+        return z
