@@ -69,7 +69,7 @@ META = [PseudoLabelClassifier(TabularMLPClassifier(**SMALL, random_state=0))]
 )
 def test_estimator_checks(estimator, check):
     name = check.func.__name__
-    if estimator.row_weighting is not None and "weight_equivalence" in name:
+    if getattr(estimator, "row_weighting", None) and "weight_equivalence" in name:
         # A class has one row, which cannot both judge and train. test_reweighting.py
         # asks the same of a table with more rows.
         with pytest.raises(ValueError, match="class 0 has 1 different training rows"):

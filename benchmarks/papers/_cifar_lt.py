@@ -102,6 +102,7 @@ def classifier(method, settings, seed, device):
         **{
             "backbone": settings["backbone"],
             "augment": ["crop", "flip"],
+            "channels_last": True,
             "batch_size": settings["batch_size"],
             "max_epochs": settings["epochs"],
             "warmup_epochs": settings["warmup"],
