@@ -7,10 +7,12 @@ import torch
 from imblearn.over_sampling import SMOTE
 from packs import PLAIN, fixed_table, same_bits, weights
 from sklearn.model_selection import GridSearchCV, train_test_split
+from torch.autograd.function import once_differentiable
 
 from sklimb import TabularMLPClassifier, TabularResNetClassifier
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
+from sklimb.nn.backbones import ResNetBackbone
 from sklimb.training.losses import CrossEntropy
 from sklimb.training.objective import Objective
 from sklimb.training.steps import MetaBalanceStep
@@ -242,3 +244,36 @@ def test_partial_fit_takes_names_and_refuses_objects():
     clf = TabularMLPClassifier(**{**PLAIN, **ON, "metabalance_sampler": SMOTE()})
     with pytest.raises(ValueError, match="partial_fit"):
         clf.partial_fit(X, Y)
+
+
+class _Once(torch.autograd.Function):
+    """Twice its input, with a backward pass that cannot be differentiated."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        return 2 * grad
+
+
+class _OnceBackbone(ResNetBackbone):
+    def forward(self, x):
+        return _Once.apply(super().forward(x))
+
+
+class _OnceNetwork(TabularResNetClassifier):
+    """A ResNet with such an operation at its end."""
+
+    @staticmethod
+    def _make_network(arguments):
+        return _OnceBackbone(**arguments)
+
+
+def test_a_network_without_second_derivatives_is_told():
+    params = {**ON, "d_block": 8, "max_epochs": 1, "random_state": 0}
+    with pytest.raises(ValueError, match=r"second derivative: .* second_order=False"):
+        _OnceNetwork(**params, second_order=True).fit(X, Y)
+    assert _OnceNetwork(**params).fit(X, Y).predict_proba(X).shape == (len(X), 2)

@@ -182,7 +182,17 @@ class MetaBalanceStep:
             for (name, p), g in zip(named.items(), grads, strict=True)
         }
         loss = functional_call(objective, moved, (query,))
-        backward(loss + self.beta * before)
+        try:
+            backward(loss + self.beta * before)
+        except RuntimeError as error:
+            what = str(error).splitlines()[0]
+            if "derivative" not in what and "differentiate twice" not in what:
+                raise
+            raise ValueError(
+                "second_order=True differentiates through a gradient, and the network "
+                f"holds an operation without a second derivative: {what} Set "
+                "second_order=False, which is what the authors' code does."
+            ) from error
         return loss.detach()
 
 
