@@ -20,7 +20,8 @@ from _common import RESULTS, environment, markdown, rounded, write_json
 from loop_overhead import WIDTH, make_data
 
 from sklimb import TabularMLPClassifier
-from sklimb._prepare import make_job, prepare
+from sklimb._jobs import make_job
+from sklimb._prepare import prepare
 from sklimb.training.fitting import _Pack
 
 TASKS = 80

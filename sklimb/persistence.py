@@ -155,7 +155,8 @@ def load(path, device="auto"):
 
 
 def _restore(estimator, header, tensors):
-    from sklimb.training.fitting import make_net, resolve_device, set_prior
+    from sklimb.training.fitting import resolve_device
+    from sklimb.training.predictor import make_net, set_prior
 
     arrays = _prefixed(tensors, "encoder.")
     estimator.encoder_ = estimator._encoder_class._from_state(

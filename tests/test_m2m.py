@@ -16,7 +16,8 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
-from sklimb._prepare import make_job, prepare
+from sklimb._jobs import make_job
+from sklimb._prepare import prepare
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
 from sklimb.training.callbacks import Deferred

@@ -16,9 +16,10 @@ from sklimb import (
     FTTransformerClassifier,
     TabularMLPClassifier,
     TabularResNetClassifier,
-    _prepare,
+    _jobs,
 )
-from sklimb._prepare import make_job, prepare
+from sklimb._jobs import make_job
+from sklimb._prepare import prepare
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training.pretraining import copy_backbone, held_out_rows
@@ -248,13 +249,13 @@ def test_searches_vary_it():
 
 
 def test_a_search_pretrains_once_a_fold_and_pretrainer(monkeypatch):
-    calls, original = [], _prepare.pretrain
+    calls, original = [], _jobs.pretrain
 
     def counted(*given):
         calls.append(1)
         return original(*given)
 
-    monkeypatch.setattr(_prepare, "pretrain", counted)
+    monkeypatch.setattr(_jobs, "pretrain", counted)
     clf = clone(SMALL).set_params(dtype="float64", max_epochs=2)
     grid = {"lr": [1e-3, 3e-3, 1e-2]}
     grid["pretrained"] = [pretrainer(), pretrainer(max_epochs=2)]

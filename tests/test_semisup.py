@@ -20,7 +20,8 @@ from sklearn.svm import LinearSVC
 
 import sklimb
 from sklimb import TabularMLPClassifier
-from sklimb._prepare import make_fold_jobs, prepare
+from sklimb._jobs import make_fold_jobs
+from sklimb._prepare import prepare
 from sklimb.model_selection import PackedSearchCV
 from sklimb.semisup import PseudoLabelClassifier
 

@@ -105,7 +105,7 @@ def test_off_is_plain_and_on_changes_no_weight():
     # A temperature of 1 sent through the same code.
     again = fit()
     again.temperature_ = np.array([1.0 + 1e-15])
-    from sklimb.training.fitting import set_temperature
+    from sklimb.training.predictor import set_temperature
 
     set_temperature(again, again.net_)
     assert again.net_.criterion_.temperature is not None

@@ -17,7 +17,7 @@ from sklimb._random import stream_generator
 from sklimb._rows import split_default
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn.resnets import CosineLinear
-from sklimb.training.compatibility import check_fit_arguments
+from sklimb.training.checks import check_fit_arguments
 from sklimb.training.plan import class_weight_vector, make_plan
 
 

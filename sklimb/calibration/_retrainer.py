@@ -44,7 +44,7 @@ from sklimb.calibration._methods import (
 from sklimb.calibration._probabilities import best_temperature
 from sklimb.networks import FTTransformerClassifier
 from sklimb.tabular import TabularMLPClassifier
-from sklimb.training.compatibility import resolve_prior
+from sklimb.training.checks import resolve_prior
 from sklimb.training.fitting import all_or_nothing
 from sklimb.training.intercept import solve_intercept
 from sklimb.training.optimizers import OPTIMIZERS

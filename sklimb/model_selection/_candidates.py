@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from sklimb._compat import _safe_split
-from sklimb._prepare import ROW_PARAMETERS, make_job, prepare, ready
+from sklimb._jobs import make_job
+from sklimb._prepare import ROW_PARAMETERS, prepare, ready
 from sklimb.base import BaseNeuralClassifier
 from sklimb.model_selection._digest import digest
 

@@ -24,9 +24,10 @@ from sklimb.base import BaseNeuralClassifier
 from sklimb.nn.join import Layout
 from sklimb.tabular import TabularMLPClassifier
 from sklimb.training.compatibility import check_joint_ssl
-from sklimb.training.fitting import all_or_nothing, make_net, resolve_device
+from sklimb.training.fitting import all_or_nothing, resolve_device
 from sklimb.training.losses import CrossEntropy
 from sklimb.training.plan import NUMBERS
+from sklimb.training.predictor import make_net
 from sklimb.training.pretraining import Schedule, pretrain
 from sklimb.training.terms import METHODS, MoCo, make_term
 from sklimb.training.views import Pool

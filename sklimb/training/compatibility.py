@@ -7,8 +7,8 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
+from sklimb.training.checks import _numbers
 from sklimb.training.losses import make_loss
-from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
@@ -207,57 +207,6 @@ def check_pretrained(value, of="columns"):
         check_joint_ssl(pretrainer.method, of, "pretrained's method")
 
 
-def check_same_as_pretrained(estimator, pretrainer):
-    """Refuse a classifier that is not built like the network that was pre-trained."""
-    other = pretrainer.estimator_
-    if type(estimator) is not type(other):
-        raise ValueError(
-            f"pretrained holds the network of a {type(other).__name__}, and this is a "
-            f"{type(estimator).__name__}. Give the pretrainer such an estimator."
-        )
-    names = (*other.encoder_.get_params(), *_flat(other.module_config_))
-    for name in names:
-        free = name in ("dtype", "n_members", "n_classes", "frequency_scale")
-        free |= name in ("freeze", "pretrained", "channels_last")
-        if free or "dropout" in name or not hasattr(estimator, name):
-            continue
-        here, there = getattr(estimator, name), getattr(other, name)
-        if name != "categorical_features" and here != there:
-            raise ValueError(
-                f"{name}={here!r} does not agree with pretrained, whose estimator has "
-                f"{name}={there!r}: the weights would not fit. Give both the same."
-            )
-
-
-def _flat(config):
-    return {**config, **config.get("network", {})}
-
-
-def check_columns_of_pretrained(estimator, pretrainer):
-    """Refuse a table whose columns are not those of the pretrainer's."""
-    other = pretrainer.estimator_
-    here, there = (getattr(e, "feature_names_in_", None) for e in (estimator, other))
-    same = (here is None or there is None) or np.array_equal(here, there)
-    if not same or estimator.n_features_in_ != other.n_features_in_:
-        raise ValueError(
-            "X must have the columns that pretrained was fitted on, "
-            f"{other.n_features_in_ if there is None else there.tolist()}, got "
-            f"{estimator.n_features_in_ if here is None else here.tolist()}."
-        )
-    shape, there = (getattr(e, "_image_shape", None) for e in (estimator, other))
-    if shape != there:
-        raise ValueError(
-            "X must hold images like those that pretrained was fitted on, of the shape "
-            f"(channels, height, width) {there}, got {shape}."
-        )
-    columns = [getattr(e, "_is_categorical", None) for e in (estimator, other)]
-    if not np.array_equal(*columns):
-        raise ValueError(
-            "X has other categorical columns than the rows that pretrained was fitted "
-            "on. Give both the same dtypes or categorical_features."
-        )
-
-
 def _check_row_weighting(p):
     """Refuse what replaces the step or weighs the rows beside learned weights."""
     value = p.row_weighting
@@ -329,15 +278,6 @@ def _check_m2m(p):
             )
 
 
-def check_numbers_vary(numbers):
-    """Refuse m2m on encoded numbers, (rows, columns), of which none can move."""
-    if not (numbers.min(0) < numbers.max(0)).any():
-        raise ValueError(
-            "m2m translates numbers, and no numeric column of X varies over the "
-            "training rows. Set m2m=None, or use sampler='balanced'."
-        )
-
-
 def _check_folds(p):
     """validation_folds is one way to validate; refuse another beside it."""
     if p.validation_folds is None:
@@ -355,14 +295,6 @@ def _check_folds(p):
                 "every fold trains networks of its own and validates on its own rows. "
                 "Set validation_folds=None."
             )
-
-
-def _numbers(value):
-    """An array-like parameter as floats; NaN where it is none."""
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.array([np.nan])
 
 
 def _check_net_params(net_params):
@@ -387,128 +319,6 @@ def _check_callbacks(callbacks):
             )
 
 
-def check_same_network(estimator):
-    """Refuse to go on with another network or encoder than the one that is there."""
-    config = estimator.module_config_
-    there = {**config, **config.get("network", {}), **estimator.encoder_.get_params()}
-    if NUMBERS[estimator.dtype] == estimator.dtype_:
-        there.pop("dtype")
-    else:
-        there["dtype"] = estimator.dtype_
-    for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
-        there.pop(name, None)
-    there.pop("pretrained", None)  # where the weights came from
-    # A network a setting and fold; the caller speaks of networks a setting.
-    n_settings, n_members = len(settings_of(estimator)), there.pop("n_members")
-    folds = {1, estimator.validation_folds or 1}
-    if n_members not in {estimator.n_members * n_settings * n for n in folds}:
-        there["n_members"] = n_members
-    for name, value in there.items():
-        if hasattr(estimator, name) and getattr(estimator, name) != value:
-            raise ValueError(
-                f"{name} cannot change from {value!r} to {getattr(estimator, name)!r} "
-                "in a warm start or partial_fit: the network that is there goes on. "
-                f"Set {name}={value!r}, or start with a new estimator."
-            )
-
-
-def check_loss(loss, n_classes, dtype):
-    """Refuse a callable that is no loss, by one call on zeros.
-
-    Raises
-    ------
-    ValueError
-        It fails, averages, cuts the gradient or returns what is not finite.
-    """
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            logits = torch.zeros(1, 2, n_classes, dtype=dtype, requires_grad=True)
-            value = loss(logits, torch.eye(n_classes, dtype=dtype)[None, :2])
-        fine = value.shape == (1, 2) and value.requires_grad
-        fine = fine and bool(value.isfinite().all())
-        got = f"{tuple(value.shape)}"
-    except Exception as error:
-        fine, got = False, f"{type(error).__name__}: {error}"
-    if not fine:
-        raise ValueError(
-            f"loss must return one value a row, a finite tensor of shape (1, 2) with a "
-            f"gradient for logits of shape (1, 2, {n_classes}), got {got}. Do not "
-            f"average in it: weights are applied afterwards. loss={loss!r}."
-        )
-
-
-def check_fit_arguments(
-    X_val, y_val, sample_weight_val, groups, estimator, X_unlabeled=None
-):
-    """Refuse arguments of `fit` that do not belong together."""
-    pretrains = estimator._pretrainer is not None
-    pretrains &= not isinstance(estimator._pretrainer, FrozenEstimator)
-    if X_unlabeled is not None and estimator.joint_ssl is None and not pretrains:
-        raise ValueError(
-            "X_unlabeled was given, but nothing learns from rows without labels. Set "
-            "joint_ssl='vicreg', 'simclr' or 'scarf', or pretrained to a "
-            "SelfSupervisedPretrainer that is not frozen, or leave X_unlabeled out."
-        )
-    if (X_val is None) != (y_val is None):
-        given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
-        raise ValueError(f"{given} was given without {missing}. Give both or neither.")
-    if X_val is None and sample_weight_val is not None:
-        raise ValueError(
-            "sample_weight_val was given without X_val and y_val, which it weights."
-        )
-    if X_val is not None and estimator.validation_split is not None:
-        raise ValueError(
-            "X_val and validation_split cannot be combined: each names the validation "
-            "rows. Set validation_split=None or leave X_val out."
-        )
-    if X_val is not None and estimator.validation_folds is not None:
-        raise ValueError(
-            "X_val and validation_folds cannot be combined: each names the validation "
-            "rows. Set validation_folds=None or leave X_val out."
-        )
-    held_out = X_val is not None or estimator.early_stopping
-    if estimator.temperature_scaling and not held_out:
-        raise ValueError(
-            "temperature_scaling=True and early_stopping=False cannot be combined: the "
-            "temperature is found on held-out rows, and none are. Give X_val and "
-            "y_val, or set one of the two to its default."
-        )
-    if X_val is not None and groups is not None:
-        raise ValueError(
-            "groups and X_val cannot be combined: with X_val there is no internal "
-            "split for groups to respect. Leave one out."
-        )
-
-
-def check_same_columns(estimator, X_unlabeled):
-    """Refuse unlabelled rows whose columns are not those of X, and name them."""
-    names = getattr(estimator, "feature_names_in_", None)
-    given = getattr(X_unlabeled, "columns", None)
-    if names is not None and given is not None:
-        given = [str(name) for name in given]
-        lacking = [name for name in names if name not in given]
-        other = [name for name in given if name not in names]
-        if lacking or other:
-            raise ValueError(
-                "X_unlabeled must have the columns of X: it lacks "
-                f"{lacking or 'none'} and has {other or 'none'} besides."
-            )
-        if given != list(names):
-            raise ValueError(
-                "X_unlabeled must have the columns of X in their order, got "
-                f"{given} instead of {list(names)}."
-            )
-        return
-    shape = getattr(X_unlabeled, "shape", None)
-    if shape is None:
-        shape = np.shape(X_unlabeled)
-    if len(shape) == 2 and shape[1] != estimator.n_features_in_:
-        raise ValueError(
-            f"X_unlabeled must have the {estimator.n_features_in_} columns of X, got "
-            f"{shape[1]}."
-        )
-
-
 def offers_partial_fit(estimator):
     """True, or why there is no partial_fit: scikit-learn's `available_if` asks.
 
@@ -531,54 +341,3 @@ def offers_partial_fit(estimator):
             "trained on all rows first. Use fit, or set m2m=None."
         )
     return True
-
-
-def check_temperature_rows(held_out):
-    """Refuse to find a temperature on no rows, or on rows of one class.
-
-    Parameters
-    ----------
-    held_out : tuple (X, y, weight) or None
-    """
-    n_classes = 0
-    if held_out is not None:
-        _, y, weight = held_out
-        n_classes = len(np.unique(y[weight > 0]))
-    if n_classes < 2:
-        raise ValueError(
-            "temperature_scaling=True needs held-out rows of two classes at least, and "
-            f"they are of {n_classes}: one class cannot say how sure to be. Give more "
-            "rows, or set temperature_scaling=False."
-        )
-
-
-def check_per_class(name, value, n_classes):
-    """Refuse an array parameter that does not hold one value a class."""
-    if not isinstance(value, str) and len(value) != n_classes:
-        raise ValueError(
-            f"{name} must hold one value a class ({n_classes}), got {len(value)} "
-            "values."
-        )
-
-
-def resolve_prior(target_prior, train_prior, classes):
-    """The class shares that predict_proba shall assume, or None to leave them."""
-    if target_prior is None:
-        return None
-    n_classes = len(classes)
-    if isinstance(target_prior, str):
-        if target_prior == "train":
-            return train_prior
-        return np.full(n_classes, 1 / n_classes)
-    prior = _numbers(target_prior)
-    if prior.shape != (n_classes,) or not (prior > 0).all():
-        raise ValueError(
-            f"target_prior must hold one positive share a class ({n_classes}), got "
-            f"{target_prior!r}."
-        )
-    if abs(prior.sum() - 1) > 1e-6:
-        raise ValueError(
-            f"target_prior must sum to 1, got {target_prior!r}, which sums to "
-            f"{prior.sum():.6g}. Divide it by its sum."
-        )
-    return prior

@@ -9,8 +9,9 @@ from sklearn.base import ClassifierMixin
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 
-from sklimb.training.batches import Rows, padded_blocks
+from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
+from sklimb.training.panel import padded_blocks
 from sklimb.training.steps import clip_gradients
 
 # Most rows of a validation block, members times rows: what stays in the caches.

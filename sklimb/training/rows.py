@@ -6,7 +6,9 @@ import torch
 from sklimb._random import stream_seed
 from sklimb.nn.join import Layout
 from sklimb.training.balanced import Apart, JudgedBatches, balanced_batch
-from sklimb.training.batches import Batches, Draw, Episodes, Panel, Rows
+from sklimb.training.batches import Batches, Draw, Rows
+from sklimb.training.episodes import Episodes
+from sklimb.training.panel import Panel
 from sklimb.training.scales import one_if_equal, smoothing_table
 from sklimb.training.terms import make_term
 from sklimb.training.transforms import Mixer
