@@ -184,6 +184,10 @@ def test_unlabelled_images_join_in():
         X[::2], Y[::2], X_unlabeled=[Image.fromarray(image) for image in X[1::2]]
     )
     assert not same(plain, more) and same(more, pictures)
+    with pytest.raises(ValueError, match=r"X_unlabeled cannot be read: .*64 features"):
+        clone(clf).fit(X, Y, X_unlabeled=X[:, :7])
+    sizes = [Image.fromarray(np.pad(image, i % 3)) for i, image in enumerate(X)]
+    clf.set_params(image_shape=(8, 8)).fit(sizes[::2], Y[::2], X_unlabeled=sizes[1::2])
 
 
 # --- pre-training -------------------------------------------------------------------
