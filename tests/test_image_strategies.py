@@ -203,7 +203,10 @@ def pretrainer(method="simclr", estimator=None, **params):
     [
         SelfSupervisedPretrainer(
             ImageResNetClassifier(backbone="resnet8"), "simclr", max_epochs=1
-        )
+        ),
+        ImageResNetClassifier(
+            backbone="resnet8", max_epochs=20, lr=0.05, joint_ssl="simclr"
+        ),
     ]
 )
 def test_estimator_checks(estimator, check):
@@ -259,6 +262,8 @@ def test_pretrained_networks_must_fit():
 class Plain(torch.nn.Module):
     """A linear network with a running statistic."""
 
+    mean: torch.Tensor
+
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.randn(2, 5, 3, dtype=torch.float64))
@@ -284,8 +289,8 @@ def test_moco_is_its_formula():
     for x in steps:
         with torch.no_grad():  # what an optimiser and BatchNorm would do
             module.weight += 0.1
-            module.mean += 0.2
-            term.layers[1].weight += 0.3
+            module.mean.add_(0.2)
+            term.layers[1].weight.data.add_(0.3)
         slow_weight = 0.75 * slow_weight + 0.25 * module.weight.detach()
         slow_mean = 0.75 * slow_mean + 0.25 * module.mean
         slow_layers[1].weight.data.lerp_(term.layers[1].weight.data, 0.25)
