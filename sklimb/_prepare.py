@@ -169,10 +169,14 @@ def read_unlabeled(estimator, X_unlabeled):
     Raises
     ------
     ValueError
-        Their columns are not those of X.
+        Their columns or shapes are not those of X.
     """
-    check_same_columns(estimator, X_unlabeled)
-    table = estimator._read_table(X_unlabeled, reset=False)
+    if estimator._of == "columns":
+        check_same_columns(estimator, X_unlabeled)
+    try:
+        table = estimator._read_table(X_unlabeled, reset=False)
+    except ValueError as error:
+        raise ValueError(f"X_unlabeled cannot be read: {error}") from error
     rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
     rows = rows.canonical(estimator.merge_duplicates)
     return estimator.encoder_._transform_table(rows.table), rows.weight

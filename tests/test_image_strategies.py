@@ -184,6 +184,10 @@ def test_unlabelled_images_join_in():
         X[::2], Y[::2], X_unlabeled=[Image.fromarray(image) for image in X[1::2]]
     )
     assert not same(plain, more) and same(more, pictures)
+    with pytest.raises(ValueError, match=r"X_unlabeled cannot be read: .*64 features"):
+        clone(clf).fit(X, Y, X_unlabeled=X[:, :7])
+    sizes = [Image.fromarray(np.pad(image, i % 3)) for i, image in enumerate(X)]
+    clf.set_params(image_shape=(8, 8)).fit(sizes[::2], Y[::2], X_unlabeled=sizes[1::2])
 
 
 # --- pre-training -------------------------------------------------------------------
@@ -199,7 +203,10 @@ def pretrainer(method="simclr", estimator=None, **params):
     [
         SelfSupervisedPretrainer(
             ImageResNetClassifier(backbone="resnet8"), "simclr", max_epochs=1
-        )
+        ),
+        ImageResNetClassifier(
+            backbone="resnet8", max_epochs=20, lr=0.05, joint_ssl="simclr"
+        ),
     ]
 )
 def test_estimator_checks(estimator, check):
@@ -255,6 +262,8 @@ def test_pretrained_networks_must_fit():
 class Plain(torch.nn.Module):
     """A linear network with a running statistic."""
 
+    mean: torch.Tensor
+
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.randn(2, 5, 3, dtype=torch.float64))
@@ -280,8 +289,8 @@ def test_moco_is_its_formula():
     for x in steps:
         with torch.no_grad():  # what an optimiser and BatchNorm would do
             module.weight += 0.1
-            module.mean += 0.2
-            term.layers[1].weight += 0.3
+            module.mean.add_(0.2)
+            term.layers[1].weight.data.add_(0.3)
         slow_weight = 0.75 * slow_weight + 0.25 * module.weight.detach()
         slow_mean = 0.75 * slow_mean + 0.25 * module.mean
         slow_layers[1].weight.data.lerp_(term.layers[1].weight.data, 0.25)

@@ -80,7 +80,7 @@ class SelfSupervisedPretrainer(
     ----------
     estimator_ : sklimb classifier
         Holds the network, `estimator_.net_.module_`; its last layer is untrained.
-    encoder_ : TabularEncoder
+    encoder_ : TabularEncoder or ImageEncoder
     n_features_in_ : int
     feature_names_in_ : array of shape (n_features_in_,)
         Only if X has string column names.
@@ -118,6 +118,19 @@ class SelfSupervisedPretrainer(
     >>> clf = clf.fit(data.X[:300], data.y[:300], X_unlabeled=data.X[300:])
     >>> clf.predict_proba(data.X).shape
     (2000, 2)
+
+    Images:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklimb import ImageResNetClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> small = ImageResNetClassifier(backbone="resnet8", max_epochs=2, random_state=0)
+    >>> pretrainer = SelfSupervisedPretrainer(small, "rotation", max_epochs=2)
+    >>> pretrainer = FrozenEstimator(pretrainer.fit(X[:200]))
+    >>> probe = small.set_params(pretrained=pretrainer, freeze="backbone")
+    >>> probe.fit(X[:200], y[:200]).predict_proba(X).shape
+    (1797, 10)
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -173,9 +186,8 @@ class SelfSupervisedPretrainer(
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Numbers and categories, missing values allowed. The encoder is fitted on
-            these rows.
+        X : array-like or data frame of shape (n_samples, n_features), or images
+            As the estimator's `fit` takes it. The encoder is fitted on these rows.
         y : None
             Ignored.
         X_unlabeled : array-like or data frame, default=None
