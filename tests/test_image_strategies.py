@@ -485,7 +485,9 @@ def test_pseudo_labels_are_the_same_however_images_are_given():
 
 
 @pytest.mark.parametrize(
-    "params", [{"joint_ssl": "rotation"}, {"m2m": M2M}], ids=["joint_ssl", "m2m"]
+    "params",
+    [{"joint_ssl": "rotation"}, {"m2m": M2m(start=0.5, gamma=0.0, n_steps=2)}],
+    ids=["joint_ssl", "m2m"],
 )
 def test_searches_agree_and_files_hold_it(params, tmp_path):
     own = {**SMALL, **params, "dtype": "float64", "early_stopping": False}

@@ -9,6 +9,7 @@ from packs import PLAIN, fixed_table
 from sklimb import TabularMLPClassifier
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training import net
+from sklimb.training.translation import M2m
 
 X, Y = fixed_table()
 X, Y = X[::2], Y[::2]
@@ -28,7 +29,7 @@ STRATEGIES = [
     {"sam_asymmetric_rho": 0.05},
     {"mix": "mixup"},
     {"mix": "cutmix"},
-    {"m2m": "default"},
+    {"m2m": M2m(start=0.5, gamma=0.1)},
     {"joint_ssl": "vicreg"},
     {"joint_ssl": "scarf"},
     {"row_weighting": "l2rw", "row_weighting_rows": 3},
@@ -51,6 +52,7 @@ PAIRS = [(a, b) for a, b in combinations(STRATEGIES, 2) if not set(a) & set(b)]
 
 
 @pytest.mark.filterwarnings("ignore:sampler='smote':UserWarning")
+@pytest.mark.filterwarnings("ignore:m2m translated no row:UserWarning")
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=str)
 def test_a_pair_fits_or_is_refused(one, other, monkeypatch):
     trained = []
