@@ -128,6 +128,8 @@ def _check_shape(estimator, seen, shape, reset):
 
 def are_pictures(X):
     """Whether X is a list (or array) of PIL images or of file paths."""
+    if hasattr(X, "to_numpy") and getattr(X, "ndim", 0) == 1:  # a column of paths
+        X = X.to_numpy()
     if isinstance(X, np.ndarray):
         if X.dtype != object and X.dtype.kind not in "U":
             return False
@@ -141,6 +143,12 @@ def are_pictures(X):
 def _numbers(X, estimator):
     """Images or flat rows as an array: uint8 as it is, everything else as floats."""
     name = None if estimator is None else estimator
+    if isinstance(X, list | tuple) and all(isinstance(x, np.ndarray) for x in X):
+        X = np.stack(X) if len({x.shape for x in X}) == 1 else X
+    elif hasattr(X, "dtypes") and all(kind == np.uint8 for kind in X.dtypes):
+        X = X.to_numpy()
+    elif hasattr(X, "detach"):  # a torch tensor
+        X = X.detach().cpu().numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
     ndim = getattr(X, "ndim", 2)
     pixels = check_array(
@@ -202,9 +210,15 @@ def _decode(X, image_shape, channels):
             '`pip install "sklimb[vision]"`, or give arrays.'
         ) from error
     items = list(X)
+    for i, item in enumerate(items):
+        if not isinstance(item, str | Path) and not hasattr(item, "getbands"):
+            raise ValueError(
+                f"X[{i}] must be a PIL image or the path of a file, like the first, "
+                f"got {type(item).__name__}."
+            )
     if channels is None:
-        modes = {_mode_of(item, Image) for item in items}
-        channels = 1 if modes <= {"1", "L", "LA", "I;16"} else 3
+        grey = all(_is_grey(_mode_of(item, Image)) for item in items)
+        channels = 1 if grey else 3
     size = None if image_shape is None else tuple(image_shape[:2])
     # Pillow works without the interpreter's lock, so threads are workers enough.
     parts = Parallel(n_jobs=-1, prefer="threads")(
@@ -218,6 +232,10 @@ def _decode(X, image_shape, channels):
             "(H, W), to which pictures and files are resized."
         )
     return np.stack(parts)
+
+
+def _is_grey(mode):
+    return mode in ("1", "L", "LA") or mode.startswith("I;16")
 
 
 def _mode_of(item, Image):
@@ -240,6 +258,11 @@ def _decode_one(item, size, channels, Image):
     from PIL import ImageOps
 
     image = item if hasattr(item, "getbands") else _opened(item, Image)
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"X holds an image of mode {image.mode!r}, whose range nobody knows. Give "
+            "arrays of numbers (np.asarray of each image)."
+        )
     try:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # 16 bits, which convert() would cut off
@@ -314,9 +337,14 @@ class ImageEncoder:
     def _transform_table(self, pictures):
         """Encoded rows: bytes as they are, floats in [0, 1]."""
         values = pictures.values()
-        is_bytes = values.dtype == np.uint8
-        if is_bytes and (self.low_, self.high_) == (0.0, 255.0):
+        of_bytes = (self.low_, self.high_) == (0.0, 255.0)
+        if values.dtype == np.uint8 and of_bytes:
             return values
+        if of_bytes and len(values) and 0 < values.max() <= 1 and values.min() >= 0:
+            raise ValueError(
+                "X holds floats of at most 1, and the classifier was trained on pixels "
+                "of 0 to 255: multiply X by 255, or train on floats."
+            )
         return self._scaled(values, self.dtype).astype(self.dtype, copy=False)
 
     def _foreign_rows(self, pictures):

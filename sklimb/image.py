@@ -19,6 +19,7 @@ from sklimb.training.plan import NUMBERS
 
 # Images of one inference block: a network of images is arithmetic from few rows on.
 _BLOCK_ROWS = 32
+_OF_NETWORK = ("mean", "std", "channels_last", "test_time_flips")
 _OF_TABLES = ("categorical_features", "numeric_transform", "min_frequency")
 
 
@@ -49,7 +50,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         "erasing", "trivial" (TrivialAugment), "randaugment", "autoaugment", "augmix",
         or several in order.
     test_time_flips : bool, default=False
-        Average probabilities with those of the mirrored image.
+        Predict, validate and embed with features that are averaged with those of the
+        mirrored image.
     channels_last : bool, default=False
         Memory layout of activations, for tensor cores.
     joint_ssl : {"vicreg", "simclr", "rotation"} or object or None, default=None
@@ -276,16 +278,6 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     def _baseline(self, prepared):
         return np.zeros(0)
 
-    def predict_proba_members(self, X):
-        """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
-        X = self._encode(X)
-        p = self.net_.blocks_log_probability(X).exp_()
-        if self.test_time_flips:
-            shape = self.encoder_.image_shape_
-            mirrored = X.view(-1, *shape).flip(-1).reshape(len(X), -1)
-            p = (p + self.net_.blocks_log_probability(mirrored).exp_()) / 2
-        return p.cpu().numpy()
-
     def _make_encoder(self):
         check_backbone(self.backbone)
         return ImageEncoder(NUMBERS[self.dtype])
@@ -334,7 +326,10 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             return None
         names = self.augment if isinstance(self.augment, str) else list(self.augment)
         dtype = getattr(torch, NUMBERS[self.dtype])
-        return _OfFlatRows(make_augment(names), self.encoder_.image_shape_, dtype)
+        augment = make_augment(names)
+        if augment is None:  # an empty list
+            return None
+        return _OfFlatRows(augment, self.encoder_.image_shape_, dtype)
 
     def _make_members(self, plan, members):
         encoder = self.encoder_
@@ -344,6 +339,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             "pretrained": self.pretrained if self._pretrainer is None else None,
             "freeze": self.freeze,
             "channels_last": bool(self.channels_last),
+            "test_time_flips": bool(self.test_time_flips),
             "n_classes": len(self.classes_),
             "in_channels": channels,
             "image_size": size,
@@ -394,7 +390,7 @@ def _make_network(arguments):
     frozen = arguments.pop("freeze") is not None
     name, n_classes = arguments.pop("backbone"), arguments.pop("n_classes")
     channels, size = arguments.pop("in_channels"), tuple(arguments.pop("image_size"))
-    pixels = {k: arguments.pop(k) for k in ("mean", "std", "channels_last")}
+    pixels = {k: arguments.pop(k) for k in _OF_NETWORK}
     backbone = make_backbone(name, n_classes, channels, size, **arguments)
     cls = _FrozenNetwork if frozen else ImageNetwork
     network = cls(backbone, (channels, *size), **pixels)

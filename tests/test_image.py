@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -110,11 +111,12 @@ def test_pictures_and_files(colour, tmp_path, way):
     np.testing.assert_array_equal(
         clf.predict_proba(given), fit(images, y).predict_proba(images)
     )
-    # One more way to hold files: an array of strings.
+    # More ways to hold files: an array of strings, a column of a frame.
     if way == "str":
-        np.testing.assert_array_equal(
-            clf.predict_proba(np.array(given)), clf.predict_proba(given)
-        )
+        for column in (np.array(given), pd.Series(given)):
+            np.testing.assert_array_equal(
+                clf.predict_proba(column), clf.predict_proba(given)
+            )
 
 
 def test_exif_modes_and_sizes():
@@ -154,6 +156,23 @@ def test_floats_of_any_range_are_bytes_of_another_name():
     )
 
 
+def test_floats_where_bytes_were_are_refused():
+    clf = fit()
+    with pytest.raises(ValueError, match="multiply X by 255"):
+        clf.predict(X / 255)
+    np.testing.assert_array_equal(
+        clf.predict_proba(X.astype(float)), clf.predict_proba(X)
+    )
+
+
+def test_bytes_are_bytes_in_any_container():
+    expected = fit().predict_proba(X)
+    flat = pd.DataFrame(X.reshape(len(X), -1))
+    for given in (list(X), torch.from_numpy(X), flat):
+        clf = fit(given, image_shape=(8, 8) if given is flat else None)
+        np.testing.assert_array_equal(clf.predict_proba(given), expected)
+
+
 def test_encoder_knows_mean_and_standard_deviation():
     weight = np.random.default_rng(0).uniform(size=len(X))
     encoder = ImageEncoder()._fit_table(read_pictures(X), weight)
@@ -175,6 +194,9 @@ def test_encoder_knows_mean_and_standard_deviation():
         (np.zeros((30, 8, 8)), {"image_shape": (8,)}, "image_shape must be"),
         (np.zeros((30, 8, 0)), {}, "with pixels|minimum of 1"),
         (["nowhere.png"] * 30, {}, "nowhere.png"),
+        ([Image.new("L", (4, 4))] * 29 + [None], {}, r"X\[29\] must be a PIL image"),
+        ([Image.new("F", (4, 4))] * 30, {}, "mode 'F'"),
+        (X[:30], {"portfolio": "default"}, "list of dicts"),
         ([Image.new("L", (4 + i % 2, 4)) for i in range(30)], {}, "one size"),
         (X[:30], {"backbone": "resnet33"}, "backbone must be one of"),
         (X[:30], {"pretrained": True}, "needs a backbone of timm"),
@@ -226,11 +248,10 @@ def test_every_strategy_trains_and_keeps_the_base_rate(params):
     clf = fit(**params)
     p = clf.predict_proba(X)
     assert not same(clf, fit())
-    if "test_time_flips" not in params:  # the bias is solved on the images as they are
-        rows = clf.class_prior_ if "validation_folds" in params else Y
-        share = rows if rows is not Y else np.bincount(Y) / len(Y)
-        # Folds have biases of their own, solved on the same rows.
-        np.testing.assert_allclose(p.mean(0), share, atol=1e-6)
+    rows = clf.class_prior_ if "validation_folds" in params else Y
+    share = rows if rows is not Y else np.bincount(Y) / len(Y)
+    # Folds have biases of their own, solved on the same rows.
+    np.testing.assert_allclose(p.mean(0), share, atol=1e-6)
 
 
 def test_training_learns():
@@ -274,10 +295,15 @@ def test_a_frozen_backbone_does_not_move():
         assert moved == (".head." in name), name
 
 
-def test_flips_average_the_mirrored_image():
-    plain, both = fit(), fit(test_time_flips=True)
-    expected = (plain.predict_proba(X) + plain.predict_proba(X[..., ::-1])) / 2
-    np.testing.assert_allclose(both.predict_proba(X), expected, rtol=1e-6)
+def test_flips_average_the_features_of_the_mirrored_image():
+    plain = fit(early_stopping=False)
+    both = fit(early_stopping=False, test_time_flips=True)
+    expected = (plain.embed(X) + plain.embed(X[..., ::-1])) / 2
+    # float32: products of one image and its mirror.
+    np.testing.assert_allclose(both.embed(X), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        both.predict_proba(X), both.predict_proba(X[..., ::-1]), atol=1e-6
+    )
 
 
 def test_cutmix_cuts_a_rectangle_and_shares_follow_its_pixels():
@@ -337,3 +363,14 @@ def test_pipelines_clones_and_partial_fit():
     assert not np.array_equal(first.partial_fit(X, Y).predict_proba(X), before)
     warm = ImageResNetClassifier(**SMALL, warm_start=True).fit(X, Y)
     assert warm.fit(X, Y).n_iter_ == 4
+
+
+def test_a_warm_start_keeps_the_kind_of_last_layer():
+    clf = fit(warm_start=True)
+    with pytest.raises(ValueError, match="last layer of cosines"):
+        clf.set_params(loss="cosface").fit(X, Y)
+    assert clf.set_params(loss="focal").fit(X, Y).n_iter_ == 4
+
+
+def test_an_empty_list_of_augmentations_is_none():
+    assert same(fit(augment=[]), fit())

@@ -312,6 +312,11 @@ def test_a_bar_shows_what_is_done_and_the_best_score(capsys):
             {"halving_factor": 2},
             "early_stopping=False holds none out",
         ),
+        (
+            {"validation_folds": [None, 2]},
+            {"halving_factor": 2},
+            "validation_folds=2 cannot be combined",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_training(grid, settings, message):

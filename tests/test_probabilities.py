@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
 from sklimb import TabularMLPClassifier
@@ -73,3 +74,11 @@ def test_solved_intercept_meets_its_condition():
     assert np.abs(solve_intercept(sure, np.array([0, 1, 0]), np.ones(3))).max() < 1e-6
     one = np.zeros(3, dtype=int)
     assert not solve_intercept(sure, one, np.ones(3)).any()
+
+
+def test_an_output_bias_that_cannot_be_solved_is_told_and_left_alone():
+    log_p = np.array([[0.0, -300.0]] * 70 + [[-300.0, 0.0]] * 30)
+    y = np.arange(100) % 2
+    with pytest.warns(ConvergenceWarning, match="could not be solved"):
+        b = solve_intercept(log_p, y, np.ones(100))
+    np.testing.assert_array_equal(b, 0.0)

@@ -23,7 +23,12 @@ METHODS = {
     "resampling": ("re-sampling", {"sampler": "balanced"}, None),
     "focal": ("focal loss", {"loss": FocalLoss(1.0)}, None),
     "class_balanced": ("class-balanced loss", {"loss": "class_balanced"}, None),
-    "logit_adjusted": ("logit adjustment", {"loss": "logit_adjusted"}, None),
+    # Its decisions are those of the raw logits, which favour no class.
+    "logit_adjusted": (
+        "logit adjustment",
+        {"loss": "logit_adjusted", "target_prior": "uniform"},
+        None,
+    ),
     "ldam_drw": ("LDAM-DRW", {"loss": "ldam", "drw_start": 0.8}, None),
     "mixup": ("mixup", {"mix": "mixup"}, None),
     "crt": ("cRT", {}, "crt"),

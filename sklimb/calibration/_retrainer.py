@@ -23,6 +23,7 @@ from sklimb._compat import (
     _fit_context,
     _routing_enabled,
 )
+from sklimb._labels import check_labels
 from sklimb._random import member_seeds, root_seed
 from sklimb.base import _mix
 from sklimb.calibration._first_stage import (
@@ -283,7 +284,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self : object
         """
         before, classifier, prefix = unwrap(self.estimator)
-        self._check(classifier)
+        self._check(classifier, y)
         routed = given = dict(fit_params)
         if sample_weight is not None:
             given = {**given, "sample_weight": sample_weight}
@@ -310,7 +311,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 self._fit_second(classifier, transformed(before, X), y, given)
         return self
 
-    def _check(self, classifier):
+    def _check(self, classifier, y):
         """Refuse before training what can be known then."""
         if self.shift_statistics and isinstance(classifier, _WITHOUT_STATISTICS):
             raise ValueError(
@@ -329,7 +330,9 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 "target_prior='train'."
             )
         if not isinstance(prior, str):
-            resolve_prior(prior, None, np.ravel(prior))
+            classes = getattr(classifier, "classes_", None)
+            classes = np.unique(check_labels(y)) if classes is None else classes
+            resolve_prior(prior, None, classes)
 
     def _fit_second(self, classifier, X, y, given):
         stage = read_stage(

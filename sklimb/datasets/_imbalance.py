@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import column_or_1d
 
+from sklimb._labels import check_labels
+
 # int() must not turn 500 - 1e-13 into 499.
 _ROUNDING = 1e-9
 
@@ -94,7 +96,7 @@ def make_long_tailed(
             raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
     check_consistent_length(X, y)
     labels, codes, sizes = np.unique(
-        column_or_1d(y), return_inverse=True, return_counts=True
+        check_labels(column_or_1d(y)), return_inverse=True, return_counts=True
     )
     if len(labels) < 2:
         raise ValueError(f"y must have at least two classes, got {len(labels)}.")

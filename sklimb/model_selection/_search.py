@@ -213,6 +213,13 @@ class PackedSearchCV(BaseSearchCV):
                     "their validation rows, and early_stopping=False holds none out. "
                     "Set early_stopping=True, or halving_factor=None."
                 )
+            if self.halving_factor is not None and final.validation_folds:
+                raise ValueError(
+                    f"halving_factor={self.halving_factor!r} and validation_folds="
+                    f"{final.validation_folds!r} cannot be combined: folds of a "
+                    "candidate train on their own, with nobody to compare with. Set "
+                    "one of them to None."
+                )
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         if y is not None:  # no y at all is the classifier's to say

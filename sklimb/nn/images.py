@@ -123,6 +123,8 @@ class ImageNetwork(nn.Module):
         Of pixels in [0, 1]; they become buffers.
     channels_last : bool, default=False
         Lay the pixels of a channel apart, as tensor cores want them.
+    test_time_flips : bool, default=False
+        In evaluation mode, average the features with those of the mirrored image.
 
     **Shape**
 
@@ -143,10 +145,18 @@ class ImageNetwork(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, backbone, image_shape, mean=0.0, std=1.0, channels_last=False):
+    def __init__(
+        self,
+        backbone,
+        image_shape,
+        mean=0.0,
+        std=1.0,
+        channels_last=False,
+        test_time_flips=False,
+    ):
         super().__init__()
         self.backbone, self.image_shape = backbone, tuple(image_shape)
-        self.channels_last = channels_last
+        self.channels_last, self.test_time_flips = channels_last, test_time_flips
         for name, value in [("mean", mean), ("std", std)]:
             value = torch.as_tensor(value, dtype=torch.get_default_dtype())
             if value.ndim > 1 or value.numel() not in (1, self.image_shape[0]):
@@ -176,10 +186,16 @@ class ImageNetwork(nn.Module):
 
     def embed(self, x):
         """Penultimate features, (batch, d)."""
-        return self.backbone.embed(self.images(x))
+        images = self.images(x)
+        features = self.backbone.embed(images)
+        if self.training or not self.test_time_flips:
+            return features
+        return (features + self.backbone.embed(images.flip(-1))) / 2
 
     def forward(self, x):
-        return self.backbone(self.images(x))
+        if self.training or not self.test_time_flips:
+            return self.backbone(self.images(x))
+        return self.head(self.embed(x))
 
     def reset_parameters(self, generator):
         """Draw the backbone's weights from `generator`."""

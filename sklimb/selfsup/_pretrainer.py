@@ -23,6 +23,7 @@ from sklimb._rows import RowSet
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn.join import Layout
 from sklimb.tabular import TabularMLPClassifier
+from sklimb.training.checks import check_same_network
 from sklimb.training.compatibility import check_joint_ssl
 from sklimb.training.fitting import all_or_nothing, resolve_device
 from sklimb.training.losses import CrossEntropy
@@ -219,7 +220,10 @@ class SelfSupervisedPretrainer(
 
     def _fit(self, X, X_unlabeled):
         warm = self.warm_start and hasattr(self, "estimator_")
-        inner = self.estimator_ if warm else self._inner()
+        inner = self._inner()
+        if warm:
+            self._check_same(inner)
+            inner = self.estimator_
         seed = root_seed(self.random_state)
         table = self._read_table(inner, X, reset=not warm)
         rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
@@ -311,6 +315,20 @@ class SelfSupervisedPretrainer(
                 if hasattr(self, name):
                     setattr(inner, name, getattr(self, name))
         return table
+
+    def _check_same(self, inner):
+        """Refuse to go on with another network than the one that is there."""
+        there = self.estimator_
+        if type(inner) is not type(there):
+            raise ValueError(
+                f"estimator cannot change from a {type(there).__name__} to a "
+                f"{type(inner).__name__} in a warm start: the network that is there "
+                "goes on. Set it back, or start with a new pretrainer."
+            )
+        for name in ("module_config_", "encoder_", "dtype_"):
+            setattr(inner, name, getattr(there, name))
+        inner.n_members = 1
+        check_same_network(inner)
 
     def _schedule(self):
         """How to train; a classifier asks for it."""

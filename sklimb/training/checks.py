@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 
+from sklimb.training.losses import make_loss
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import settings_of
 
@@ -32,6 +33,14 @@ def check_same_network(estimator):
     folds = {1, estimator.validation_folds or 1}
     if n_members not in {estimator.n_members * n_settings * n for n in folds}:
         there["n_members"] = n_members
+    cosines = getattr(make_loss(estimator.loss), "cosine_head", False)
+    if cosines != there.get("cosine_head", False):
+        needs = "cosines" if cosines else "plain logits"
+        raise ValueError(
+            f"loss={estimator.loss!r} cannot go on in a warm start or partial_fit: it "
+            f"needs a last layer of {needs}, and the network that is there has the "
+            "other one. Set loss back, or start with a new estimator."
+        )
     for name, value in there.items():
         if hasattr(estimator, name) and getattr(estimator, name) != value:
             raise ValueError(

@@ -7,7 +7,13 @@ bias. A network that was stopped early, or trained on re-sampled rows, misses it
 re-sampling. It moves no ranking.
 """
 
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+# Mean probabilities that miss a class share by more are no solution.
+_MOST_GAP = 0.01
 
 
 def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
@@ -49,4 +55,13 @@ def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
         step = np.linalg.lstsq(curvature, gap, rcond=1e-12)[0]
         offset += np.clip(step, -2.0, 2.0)
     b[present] = offset - offset.mean()
-    return b if np.isfinite(b).all() else np.zeros(n_classes)
+    if np.isfinite(b).all() and np.abs(gap).max() < _MOST_GAP:
+        return b
+    warnings.warn(
+        "The output bias could not be solved: the network is sure of wrong answers, "
+        f"and mean probabilities miss the class shares by {np.abs(gap).max():.2f}. It "
+        "is left at 0. Lower lr, train for more epochs, or set clip_norm=1.0.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
+    return np.zeros(n_classes)

@@ -57,6 +57,11 @@ def settings_of(estimator):
     if given is None:
         return [{}]
     if isinstance(given, str):
+        if estimator._of != "columns":
+            raise ValueError(
+                "portfolio='default' was chosen for tables. Give a list of dicts, such "
+                "as [{'lr': 0.1}, {'lr': 0.01}]."
+            )
         given = DEFAULT
     names = [n for n in VARIED if hasattr(estimator, n)]
     if not given:
