@@ -172,3 +172,11 @@ def test_one_class_and_unequal_lengths():
         make_long_tailed([1, 2], [0, 0])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         make_long_tailed([1, 2, 3], [0, 1])
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_labels_that_are_missing_are_refused(missing):
+    y = np.array([0, 1] * 20, dtype=object)
+    y[3] = missing
+    with pytest.raises(ValueError, match="row 3 has no label"):
+        make_long_tailed(np.zeros((40, 2)), y, 2)

@@ -36,6 +36,7 @@ from sklimb.calibration._methods import METHODS
 from sklimb.calibration._oltr import ModulatedHead
 from sklimb.calibration._probabilities import best_temperature
 from sklimb.nn import PackedLinear
+from sklimb.training import net
 
 X, Y = fixed_table()
 SMALL = {**PLAIN, "early_stopping": "auto", "max_epochs": 10}
@@ -650,3 +651,10 @@ def test_refused_rows():
     step = {"tabularmlpclassifier__X_val": X, "tabularmlpclassifier__y_val": Y}
     with pytest.raises(ValueError, match="Pipeline inside"):
         ClassifierRetrainer(pipe).fit(X, Y, **step)
+
+
+def test_a_prior_of_another_length_is_refused_before_the_first_stage(monkeypatch):
+    monkeypatch.setattr(net._Net, "fit_loop", None)  # nothing may train
+    model = ClassifierRetrainer(TabularMLPClassifier(), target_prior=[0.5, 0.5])
+    with pytest.raises(ValueError, match=r"one positive share a class \(3\)"):
+        model.fit(np.zeros((9, 2)), np.arange(9) % 3)

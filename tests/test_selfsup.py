@@ -382,3 +382,13 @@ def test_interruption_keeps_the_best_state(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, Y)
     assert not hasattr(clf, "net_")
+
+
+def test_a_warm_start_of_the_pretrainer_keeps_its_network():
+    first = SelfSupervisedPretrainer(clone(SMALL), max_epochs=1, warm_start=True)
+    first.fit(X)
+    wider = SMALL.d_block * 2
+    with pytest.raises(ValueError, match="d_block cannot change"):
+        first.set_params(estimator__d_block=wider).fit(X)
+    with pytest.raises(ValueError, match="TabularResNetClassifier in a warm start"):
+        first.set_params(estimator=TabularResNetClassifier(d_block=8)).fit(X)
