@@ -76,8 +76,17 @@ def test_solved_intercept_meets_its_condition():
     assert not solve_intercept(sure, one, np.ones(3)).any()
 
 
-def test_an_output_bias_that_cannot_be_solved_is_told_and_left_alone():
+def test_the_output_bias_is_solved_where_the_network_is_sure_of_everything():
+    """Newton's method goes astray where all probabilities are 0 or 1."""
     log_p = np.array([[0.0, -300.0]] * 70 + [[-300.0, 0.0]] * 30)
+    y = np.arange(100) % 2
+    b = solve_intercept(log_p, y, np.ones(100))
+    p = np.exp(log_p + b - np.logaddexp(*(log_p + b).T)[:, None])
+    np.testing.assert_allclose(p.mean(0), 0.5, atol=1e-6)
+
+
+def test_an_output_bias_that_cannot_be_solved_is_told_and_left_alone():
+    log_p = np.array([[0.0, -30_000.0]] * 70 + [[-30_000.0, 0.0]] * 30)
     y = np.arange(100) % 2
     with pytest.warns(ConvergenceWarning, match="could not be solved"):
         b = solve_intercept(log_p, y, np.ones(100))

@@ -14,6 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 # Mean probabilities that miss a class share by more are no solution.
 _MOST_GAP = 0.01
+# What Newton's method leaves where it works, with room.
+_SOLVED = 1e-6
 
 
 def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
@@ -54,6 +56,8 @@ def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
         # The direction of all ones changes nothing; least squares leaves it at 0.
         step = np.linalg.lstsq(curvature, gap, rcond=1e-12)[0]
         offset += np.clip(step, -2.0, 2.0)
+    if np.abs(gap).max() > _SOLVED:
+        offset, gap = _scaled_iteratively(shifted, share, w)
     b[present] = offset - offset.mean()
     if np.isfinite(b).all() and np.abs(gap).max() < _MOST_GAP:
         return b
@@ -65,3 +69,20 @@ def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
         stacklevel=2,
     )
     return np.zeros(n_classes)
+
+
+def _scaled_iteratively(shifted, share, w, max_iter=3000):
+    """Offsets and gap by generalised iterative scaling (Darroch and Ratcliff, 1972).
+
+    Slower than Newton's method, and it cannot be led astray where probabilities are all
+    0 or 1.
+    """
+    offset = np.zeros(len(share))
+    for _ in range(max_iter):
+        p = np.exp(shifted + (offset - offset.max()))
+        p /= np.maximum(p.sum(1, keepdims=True), 1e-300)
+        mean = w @ p
+        if np.abs(share - mean).max() < 1e-8 * share.min():
+            break
+        offset += np.log(share) - np.log(np.maximum(mean, 1e-12))
+    return offset, share - mean
