@@ -342,14 +342,18 @@ def test_ctrl_c_in_the_first_epoch_keeps_what_was_learned():
 
 
 def test_nan_of_one_member_leaves_the_others_alone():
-    clf = make(n_members=2, max_epochs=6, callbacks=[Poison(4, member=1)])
+    # The pack gets smaller when a member goes, and a product of another size rounds
+    # otherwise on some processors: hence float64 and not bits.
+    clf = make(
+        n_members=2, max_epochs=6, dtype="float64", callbacks=[Poison(4, member=1)]
+    )
     with pytest.warns(RuntimeWarning, match="of member 1"):
         clf.fit(X, Y)
-    whole = make(n_members=2, max_epochs=6).fit(X, Y)
-    short = make(n_members=2, max_epochs=3).fit(X, Y)
+    whole = weights(make(n_members=2, max_epochs=6, dtype="float64").fit(X, Y))
+    short = weights(make(n_members=2, max_epochs=3, dtype="float64").fit(X, Y))
     for name, value in weights(clf).items():
-        np.testing.assert_array_equal(value[0], weights(whole)[name][0])
-        np.testing.assert_array_equal(value[1], weights(short)[name][1])
+        np.testing.assert_allclose(value[0], whole[name][0], rtol=0, atol=1e-10)
+        np.testing.assert_allclose(value[1], short[name][1], rtol=0, atol=1e-10)
     assert np.isfinite(clf.predict_proba(X)).all()
 
 
