@@ -12,6 +12,8 @@ from torch import nn
 
 BATCHES = (32, 256)
 DTYPES = {"cpu": ("float32",), "cuda": ("float32", "bfloat16")}
+# What `compile=` is where it is measured too: CUDA graphs where there are some.
+COMPILE = {"cpu": True, "cuda": "reduce-overhead"}
 NO_GPU = "no CUDA device"
 WIDTH, CLASSES, DROPOUT = 64, 2, 0.1
 LAYERS = ((COLUMNS, WIDTH), (WIDTH, WIDTH), (WIDTH, CLASSES))
@@ -142,7 +144,7 @@ def floor(measured, dtype, batch_size, n_members):
     return times[bound], bound
 
 
-def ours(device, dtype, batch_size, n_members, n_rows):
+def ours(device, dtype, batch_size, n_members, n_rows, **params):
     """Function: seconds of a step of our fit, which goes on with each call."""
     X, y = synthetic(n_rows)
     clf = classifier(
@@ -155,6 +157,7 @@ def ours(device, dtype, batch_size, n_members, n_rows):
         target_prior=None,
         max_epochs=1,
         warm_start=True,
+        **params,
     ).fit(X, y)
     clf.set_params(max_epochs=2)  # of which the first warms up
     return lambda: clf.fit(X, y).history_[1]["dur"] / -(-n_rows // batch_size)
@@ -219,6 +222,9 @@ def step_rows(device, dtype, plan, measured):
             runs["skorch"] = by_skorch(device, batch_size, plan.single_rows)
         for n_members, n_rows in plan.rows[device].items():
             runs[n_members] = ours(*how, n_members, n_rows)
+            runs["compiled", n_members] = ours(
+                *how, n_members, n_rows, compile=COMPILE[device]
+            )
         seconds = {name: [] for name in runs}
         begin = time.perf_counter()
         for i in range(plan.repeats):
@@ -230,6 +236,7 @@ def step_rows(device, dtype, plan, measured):
             least, bound = floor(measured, dtype, batch_size, k)
             times = {
                 "sklimb": np.median(seconds[k]),
+                "compiled": np.median(seconds["compiled", k]),
                 "hand": k * np.median(seconds["hand"]),
                 "skorch": k * np.median(seconds.get("skorch", np.nan)),
                 "floor": least,

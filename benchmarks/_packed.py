@@ -222,8 +222,8 @@ METHODS = {
 }
 
 
-# skorch's network is like ours of one width only.
-SMALL_ONLY = ("skorch",)
+# skorch's network is like ours of one width only; the others show where time goes.
+SMALL_ONLY = ("skorch", "threads", "single")
 
 
 def candidates(scale, some=False):

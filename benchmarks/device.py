@@ -5,12 +5,13 @@
 
 steps: an MLP 29-64-64-2 with dropout 0.1 and AdamW on synthetic rows. One step trains
 all members on one batch each. sklimb is TabularMLPClassifier(n_members=K), the second
-epoch of a fit with everything that an epoch does; skorch is as it comes; the hand loop
-takes batches from tensors on the device and reads nothing back inside an epoch. Those
-two train one network: K of them take K times as long. What is timed in turn is
-compared, medians over five repeats, fewer where they take long. The floor is what the
-device must do at its own rates, measured here too: products of large matrices and a
-large copy.
+epoch of a fit with everything that an epoch does; compiled is the same with `compile=`
+(True on a CPU, "reduce-overhead" on a GPU), without the time that compiling takes;
+skorch is as it comes; the hand loop takes batches from tensors on the device and reads
+nothing back inside an epoch. Those two train one network: K of them take K times as
+long. What is timed in turn is compared, medians over five repeats, fewer where they
+take long. The floor is what the device must do at its own rates, measured here too:
+products of large matrices and a large copy.
 
 search: 64 candidates x 5 folds on the loans, width 64, no embeddings, batch 64, from
 the data frame to test scores, without the refit, each in a fresh process.
@@ -114,7 +115,8 @@ def all_goals(steps, searches, seconds):
     return goals
 
 
-STEP_HEAD = ["", "batch", "members", "skorch", "hand loop", "sklimb", "floor"]
+STEP_HEAD = ["", "batch", "members", "skorch", "hand loop", "sklimb", "compiled"]
+STEP_HEAD += ["floor"]
 STEP_HEAD += ["sklimb / skorch", "sklimb / hand", "floor / sklimb", "bound by"]
 SEARCH_HEAD = ["", "", "seconds", "fits", "epochs", "most", "packs", "best AUC"]
 SEARCH_HEAD += ["GridSearchCV / packed", "others"]
@@ -123,10 +125,10 @@ SEARCH_HEAD += ["GridSearchCV / packed", "others"]
 def step_line(row):
     first = [f"{row['device']} {row['dtype']}", row["batch_size"], row["members"]]
     if not row["run"]:
-        return [*first, f"not run ({row['reason']})", *[""] * 7]
+        return [*first, f"not run ({row['reason']})", *[""] * 8]
     rate = row["steps_a_second"]
     own = rate["sklimb"]
-    shown = [rate.get(name) for name in ("skorch", "hand", "sklimb", "floor")]
+    shown = [rate.get(n) for n in ("skorch", "hand", "sklimb", "compiled", "floor")]
     ratios = [own / rate["skorch"] if "skorch" in rate else None, own / rate["hand"]]
     ratios.append(row["time_over_floor"])
     shown = [short(value) for value in [*shown, *ratios]]

@@ -150,6 +150,9 @@ def on_cpu(n_images, repeats):
         "sklimb, no augmentation": lambda: ours(
             images, y, "resnet8", 2, device="cpu", augment=None
         ),
+        "sklimb, compiled": lambda: ours(
+            images, y, "resnet8", 2, device="cpu", compile=True
+        ),
         "sklimb, SAM-A": lambda: ours(
             images, y, "resnet8", 2, device="cpu", sam_asymmetric_rho=0.05
         ),
@@ -202,9 +205,11 @@ def on_gpu():
     params = {"device": "cuda", "dtype": "bfloat16", "channels_last": True}
     with_augment = ours(images, y, "resnet32", 6, **params)
     without = ours(images, y, "resnet32", 6, **params, augment=None)
+    graphs = ours(images, y, "resnet32", 6, **params, compile="reduce-overhead")
     return {
         "bare compiled pass": {"images_per_second": bare_pass(images, y)},
         "sklimb": {"images_per_second": GPU_IMAGES / with_augment},
+        "sklimb, CUDA graphs": {"images_per_second": GPU_IMAGES / graphs},
         "sklimb, no augmentation": {"images_per_second": GPU_IMAGES / without},
         "skorch, DataLoader": {
             "images_per_second": GPU_IMAGES

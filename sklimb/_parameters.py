@@ -83,6 +83,7 @@ PARAMETER_CONSTRAINTS = {
     "merge_duplicates": ["boolean"],
     "dtype": [StrOptions(set(NUMBERS))],
     "device": [str],
+    "compile": ["boolean", StrOptions({"reduce-overhead", "max-autotune"})],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
     "callbacks": [list, tuple, None],

@@ -31,6 +31,7 @@ from sklimb.training.checks import (
     check_same_network,
 )
 from sklimb.training.compatibility import check_strategies
+from sklimb.training.compiled import check_compiler
 from sklimb.training.fitting import resolve_device
 from sklimb.training.views import Pool
 
@@ -138,6 +139,8 @@ def prepare(
 ):
     """Read, split and encode the rows of one call of `fit`."""
     estimator._device = resolve_device(estimator.device)
+    if estimator.compile:
+        check_compiler(estimator._device.type)
     rows = read_rows(estimator, X, y, sample_weight, groups, reset=not warm)
     seed = root_seed(estimator.random_state)
     pseudo, counted = None, True
@@ -195,6 +198,8 @@ def _fit_encoder(estimator, rows):
 def prepare_call(estimator, X, y, sample_weight, classes, first):
     """Read and encode the rows of one call of `partial_fit`."""
     estimator._device = resolve_device(estimator.device)
+    if estimator.compile:
+        check_compiler(estimator._device.type)
     rows = read_rows(estimator, X, y, sample_weight, None, reset=first, classes=classes)
     rows = rows.positive().canonical(estimator.merge_duplicates)
     if first:

@@ -82,8 +82,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             row_weighting_rows, target_prior, temperature_scaling, n_members, \
             portfolio, ema_decay, clip_norm, early_stopping, validation_fraction, \
             validation_split, validation_folds, monitor, warm_start, \
-            merge_duplicates, dtype, device, random_state, verbose, callbacks, \
-            net_params
+            merge_duplicates, dtype, device, compile, random_state, verbose, \
+            callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Attributes
@@ -191,6 +191,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         merge_duplicates=True,
         dtype="float32",
         device="auto",
+        compile=False,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -251,6 +252,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         self.merge_duplicates = merge_duplicates
         self.dtype = dtype
         self.device = device
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

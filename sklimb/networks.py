@@ -87,8 +87,8 @@ class TabularResNetClassifier(_NetworkClassifier):
             min_frequency, optimizer, lr_schedule, warmup_epochs, max_epochs, \
             batch_size, ema_decay, clip_norm, early_stopping, validation_fraction, \
             validation_split, validation_folds, monitor, n_iter_no_change, \
-            warm_start, merge_duplicates, dtype, device, random_state, verbose, \
-            callbacks, net_params
+            warm_start, merge_duplicates, dtype, device, compile, random_state, \
+            verbose, callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Notes
@@ -184,6 +184,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         merge_duplicates=True,
         dtype="float32",
         device="auto",
+        compile=False,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -247,6 +248,7 @@ class TabularResNetClassifier(_NetworkClassifier):
         self.merge_duplicates = merge_duplicates
         self.dtype = dtype
         self.device = device
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
@@ -301,8 +303,8 @@ class FTTransformerClassifier(_NetworkClassifier):
             min_frequency, optimizer, lr_schedule, warmup_epochs, max_epochs, \
             batch_size, ema_decay, clip_norm, early_stopping, validation_fraction, \
             validation_split, validation_folds, monitor, n_iter_no_change, \
-            warm_start, merge_duplicates, dtype, device, random_state, verbose, \
-            callbacks, net_params
+            warm_start, merge_duplicates, dtype, device, compile, random_state, \
+            verbose, callbacks, net_params
         As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Raises
@@ -398,6 +400,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         merge_duplicates=True,
         dtype="float32",
         device="auto",
+        compile=False,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -462,6 +465,7 @@ class FTTransformerClassifier(_NetworkClassifier):
         self.merge_duplicates = merge_duplicates
         self.dtype = dtype
         self.device = device
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

@@ -211,6 +211,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         in float32, for GPUs; it predicts in float32.
     device : str, default="auto"
         "auto" takes a CUDA device if there is one.
+    compile : bool or {"reduce-overhead", "max-autotune"}, default=False
+        Train through `torch.compile`; a name is its mode, and both take CUDA graphs on
+        a GPU. Sums are rounded in another order than without it; prediction and
+        pre-training are not compiled. The first batches take seconds to minutes, once a
+        shape. On a CPU it pays for convolutions, and small MLPs get slower.
     random_state : int, RandomState instance or None, default=None
         Equal seed, device, versions and thread count give equal bits.
     verbose : int, default=0
@@ -355,6 +360,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         merge_duplicates=True,
         dtype="float32",
         device="auto",
+        compile=False,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -420,6 +426,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         self.merge_duplicates = merge_duplicates
         self.dtype = dtype
         self.device = device
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

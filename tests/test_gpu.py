@@ -63,3 +63,17 @@ def test_bfloat16_trains():
     full = TabularMLPClassifier(**{**PLAIN, "device": "cuda"}).fit(X, Y)
     gap = np.abs(clf.fit(X, Y).predict_proba(X) - full.predict_proba(X)).max()
     assert 0 < gap < 0.05
+
+
+@pytest.mark.parametrize("mode", [True, "reduce-overhead"])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"sam_asymmetric_rho": 0.05}, {"n_members": 3, "dropout": 0.2}],
+    ids=str,
+)
+def test_compiled_training_is_training(mode, params):
+    params = {**PLAIN, **params, "dtype": "float64", "device": "cuda"}
+    plain = TabularMLPClassifier(**params).fit(X, Y)
+    clf = TabularMLPClassifier(**params, compile=mode).fit(X, Y)
+    # Sums in another order, in float64.
+    np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-8)

@@ -1,7 +1,7 @@
 """Networks that are not packed by hand: K of them in one program, by vmap."""
 
 import copy
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.modules.dropout import _DropoutNd
 
+_PASSES = ("forward", "embed")
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 # 2^32 over the golden ratio, odd: its multiples keep far apart modulo 2^32.
 _WEYL = 0x9E3779B9
@@ -167,6 +168,8 @@ class StackedMembers(nn.Module):
             for name, child in parent._modules.items():
                 if type(child) is nn.Dropout:
                     setattr(parent, name, SeededDropout(child.p, self._noise))
+        # Made once: torch.compile cannot follow modules that are made in a pass.
+        self._methods = {name: _Method(self.members, name) for name in _PASSES}
 
     def forward(self, x, masks=None):
         """Logits, (K, batch, n_classes).
@@ -321,22 +324,21 @@ class StackedMembers(nn.Module):
         parameters, buffers = self._state()
         # With p[k], each member's backward would fill a whole (K, ...) tensor.
         parameters = {n: p.unbind() for n, p in parameters.items()}
-        with torch.random.fork_rng([x.device] if x.is_cuda else []):
-            before = _rng_states(x.device)
+        with self._no_draws(x.device):
             for k in range(self.n_members):
                 own = ({n: t[k] for n, t in d.items()} for d in (parameters, buffers))
                 key = None if keys is None else keys[k]
                 results.append(run(*own, key, x[k if len(x) > 1 else 0]))
-            if not all(map(torch.equal, before, _rng_states(x.device))):
-                raise ValueError(
-                    f"{self._name} draws random numbers in its forward (F.dropout, "
-                    f"torch.rand and the like) {_GLOBAL} Use nn.Dropout layers, which "
-                    "are replaced, or no randomness."
-                )
         outs, kept = zip(*results, strict=True)
         return torch.stack(outs), {
             n: torch.stack([b[n] for b in kept]) for n in buffers
         }
+
+    def _no_draws(self, device):
+        """Refuses a forward that draws; torch.compile could not look, and need not."""
+        if torch.compiler.is_compiling():
+            return nullcontext()
+        return _no_draws(device, self._name)
 
     def _state(self):
         """Parameters and buffers, in training copies: a failed pass leaves no trace."""
@@ -347,7 +349,7 @@ class StackedMembers(nn.Module):
 
     def _member(self, method):
         """A function of one member's tensors, key and rows."""
-        network = _Method(self.members, method)
+        network = self._methods[method]
 
         def run(parameters, buffers, key, x):
             state = {f"module.{n}": t for n, t in (parameters | buffers).items()}
@@ -399,6 +401,19 @@ def _check_dropout(module):
                 f"{path or 'The network'} ({type(part).__name__}, dropout {p}) draws "
                 f"its masks {_GLOBAL} Set its dropout to 0, or use nn.Dropout layers, "
                 "which are replaced."
+            )
+
+
+@contextmanager
+def _no_draws(device, name):
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        before = _rng_states(device)
+        yield
+        if not all(map(torch.equal, before, _rng_states(device))):
+            raise ValueError(
+                f"{name} draws random numbers in its forward (F.dropout, torch.rand "
+                f"and the like) {_GLOBAL} Use nn.Dropout layers, which are replaced, "
+                "or no randomness."
             )
 
 

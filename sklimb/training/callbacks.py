@@ -145,11 +145,21 @@ class KeepBest(Callback):
         (epoch, best scores, which are done) -> which members end here as well.
     compared : BestScores or None
         What `drop` is told instead of the best scores by the monitor.
+    leaving : float
+        Share of the members here that must be done for them to leave.
     """
 
-    def __init__(self, patience, greater_is_better=False, drop=None, compared=None):
+    def __init__(
+        self,
+        patience,
+        greater_is_better=False,
+        drop=None,
+        compared=None,
+        leaving=1 / 16,
+    ):
         self.patience, self.greater_is_better = patience, greater_is_better
         self.drop, self.compared, self.first_epoch = drop, compared, 1
+        self.leaving = leaving
 
     def on_train_begin(self, net, **kwargs):
         self.weights_ = [t.detach().clone() for t in net.module_.member_tensors()]
@@ -197,7 +207,8 @@ class KeepBest(Callback):
             raise StopTraining
         here = np.flatnonzero(~self.done_[net.members_])
         # Leaving costs a copy of the weights, staying a member's share of an epoch.
-        if len(net.members_) - len(here) > len(net.members_) // 16:
+        n_gone = len(net.members_) - len(here)
+        if n_gone > int(self.leaving * len(net.members_)):
             net.compact_(here)
 
     def _copy(self, net, better):

@@ -61,6 +61,7 @@ def check_strategies(estimator, partial=False):
     check_pretrained(p._pretrainer, p._of)
     _check_row_weighting(p)
     _check_m2m(p)
+    _check_compile(p)
     needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
     if needs_cosines and not p._offers_cosine_head:
         raise ValueError(
@@ -275,6 +276,34 @@ def _check_m2m(p):
             raise ValueError(
                 f"{name}={getattr(p, name)!r} and m2m={p.m2m!r} cannot be combined: "
                 f"{why}. Set one to its off value."
+            )
+
+
+def _check_compile(p):
+    """Refuse what needs more of a pass than a compiled one offers."""
+    if not p.compile:
+        return
+    others = {
+        "row_weighting": (
+            p.row_weighting is not None,
+            "learned weights need forward-mode derivatives, which a compiled pass does "
+            "not have",
+        ),
+        "second_order": (
+            p.second_order and p.metabalance_sampler is not None,
+            "a compiled pass can be differentiated once only",
+        ),
+        "metabalance_sampler": (
+            isinstance(p.compile, str) and p.metabalance_sampler is not None,
+            "the gradients of a task would be overwritten by the next one's; "
+            "compile=True keeps them",
+        ),
+    }
+    for name, (given, why) in others.items():
+        if given:
+            raise ValueError(
+                f"{name}={getattr(p, name)!r} and compile={p.compile!r} cannot be "
+                f"combined: {why}. Set one to its off value."
             )
 
 

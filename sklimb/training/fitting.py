@@ -18,6 +18,7 @@ from sklimb.training.callbacks import (
     Progress,
     WeightAverage,
 )
+from sklimb.training.compiled import compiled
 from sklimb.training.finishing import combine, finish, weigh
 from sklimb.training.monitor import BestScores, Monitor
 from sklimb.training.optimizers import OPTIMIZERS, one_value
@@ -309,6 +310,8 @@ class _Pack:
             monitor is not None and monitor.greater_is_better,
             None if drop is None else _by_member(drop, in_order, jobs),
             _compared(drop, p.monitor, panel),
+            # Each size of the pack is compiled anew.
+            leaving=1 / 2 if p.compile else 1 / 16,
         )
         max_epochs = 1 if partial else p.max_epochs
         callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
@@ -354,6 +357,9 @@ class _Pack:
         if partial and jobs[0].epochs_before:
             carry_on(self.net, getattr(p, "_optimizer_state", None))
         self.net.criterion_.autocast = p.dtype == "bfloat16"
+        # The episodes of MetaBalance have a length each for its two halves.
+        rows = None if p.metabalance_sampler is not None else self.batches.batch_size
+        self.net.criterion_.compiled = compiled(self.module, p.compile, rows)
         plans = [job.plan for job in jobs]
         self.net.criterion_.log_shift = _joint_log_shift(jobs, plans, device)
         step = make_step(jobs, dtype, device, self.net.optimizer_)

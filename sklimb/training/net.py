@@ -92,7 +92,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self.evaluated_ = None
         for p in self.module_.parameters():
             p.grad = None
-        self.criterion_.term = None
+        self.criterion_.term = self.criterion_.compiled = None
         self.parameters_, self.monitor_, self.optimizer_ = None, None, None
         return self
 
@@ -152,6 +152,8 @@ class _Net(ClassifierMixin, NeuralNet):
         """Fill the gradients of one batch; {"loss": detached loss of each member}."""
         for p in self.parameters_:
             p.grad = None
+        if self.criterion_.compiled is not None:
+            self.criterion_.compiled.start_step()
         loss = self.step_(self.criterion_, batch)
         if self.clip_norm_ is not None:
             clip_gradients(self.parameters_, self.clip_norm_)

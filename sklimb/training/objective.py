@@ -12,7 +12,8 @@ class Objective(nn.Module):
     """Weighted mean loss of a batch, one a member; skorch's criterion.
 
     With `autocast`, the model's products of a training batch are in bfloat16; weights,
-    gradients and everything else stay as they are.
+    gradients and everything else stay as they are. With `compiled`, a Compiled, the
+    model's passes are programs of torch.compile.
 
     `objective(batch)` has shape (K,), or () for one member. A batch's weights already
     hold 1 / (rows * w_bar), so the loss is their plain dot product. With a `term`, a
@@ -26,7 +27,7 @@ class Objective(nn.Module):
     def __init__(self, model, loss, log_shift=None, autocast=False, term=None):
         super().__init__()
         self.model, self.autocast = model, autocast
-        self.loss_function, self.term = loss, term
+        self.loss_function, self.term, self.compiled = loss, term, None
         # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
         # shift of the training devices, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
@@ -45,15 +46,22 @@ class Objective(nn.Module):
             self.term.take_(members)
 
     def logits(self, batch):
-        return self._run(self.model, batch)
+        return self._run("forward", batch)
 
-    def _run(self, function, batch):
+    def _run(self, name, batch):
         x = batch["X"]
         if not self.autocast:
-            return function(x, batch["masks"])
+            return self._pass(name, x, batch["masks"])
         with torch.autocast(x.device.type, torch.bfloat16):
-            out = function(x, batch["masks"])
+            out = self._pass(name, x, batch["masks"])
         return out.to(next(self.model.parameters()).dtype)
+
+    def _pass(self, name, x, masks):
+        if self.compiled is not None and self.model.training:
+            return self.compiled(name, x, masks)
+        # Not model.forward: a user's hooks are called by the module alone.
+        function = self.model if name == "forward" else getattr(self.model, name)
+        return function(x, masks)
 
     def with_term(self, batch, *losses):
         """Each loss plus the term's value on the batch's views, if there is a term."""
@@ -63,7 +71,7 @@ class Objective(nn.Module):
         # the clean rows, by which it predicts.
         frozen = getattr(self.model, "frozen_statistics", nullcontext)
         with frozen():
-            features = self._run(self.model.embed, batch["views"])
+            features = self._run("embed", batch["views"])
         value = _scalar_if_one(self.term(features, batch["views"]["real"]))
         return [loss + value for loss in losses]
 

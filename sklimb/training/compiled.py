@@ -1,0 +1,112 @@
+"""HOW a training pass becomes one program of torch.compile, and what it needs."""
+
+import inspect
+import warnings
+from functools import cache
+
+import torch
+from torch import nn
+
+# Programs of one network in one process: shapes of a grid's candidates, and of packs
+# that members have left. torch's own limit of 8 sends the ninth back to eager.
+_MOST_PROGRAMS = 64
+# What of a network is trained through.
+PASSES = ("forward", "embed")
+
+
+@cache
+def check_compiler(device_type):
+    """Compile a tiny pass, forward and backward.
+
+    Raises
+    ------
+    ValueError
+        The machine has nothing to compile with. It is said before any training.
+    """
+    x = torch.ones(2, 2, device=device_type, requires_grad=True)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode(False):
+            # torch imports its compiler at the first use, old parts included.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            with torch.enable_grad():
+                torch.compile(_tiny)(x).backward()
+    except Exception as error:  # of torch, its compilers and the system's linker alike
+        needs = "a C++ compiler such as g++" if device_type == "cpu" else "Triton"
+        raise ValueError(
+            f"compile=True needs {needs}, and torch.compile failed on a tiny program "
+            f"for {device_type!r}: {_short(error)} Install it, or set compile=False."
+        ) from error
+
+
+def _short(error):
+    """The beginning of what torch says; all of it is the cause of what is raised."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _tiny(x):
+    return torch.relu(x * 2 + 1).sum()
+
+
+class Compiled:
+    """The passes of a module as programs, for batches of the usual length.
+
+    Other lengths (the last batch of an epoch) run as they are, and so does everything
+    once torch fails to compile the network: then it warns.
+
+    Parameters
+    ----------
+    module : nn.Module
+    mode : True or str
+        True, or a mode of `torch.compile`.
+    rows : int or None
+        Rows of a batch; multiples are usual too (views). None: all lengths are.
+    """
+
+    # Not nn.Module: what it holds are functions of a module that is registered already.
+
+    def __init__(self, module, mode, rows=None):
+        self.rows, self.failed = rows, False
+        self._cuda_graphs = isinstance(mode, str)
+        options = {"mode": mode if isinstance(mode, str) else None, "dynamic": False}
+        if "recompile_limit" in inspect.signature(torch.compile).parameters:
+            options["recompile_limit"] = _MOST_PROGRAMS
+        self._eager = {
+            name: getattr(module, name) for name in PASSES if hasattr(module, name)
+        }
+        self._programs = {
+            name: torch.compile(function, **options)
+            for name, function in self._eager.items()
+        }
+
+    def start_step(self):
+        """Say that what earlier steps computed is not needed any more."""
+        if self._cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()
+
+    def __call__(self, name, x, masks):
+        usual = self.rows is None or x.shape[1] % self.rows == 0
+        if self.failed or not usual:
+            return self._eager[name](x, masks)
+        # Slices of a chunk: their strides would tell chunks of another length apart.
+        x = x.contiguous()
+        if isinstance(masks, list):
+            masks = [mask.contiguous() for mask in masks]
+        try:
+            with warnings.catch_warnings():
+                # Tracing looks at everything, also at gradients of what is no leaf.
+                warnings.filterwarnings("ignore", message="The .grad attribute of a")
+                return self._programs[name](x, masks)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            self.failed = True
+            warnings.warn(
+                "torch.compile cannot compile the network, which goes on without it: "
+                f"{_short(error)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return self._eager[name](x, masks)
+
+
+def compiled(module: nn.Module, mode, rows=None):
+    """`Compiled`, or None for mode=False."""
+    return Compiled(module, mode, rows) if mode else None
