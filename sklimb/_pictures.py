@@ -345,6 +345,11 @@ class ImageEncoder:
                 "X holds floats of at most 1, and the classifier was trained on pixels "
                 "of 0 to 255: multiply X by 255, or train on floats."
             )
+        if values.dtype == np.uint8 and self.high_ <= 1 < values.max(initial=0):
+            raise ValueError(
+                "X holds bytes, and the classifier was trained on floats of at most 1: "
+                "divide X by 255, or train on bytes."
+            )
         return self._scaled(values, self.dtype).astype(self.dtype, copy=False)
 
     def _foreign_rows(self, pictures):

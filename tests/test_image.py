@@ -18,6 +18,7 @@ import sklimb
 from sklimb import ImageResNetClassifier
 from sklimb._pictures import ImageEncoder, read_pictures
 from sklimb.model_selection import PackedSearchCV
+from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training.transforms import Mixer
 
 DIGITS, LABELS = load_digits(n_class=3, return_X_y=True)
@@ -162,6 +163,18 @@ def test_floats_where_bytes_were_are_refused():
         clf.predict(X / 255)
     np.testing.assert_array_equal(
         clf.predict_proba(X.astype(float)), clf.predict_proba(X)
+    )
+
+
+def test_bytes_where_floats_were_are_refused():
+    clf = fit(X / 255)
+    with pytest.raises(ValueError, match="divide X by 255"):
+        clf.predict(X)
+    # Black and white are the same in both.
+    mask = (X > 100).astype(np.uint8)
+    clf = fit(mask / 1.0)
+    np.testing.assert_array_equal(
+        clf.predict_proba(mask), clf.predict_proba(mask / 1.0)
     )
 
 
@@ -370,6 +383,21 @@ def test_a_warm_start_keeps_the_kind_of_last_layer():
     with pytest.raises(ValueError, match="last layer of cosines"):
         clf.set_params(loss="cosface").fit(X, Y)
     assert clf.set_params(loss="focal").fit(X, Y).n_iter_ == 4
+
+
+@pytest.mark.parametrize("augment", ["flip", "augmix"])
+def test_a_member_with_fewer_images_is_augmented_too(augment, monkeypatch):
+    """The last images of an epoch, gathered at once, may all be of another fold."""
+    monkeypatch.setattr("sklimb.training.batches._CHUNK_ROWS", 16)
+    images = np.random.default_rng(0).integers(0, 256, (35, 8, 8), dtype=np.uint8)
+    clf = fit(images, np.arange(35) % 2, augment=augment, validation_folds=2)
+    assert np.isfinite(clf.predict_proba(images)).all()
+
+
+def test_a_wrong_augmentation_is_told_before_pretraining(monkeypatch):
+    monkeypatch.setattr("sklimb._jobs.pretrain", pytest.fail)
+    with pytest.raises(ValueError, match="augment must be None, one or several"):
+        fit(augment="spin", pretrained=SelfSupervisedPretrainer(method="simclr"))
 
 
 def test_an_empty_list_of_augmentations_is_none():

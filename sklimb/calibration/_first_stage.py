@@ -115,7 +115,9 @@ class Backbone:
                 "TabularResNetClassifier's: this one keeps no statistics of the rows "
                 "that it has seen. Set shift_statistics=False."
             )
-        module = copy.deepcopy(self.module).train()
+        module = copy.deepcopy(self.module)
+        for part in module.modules():  # `train()` leaves a frozen backbone as it is
+            part.training = True
         for rows in batches:
             if rows.shape[1] > 1:  # one row has no variance
                 # Without masks nothing is dropped.
