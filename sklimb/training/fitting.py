@@ -106,6 +106,12 @@ class Job:
         return int(min(wanted, len(self.plan.y)))
 
     @property
+    def n_rows(self):
+        """Rows an epoch: at first, at last, and of MetaBalance's support."""
+        plans = self.plan, self.plan.last, self.plan.support or self.plan
+        return tuple(plan.order.n_rows for plan in plans)
+
+    @property
     def sort_key(self):
         """Members that step alike stand side by side (see optimizers.py)."""
         first = self.members[0]
@@ -230,9 +236,7 @@ def _without_padding(jobs):
         return [jobs]
     packs = {}
     for job in jobs:
-        plans = job.plan, job.plan.last, job.plan.support or job.plan
-        sizes = tuple(plan.order.n_rows for plan in plans)
-        packs.setdefault(sizes, []).append(job)
+        packs.setdefault(job.n_rows, []).append(job)
     return list(packs.values())
 
 
