@@ -28,12 +28,12 @@ from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
 from sklimb.training.terms import JointTerm, make_term
-from sklimb.training.translation import (
+from sklimb.training.translated import (
     TranslatedBatches,
     TranslatedShare,
-    make_m2m,
     make_translation,
 )
+from sklimb.training.translation import make_m2m
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
