@@ -93,6 +93,14 @@ def test_all_layouts_are_the_same_images(colour):
     assert same(fit(grey, y), fit(grey[..., None], y), grey)
 
 
+def test_a_new_fit_forgets_the_shape_of_the_last_one(colour):
+    images, y = colour
+    clf = fit(images, y)
+    flat = images.reshape(len(images), -1)
+    np.testing.assert_array_equal(clf.predict_proba(flat), clf.predict_proba(images))
+    assert clf.fit(flat, y).encoder_.image_shape_ == (1, 1, 7 * 9 * 3)
+
+
 def test_flat_rows_are_squares_or_lines():
     squares = read_pictures(np.zeros((2, 64)))
     assert squares.image_shape == (1, 8, 8)
