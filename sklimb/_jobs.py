@@ -112,9 +112,12 @@ def _job(estimator, prepared, members, module, partial):
         return replace(plan, prior=counts / counts.sum())
 
     if estimator.row_weighting is not None:
-        check_enough(train.y, estimator.row_weighting_rows, estimator.classes_)
+        sure = train.y if train.pseudo is None else train.y[~train.pseudo]
+        check_enough(sure, estimator.row_weighting_rows, estimator.classes_)
     if estimator.metabalance_sampler is None:
         plan = plan_of(estimator.sampler, device_factor)
+        if estimator.row_weighting is not None:  # its samplers keep the rows
+            plan.pseudo = train.pseudo
     else:
         support, query = sampler_pair(estimator.metabalance_sampler)
         support = plan_of(support, device_factor)

@@ -97,7 +97,8 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
         seen, pixels = X, _numbers(X, estimator)
     flat = pixels.ndim == 2
     if flat:
-        height, width, depth = _shape_of(pixels.shape[1], image_shape, estimator)
+        fitted = None if reset else getattr(estimator, "_image_shape", None)
+        height, width, depth = _shape_of(pixels.shape[1], image_shape, fitted)
         pixels = pixels.reshape(len(pixels), height, width, depth)
     pixels = _channels_first(pixels)
     shape = pixels.shape[1:]
@@ -183,10 +184,12 @@ def _channels_first(pixels):
     )
 
 
-def _shape_of(n_pixels, image_shape, estimator):
-    """(H, W, C) of flat rows; without image_shape a grey square, or else one line."""
+def _shape_of(n_pixels, image_shape, fitted):
+    """(H, W, C) of flat rows; without image_shape a grey square, or else one line.
+
+    Or that of the training images, `fitted` (C, H, W), if they have as many pixels.
+    """
     if image_shape is None:
-        fitted = getattr(estimator, "_image_shape", None)
         if fitted is not None and np.prod(fitted) == n_pixels:
             return fitted[1], fitted[2], fitted[0]
         side = isqrt(n_pixels)
@@ -344,6 +347,11 @@ class ImageEncoder:
             raise ValueError(
                 "X holds floats of at most 1, and the classifier was trained on pixels "
                 "of 0 to 255: multiply X by 255, or train on floats."
+            )
+        if values.dtype == np.uint8 and self.high_ <= 1 < values.max(initial=0):
+            raise ValueError(
+                "X holds bytes, and the classifier was trained on floats of at most 1: "
+                "divide X by 255, or train on bytes."
             )
         return self._scaled(values, self.dtype).astype(self.dtype, copy=False)
 

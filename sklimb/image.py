@@ -282,6 +282,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
 
     def _make_encoder(self):
         check_backbone(self.backbone)
+        make_augment(self.augment)  # a wrong name, before anything is trained
         return ImageEncoder(NUMBERS[self.dtype])
 
     def _read_table(self, X, reset, owner=None):
@@ -374,6 +375,8 @@ class _OfFlatRows:
         self.augment, self.scene = augment, Scene(shape, dtype)
 
     def __call__(self, rows, generator):
+        if not len(rows):  # a member whose epoch has ended before that of another
+            return rows.to(self.scene.dtype)
         images = self.scene.images(rows)
         return self.augment(images, generator).reshape(len(rows), -1)
 

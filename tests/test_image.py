@@ -18,6 +18,7 @@ import sklimb
 from sklimb import ImageResNetClassifier
 from sklimb._pictures import ImageEncoder, read_pictures
 from sklimb.model_selection import PackedSearchCV
+from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training.transforms import Mixer
 
 DIGITS, LABELS = load_digits(n_class=3, return_X_y=True)
@@ -92,6 +93,14 @@ def test_all_layouts_are_the_same_images(colour):
     assert same(fit(grey, y), fit(grey[..., None], y), grey)
 
 
+def test_a_new_fit_forgets_the_shape_of_the_last_one(colour):
+    images, y = colour
+    clf = fit(images, y)
+    flat = images.reshape(len(images), -1)
+    np.testing.assert_array_equal(clf.predict_proba(flat), clf.predict_proba(images))
+    assert clf.fit(flat, y).encoder_.image_shape_ == (1, 1, 7 * 9 * 3)
+
+
 def test_flat_rows_are_squares_or_lines():
     squares = read_pictures(np.zeros((2, 64)))
     assert squares.image_shape == (1, 8, 8)
@@ -162,6 +171,18 @@ def test_floats_where_bytes_were_are_refused():
         clf.predict(X / 255)
     np.testing.assert_array_equal(
         clf.predict_proba(X.astype(float)), clf.predict_proba(X)
+    )
+
+
+def test_bytes_where_floats_were_are_refused():
+    clf = fit(X / 255)
+    with pytest.raises(ValueError, match="divide X by 255"):
+        clf.predict(X)
+    # Black and white are the same in both.
+    mask = (X > 100).astype(np.uint8)
+    clf = fit(mask / 1.0)
+    np.testing.assert_array_equal(
+        clf.predict_proba(mask), clf.predict_proba(mask / 1.0)
     )
 
 
@@ -370,6 +391,21 @@ def test_a_warm_start_keeps_the_kind_of_last_layer():
     with pytest.raises(ValueError, match="last layer of cosines"):
         clf.set_params(loss="cosface").fit(X, Y)
     assert clf.set_params(loss="focal").fit(X, Y).n_iter_ == 4
+
+
+@pytest.mark.parametrize("augment", ["flip", "augmix"])
+def test_no_images_are_augmented_to_none(augment):
+    """The last images of an epoch, gathered at once, may all be of another fold."""
+    clf = fit(augment=augment, max_epochs=1)
+    none = torch.zeros(0, 64, dtype=torch.uint8)
+    out = clf._make_augment()(none, torch.Generator())
+    assert out.shape == (0, 64) and out.dtype == torch.float32
+
+
+def test_a_wrong_augmentation_is_told_before_pretraining(monkeypatch):
+    monkeypatch.setattr("sklimb._jobs.pretrain", pytest.fail)
+    with pytest.raises(ValueError, match="augment must be None, one or several"):
+        fit(augment="spin", pretrained=SelfSupervisedPretrainer(method="simclr"))
 
 
 def test_an_empty_list_of_augmentations_is_none():

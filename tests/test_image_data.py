@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from sklimb import datasets
-from sklimb.datasets import _download, _images
+from sklimb.datasets import _collections, _download, _images
 
 
 @pytest.fixture(autouse=True)
@@ -140,11 +140,11 @@ def publish(tmp_path, monkeypatch):
             pages[f"/{file}"] = content if sent is None else sent
             md5 = hashlib.md5(content).hexdigest()
             remote = _download.Remote(file, f"{host}/{file}", md5)
-            monkeypatch.setitem(_images._REMOTES, file, remote)
+            monkeypatch.setitem(_collections.REMOTES, file, remote)
             return remote
 
         def sizes(name, **parts):
-            monkeypatch.setitem(_images._SIZES, name, parts)
+            monkeypatch.setitem(_collections.SIZES, name, parts)
 
         yield SimpleNamespace(
             put=put, sizes=sizes, hits=hits, pages=pages, folder=tmp_path
@@ -265,7 +265,7 @@ def test_eurosat_from_its_authors(publish, monkeypatch):
             file = f"EuroSAT_RGB/{stem.split('_')[0]}/{stem}.jpg"
             archive.writestr(file, jpeg.getvalue())
     publish.put("EuroSAT_RGB.zip", out.getvalue())
-    monkeypatch.setitem(_images._SIZES, "eurosat", {None: 3})
+    monkeypatch.setitem(_collections.SIZES, "eurosat", {None: 3})
     bunch = datasets.load_eurosat()
     assert bunch.X.shape == (3, 64, 64, 3) and bunch.split is None
     # Grey squares survive JPEG; 9 comes before 10.
@@ -308,6 +308,6 @@ def test_unreachable_publisher_says_what_to_do(publish, cache):
 
 
 def test_published_homes():
-    for remote in _images._REMOTES.values():
+    for remote in _collections.REMOTES.values():
         assert remote.url.endswith(remote.file) and len(remote.md5) == 32
-    assert len(_images.MEDMNIST) == 11
+    assert len(_collections.MEDMNIST) == 11

@@ -445,6 +445,15 @@ def test_a_second_stage_begins_where_the_first_one_ended(first_stage):
     torch.testing.assert_close(logits, whole, atol=1e-4, rtol=1e-4)
 
 
+def test_statistics_of_a_frozen_backbone_drift_too():
+    """`freeze` is for the first stage; `shift_statistics` asks for the drift."""
+    probe = FrozenEstimator(fit(freeze="backbone"))
+    params = {"method": "crt", "n_epochs": 3, "random_state": 0}
+    clf = ClassifierRetrainer(probe, **params).fit(X, Y)
+    shifted = ClassifierRetrainer(probe, **params, shift_statistics=True).fit(X, Y)
+    assert not same(clf, shifted)
+
+
 def test_mislas_trains_both_stages_on_pictures():
     pictures = [Image.fromarray(image) for image in X]
     base = ImageResNetClassifier(**{**SMALL, "mix": "mixup", "n_members": 2})

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 import sklimb
-from sklimb import TabularMLPClassifier
+from sklimb import TabularMLPClassifier, TabularResNetClassifier
 from sklimb.training.portfolio import AUTO, DEFAULT, MIN_MINORITY_ROWS, select
 
 X, Y = fixed_table(800)
@@ -153,19 +153,28 @@ def test_folds_are_weighed_once_and_together(capsys):
     np.testing.assert_allclose(clf.member_weights_, 1 / 9)
 
 
-def test_a_fold_is_the_fit_on_its_rows():
-    clf = make(validation_folds=3, dtype="float64", numeric_transform=None).fit(X, Y)
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (TabularMLPClassifier, {}),
+        (TabularResNetClassifier, {}),
+        (TabularMLPClassifier, {"metabalance_sampler": "balanced"}),
+    ],
+)
+def test_a_fold_is_the_fit_on_its_rows(kind, more):
+    """Folds have 529 and 528 rows: those that pad a batch are seen by nobody."""
     from sklimb._prepare import prepare
     from sklimb._rows import split_folds
 
+    X, Y = fixed_table(793)
+    params = {**SMALL, "dtype": "float64", "numeric_transform": None, **more}
+    clf = kind(**params, validation_folds=3).fit(X, Y)
     rows = prepare(clone(clf), X, Y).train
     values = np.stack([rows.table.column(i) for i in range(X.shape[1])], 1)
-    for k, (train, held_out) in enumerate(split_folds(rows, 3, 0)):
-        one = make(
-            dtype="float64",
-            numeric_transform=None,
-            random_state=int(clf.member_seeds_[k]),
-        )
+    parts = split_folds(rows, 3, 0)
+    assert sorted(len(train) for train, _ in parts) == [528, 529, 529]
+    for k, (train, held_out) in enumerate(parts):
+        one = kind(**{**params, "random_state": int(clf.member_seeds_[k])})
         one.fit(
             values[train], rows.y[train], X_val=values[held_out], y_val=rows.y[held_out]
         )

@@ -647,6 +647,9 @@ def test_refused_rows():
         clf.fit(X[Y == 0], Y[Y == 0])
     with pytest.raises(ValueError, match="not among the classes"):
         clf.fit(X, np.add(Y, 1))
+    for name in ("group", "X_unlabeled"):
+        with pytest.raises(TypeError, match=f"got '{name}'"):
+            clf.fit(X, Y, **{name: X})
     pipe = make_pipeline(StandardScaler(), TabularMLPClassifier(**SMALL))
     step = {"tabularmlpclassifier__X_val": X, "tabularmlpclassifier__y_val": Y}
     with pytest.raises(ValueError, match="Pipeline inside"):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from packs import PLAIN, fixed_table, same_bits
 from sklearn import config_context
 from sklearn.dummy import DummyClassifier
@@ -20,10 +21,12 @@ from sklearn.svm import LinearSVC
 
 import sklimb
 from sklimb import TabularMLPClassifier
-from sklimb._jobs import make_fold_jobs
+from sklimb._jobs import make_fold_jobs, make_job
 from sklimb._prepare import prepare
 from sklimb.model_selection import PackedSearchCV
+from sklimb.nn.join import Layout
 from sklimb.semisup import PseudoLabelClassifier
+from sklimb.training.rows import make_batches
 
 X, Y = (np.asarray(part) for part in fixed_table())
 L, U = slice(0, 150), slice(150, 400)
@@ -293,6 +296,25 @@ def test_members_equal_single_fits():
         single, _ = marked(1 - Y[U], False, **base, random_state=int(seed))
         # Sums in another order.
         np.testing.assert_allclose(single.fit(X, y).predict_proba(X), p[k], atol=1e-10)
+
+
+def test_rows_with_pseudo_labels_judge_nobody():
+    """The balanced rows of row_weighting are rows that somebody has labelled."""
+    params = {"row_weighting": "l2rw", "row_weighting_rows": 8}
+    clf, y = marked(1 - Y[U], **params)
+    job = make_job(clf, prepare(clf, X, y))
+    layouts = [Layout.of(clf.encoder_)]
+    batches, _, _ = make_batches(
+        [job], layouts, job.module, torch.float32, torch.device("cpu")
+    )
+    judges = batches.balanced["X"][0].numpy()
+    own = {row.tobytes() for row in job.plan.X[~job.plan.pseudo].astype(np.float32)}
+    assert len(judges) == 16 and {row.tobytes() for row in judges} <= own
+    # Three in five rows have pseudo-labels, and train.
+    assert len(batches) * job.batch_size >= len(job.plan.y) - 16
+    few, y = marked(1 - Y[U], **{**params, "row_weighting_rows": 60})
+    with pytest.raises(ValueError, match="row_weighting_rows=60"):
+        few.fit(X, y)
 
 
 # Kinds of estimators and tables.

@@ -1,7 +1,7 @@
 """Do small batches help more the more imbalanced the classes are (S002, Figure 1)?"""
 
 import numpy as np
-from _shared import mean_and_error, source_digest, table, timed_fit, verdict
+from _shared import mean_and_error, table, timed_fit, verdict
 
 from sklimb import TabularMLPClassifier
 
@@ -68,14 +68,10 @@ def run(key, settings, data_home, device):
     validation, test = (_accuracy(model, *part) for part in parts[1:])
     best = int(np.argmax(validation))
     return {
-        **dict(
-            zip(("kind", "ratio", "batch_size", "seed", "digest"), key, strict=True)
-        ),
         "accuracy": test[best],
         "lr": settings["rates"][best],
         "by_lr": test,
         "seconds": seconds,
-        "source": source_digest(),
     }
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 import torch
-from _shared import Unit, folds, hold_out, source_digest, table, timed_fit
+from _shared import Unit, folds, hold_out, table, timed_fit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -183,13 +183,11 @@ def run(key, settings, data_home, device):
         warnings.simplefilter("ignore", ConvergenceWarning)
         scores, _, seconds = timed_fit(lambda: fit(name, seed, settings, parts, device))
     return {
-        **dict(zip(("network", "table", "method", "seed", "digest"), key, strict=True)),
         **scores,
         "n_train": len(unit.train) + len(unit.validation),
         "n_test": len(unit.test),
         "test_share": len(unit.test) / (len(unit.train) + len(unit.validation)),
         "seconds": seconds,
-        "source": source_digest(),
     }
 
 

@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from _shared import source_digest, table, timed_fit
+from _shared import table, timed_fit
 from imblearn.over_sampling import RandomOverSampler
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
@@ -66,14 +66,7 @@ def run(key, settings, data_home, device):
             str(ratio): after_prior_shift(p, ratio * n_frequent / n_rare)
             for ratio in settings["ratios"]
         }
-    names = ("table", "model", "method", "n_rare", "n_frequent", "seed", "digest")
-    return {
-        **dict(zip(names, key, strict=True)),
-        **right,
-        "shifted": shifted,
-        "seconds": seconds,
-        "source": source_digest(),
-    }
+    return {**right, "shifted": shifted, "seconds": seconds}
 
 
 def after_prior_shift(p, factor):

@@ -83,6 +83,8 @@ def fit_missing(args, kept, run, jobs):
 
     Parameters
     ----------
+    run : callable
+        (key, settings, data_home, device) -> dict, the rest of the line that is kept.
     jobs : list of (tuple, dict)
         Names of a fit and what it needs to run: all that the digest, appended to its
         key, shall change with.
@@ -92,10 +94,17 @@ def fit_missing(args, kept, run, jobs):
         key = (*names, digest([version("sklimb"), settings]))
         keys.append(key)
         if key not in kept:
-            todo.append(delayed(run)(key, settings, args.data_home, args.device))
+            given = key, settings, args.data_home, args.device
+            todo.append(delayed(_named)(kept.key, run, *given))
     if todo and not args.report_only:
         run_all(todo, kept, args.jobs)
     return keys
+
+
+def _named(names, run, key, *given):
+    """The line of a fit, with its names and the sources that made it."""
+    named = dict(zip(names, key, strict=True))
+    return {**named, **run(key, *given), "source": source_digest()}
 
 
 def found(kept, keys):

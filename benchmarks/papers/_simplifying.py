@@ -4,7 +4,7 @@ import warnings
 from functools import lru_cache
 
 import numpy as np
-from _shared import source_digest, table, timed_fit
+from _shared import table, timed_fit
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -135,13 +135,11 @@ def run(key, settings, data_home, device):
         y = parts[2][1]
         single = [score(y, one, classes) for one in p]
         return {
-            **dict(zip(("table", "model", "group", "digest"), key, strict=True)),
             "single": {s: [line[s] for line in single] for s in SCORES},
             "ensemble": score(y, p.mean(0), classes),
             "chosen": chosen,
             "rows": [len(part[1]) for part in parts],
             "seconds": seconds,
-            "source": source_digest(),
         }
 
 

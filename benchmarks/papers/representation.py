@@ -104,8 +104,8 @@ def all_jobs(scale, tables, models):
 class Fits:
     """The fits of one table and model; by method and numbers of rows, seed by seed."""
 
-    def __init__(self, rows, seeds):
-        self.by = {}
+    def __init__(self, rows, seeds, model):
+        self.by, self.model = {}, model
         for row in rows:
             key = (row["method"], row["n_rare"], row["n_frequent"])
             self.by.setdefault(key, {})[row["seed"]] = row
@@ -186,18 +186,15 @@ def summarise(fits, scale):
     for ratio in scale["over_ratios"]:
         pair = counts(scale["total"], ratio)
         for method in METHODS[fits.model]:
-            values = {
-                "train, rare": fits.of_rare(method, pair, "train"),
-                "test, rare": fits.of_rare(method, pair),
-                "test, balanced": fits.accuracies(method, pair, 1.0),
-                "test, imbalanced": fits.accuracies(method, pair, ratio),
-            }
-            plain = {
-                "train, rare": fits.of_rare("plain", pair, "train"),
-                "test, rare": fits.of_rare("plain", pair),
-                "test, balanced": fits.accuracies("plain", pair, 1.0),
-                "test, imbalanced": fits.accuracies("plain", pair, ratio),
-            }
+            values, plain = (
+                {
+                    "train, rare": fits.of_rare(m, pair, "train"),
+                    "test, rare": fits.of_rare(m, pair),
+                    "test, balanced": fits.accuracies(m, pair, 1.0),
+                    "test, imbalanced": fits.accuracies(m, pair, ratio),
+                }
+                for m in (method, "plain")
+            )
             over.append(
                 {
                     "ratio": ratio,
@@ -373,8 +370,7 @@ def main(argv=None):
     for name in args.tables:
         for model in args.models:
             mine = [r for r in rows if (r["table"], r["model"]) == (name, model)]
-            fits = Fits(mine, scale["seeds"])
-            fits.model = model
+            fits = Fits(mine, scale["seeds"], model)
             summary[name, model] = summarise(fits, scale)
     lines = claims(summary)
     content = record(

@@ -20,6 +20,20 @@ from sklimb.nn.resnets import CosineLinear
 from sklimb.training.checks import check_fit_arguments
 from sklimb.training.plan import class_weight_vector, make_plan
 
+# Arguments of `fit` that say which rows are held out.
+SPLITTING = ("groups", "X_val", "y_val", "sample_weight_val")
+
+
+def check_known(given):
+    """Refuse arguments of `fit` that nobody reads when no first stage is fitted."""
+    for name in given:
+        if name not in ("sample_weight", *SPLITTING):
+            raise TypeError(
+                f"fit of a ClassifierRetrainer around a FrozenEstimator takes "
+                f"{list(SPLITTING)} besides sample_weight, got {name!r}: the first "
+                "stage is not fitted again. Leave it out."
+            )
+
 
 def unwrap(estimator):
     """(steps before, classifier, prefix of its fit parameters) of an estimator.
@@ -115,7 +129,9 @@ class Backbone:
                 "TabularResNetClassifier's: this one keeps no statistics of the rows "
                 "that it has seen. Set shift_statistics=False."
             )
-        module = copy.deepcopy(self.module).train()
+        module = copy.deepcopy(self.module)
+        for part in module.modules():  # `train()` leaves a frozen backbone as it is
+            part.training = True
         for rows in batches:
             if rows.shape[1] > 1:  # one row has no variance
                 # Without masks nothing is dropped.
@@ -171,9 +187,7 @@ def read_stage(classifier, X, y, given, *, sampler, own_fraction):
     held-out rows come out again. `own_fraction`, if not None, is held out when it held
     nothing out.
     """
-    groups, X_val, y_val, weight_val = (
-        given.get(name) for name in ("groups", "X_val", "y_val", "sample_weight_val")
-    )
+    groups, X_val, y_val, weight_val = (given.get(name) for name in SPLITTING)
     check_is_fitted(classifier, "net_")
     check_fit_arguments(X_val, y_val, weight_val, groups, classifier)
     rows = read_rows(classifier, X, y, given.get("sample_weight"), groups, reset=False)

@@ -28,6 +28,7 @@ from sklimb._random import member_seeds, root_seed
 from sklimb.base import _mix
 from sklimb.calibration._first_stage import (
     Backbone,
+    check_known,
     draws,
     read_stage,
     transformed,
@@ -276,8 +277,8 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             For both stages. To a Pipeline inside it is given as its last step's.
         **fit_params : dict
             Further arguments of the first stage's `fit`, such as `groups` or `X_val`;
-            the second stage splits by them too. Of a Pipeline without metadata routing,
-            names have the step's prefix.
+            the second stage splits by them too, and a frozen first stage takes these
+            alone. Of a Pipeline without metadata routing, names have the step's prefix.
 
         Returns
         -------
@@ -292,6 +293,8 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if _routing_enabled():
             routed = process_routing(self, "fit", **given).estimator.fit
         given = {name.removeprefix(prefix): value for name, value in given.items()}
+        if isinstance(self.estimator, FrozenEstimator):
+            check_known(given)
         if before and given.get("X_val") is not None:
             raise ValueError(
                 "X_val cannot be used with a Pipeline inside ClassifierRetrainer: the "

@@ -1,4 +1,4 @@
-"""Which public image collections are known, and how their files are read."""
+"""How the files of public image collections are read."""
 
 import gzip
 import io
@@ -10,101 +10,15 @@ import numpy as np
 from scipy.io import loadmat
 from sklearn.utils import Bunch
 
-from sklimb.datasets._download import Remote, cached_array, get_file
+from sklimb.datasets._collections import (
+    CIFAR10_NAMES,
+    FASHION_NAMES,
+    MEDMNIST,
+    REMOTES,
+    SIZES,
+)
+from sklimb.datasets._download import cached_array, get_file
 from sklimb.datasets._tables import find_file, read_frame
-
-_CIFAR = "https://www.cs.toronto.edu/~kriz/"
-_SVHN = "http://ufldl.stanford.edu/housenumbers/"
-_IDX = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-_MEDMNIST = "https://zenodo.org/records/10519652/files/"
-
-# The publishers' MD5 sums.
-_REMOTES = {
-    remote.file: remote
-    for remote in (
-        Remote(file, base + file, md5)
-        for base, file, md5 in [
-            (_CIFAR, "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
-            (_CIFAR, "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
-            (_SVHN, "train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373"),
-            (_SVHN, "test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3"),
-            (
-                _IDX,
-                "train-images-idx3-ubyte.gz",
-                "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            ),
-            (
-                _IDX,
-                "train-labels-idx1-ubyte.gz",
-                "25c81989df183df01b3e8a0aad5dffbe",
-            ),
-            (_IDX, "t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
-            (_IDX, "t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
-            (
-                "https://zenodo.org/records/7711810/files/",
-                "EuroSAT_RGB.zip",
-                "f46e308c4d50d4bf32fedad2d3d62f3b",
-            ),
-            (_MEDMNIST, "pathmnist.npz", "a8b06965200029087d5bd730944a56c1"),
-            (_MEDMNIST, "dermamnist.npz", "0744692d530f8e62ec473284d019b0c7"),
-            (_MEDMNIST, "octmnist.npz", "c68d92d5b585d8d81f7112f81e2d0842"),
-            (_MEDMNIST, "pneumoniamnist.npz", "28209eda62fecd6e6a2d98b1501bb15f"),
-            (_MEDMNIST, "retinamnist.npz", "bd4c0672f1bba3e3a89f0e4e876791e4"),
-            (_MEDMNIST, "breastmnist.npz", "750601b1f35ba3300ea97c75c52ff8f6"),
-            (_MEDMNIST, "bloodmnist.npz", "7053d0359d879ad8a5505303e11de1dc"),
-            (_MEDMNIST, "tissuemnist.npz", "ebe78ee8b05294063de985d821c1c34b"),
-            (_MEDMNIST, "organamnist.npz", "68e3f8846a6bd62f0c9bf841c0d9eacc"),
-            (_MEDMNIST, "organcmnist.npz", "b9ceb9546e10131b32923c5bbeaea2b1"),
-            (_MEDMNIST, "organsmnist.npz", "9ab87b696fb54e2a387ebe992d6ed5f1"),
-        ]
-    )
-}
-
-# Images of each official part.
-_SIZES = {
-    "cifar10": {"train": 50_000, "test": 10_000},
-    "cifar100": {"train": 50_000, "test": 10_000},
-    "svhn": {"train": 73_257, "test": 26_032},
-    "fashion_mnist": {"train": 60_000, "test": 10_000},
-    "eurosat": {None: 27_000},
-    "pathmnist": {"train": 89_996, "val": 10_004, "test": 7_180},
-    "dermamnist": {"train": 7_007, "val": 1_003, "test": 2_005},
-    "octmnist": {"train": 97_477, "val": 10_832, "test": 1_000},
-    "pneumoniamnist": {"train": 4_708, "val": 524, "test": 624},
-    "retinamnist": {"train": 1_080, "val": 120, "test": 400},
-    "breastmnist": {"train": 546, "val": 78, "test": 156},
-    "bloodmnist": {"train": 11_959, "val": 1_712, "test": 3_421},
-    "tissuemnist": {"train": 165_466, "val": 23_640, "test": 47_280},
-    "organamnist": {"train": 34_561, "val": 6_491, "test": 17_778},
-    "organcmnist": {"train": 12_975, "val": 2_392, "test": 8_216},
-    "organsmnist": {"train": 13_932, "val": 2_452, "test": 8_827},
-}
-MEDMNIST = tuple(name for name in _SIZES if f"{name}.npz" in _REMOTES)
-
-_CIFAR10_NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
-_FASHION_NAMES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
 
 
 def load_cifar10(*, data_home=None):
@@ -148,7 +62,7 @@ def load_cifar10(*, data_home=None):
     >>> load_cifar10().X.shape  # doctest: +SKIP
     (60000, 32, 32, 3)
     """
-    remote = _REMOTES["cifar-10-binary.tar.gz"]
+    remote = REMOTES["cifar-10-binary.tar.gz"]
     path = find_file("cifar10_jpeg.parquet")
     if find_file(remote.file) is None and path is not None:
         frame = read_frame(path)
@@ -157,13 +71,10 @@ def load_cifar10(*, data_home=None):
         y = frame["label"].to_numpy()
         parts = {p: (X[rows], y[rows]) for p, rows in parts.items()}
         note = "JPEG-recompressed, not bit-equal to the authors' images; shuffle them."
-        return _bunch("cifar10", parts, _CIFAR10_NAMES, note)
-    train, test, _ = _cifar_archive(remote, data_home, 1)
-    parts = {
-        "train": (train[1], train[0][:, 0]),
-        "test": (test[1], test[0][:, 0]),
-    }
-    return _bunch("cifar10", parts, _CIFAR10_NAMES)
+        return _bunch("cifar10", parts, CIFAR10_NAMES, note)
+    parts, _ = _read_cifar(remote, data_home, 1)
+    parts = {part: (X, labels[:, 0]) for part, (X, labels) in parts.items()}
+    return _bunch("cifar10", parts, CIFAR10_NAMES)
 
 
 def load_cifar100(*, data_home=None):
@@ -198,14 +109,12 @@ def load_cifar100(*, data_home=None):
     >>> load_cifar100().X.shape  # doctest: +SKIP
     (60000, 32, 32, 3)
     """
-    remote = _REMOTES["cifar-100-binary.tar.gz"]
-    train, test, names = _cifar_archive(remote, data_home, 2)
-    parts = {
-        "train": (train[1], train[0][:, 1]),
-        "test": (test[1], test[0][:, 1]),
-    }
+    remote = REMOTES["cifar-100-binary.tar.gz"]
+    parts, names = _read_cifar(remote, data_home, 2)
+    coarse = [labels[:, 0] for _, labels in parts.values()]
+    parts = {part: (X, labels[:, 1]) for part, (X, labels) in parts.items()}
     bunch = _bunch("cifar100", parts, names)
-    bunch.coarse = np.concatenate([train[0][:, 0], test[0][:, 0]]).astype(np.int64)
+    bunch.coarse = np.concatenate(coarse).astype(np.int64)
     return bunch
 
 
@@ -243,7 +152,7 @@ def load_svhn(*, data_home=None):
     """
     parts = {}
     for part in ("train", "test"):
-        mat = loadmat(get_file(_REMOTES[f"{part}_32x32.mat"], data_home))
+        mat = loadmat(get_file(REMOTES[f"{part}_32x32.mat"], data_home))
         X = np.ascontiguousarray(mat["X"].transpose(3, 0, 1, 2))
         parts[part] = X, mat["y"].ravel().astype(np.int64) % 10
     return _bunch("svhn", parts, tuple("0123456789"))
@@ -285,7 +194,7 @@ def load_fashion_mnist(*, data_home=None):
     for part, stem in [("train", "train"), ("test", "t10k")]:
         X, y = (
             gzip.decompress(
-                get_file(_REMOTES[f"{stem}-{kind}-ubyte.gz"], data_home).read_bytes()
+                get_file(REMOTES[f"{stem}-{kind}-ubyte.gz"], data_home).read_bytes()
             )
             for kind in ("images-idx3", "labels-idx1")
         )
@@ -293,7 +202,7 @@ def load_fashion_mnist(*, data_home=None):
         shape = np.frombuffer(X, ">i4", count=3, offset=4)
         X = np.frombuffer(X, np.uint8, offset=16).reshape(shape)
         parts[part] = X, np.frombuffer(y, np.uint8, offset=8)
-    return _bunch("fashion_mnist", parts, _FASHION_NAMES)
+    return _bunch("fashion_mnist", parts, FASHION_NAMES)
 
 
 def load_eurosat(*, data_home=None):
@@ -330,7 +239,7 @@ def load_eurosat(*, data_home=None):
     >>> load_eurosat().X.shape  # doctest: +SKIP
     (27000, 64, 64, 3)
     """
-    path = get_file(_REMOTES["EuroSAT_RGB.zip"], data_home)
+    path = get_file(REMOTES["EuroSAT_RGB.zip"], data_home)
     with zipfile.ZipFile(path) as archive:
         files = [PurePosixPath(f) for f in archive.namelist() if f.endswith(".jpg")]
         # .../Forest/Forest_12.jpg
@@ -383,7 +292,7 @@ def load_medmnist(name, *, data_home=None):
     """
     if name not in MEDMNIST:
         raise ValueError(f"name must be one of {list(MEDMNIST)}, got {name!r}.")
-    remote, note = _REMOTES[f"{name}.npz"], ""
+    remote, note = REMOTES[f"{name}.npz"], ""
     path = find_file(f"{name}_rebuilt.npz")
     if find_file(remote.file) is not None or path is None:
         path = get_file(remote, data_home)
@@ -397,11 +306,10 @@ def load_medmnist(name, *, data_home=None):
     return _bunch(name, parts, None, note)
 
 
-def _cifar_archive(remote, data_home, n_labels):
-    """(labels, images) of the training and the test part, and names of the classes."""
-    path = get_file(remote, data_home)
-    train, test, names = [], [], ()
-    with tarfile.open(path) as archive:
+def _read_cifar(remote, data_home, n_labels):
+    """{part: (images, labels (n, n_labels))}, and the names of the classes."""
+    contents, names = {"train": [], "test": []}, ()
+    with tarfile.open(get_file(remote, data_home)) as archive:
         for member in sorted(archive.getmembers(), key=lambda m: m.name):
             file = PurePosixPath(member.name).name
             if file.endswith("names.txt") or file.endswith(".bin"):
@@ -409,16 +317,16 @@ def _cifar_archive(remote, data_home, n_labels):
                 if file == "fine_label_names.txt":
                     names = tuple(content.decode().split())
                 elif file.endswith(".bin"):
-                    (test if "test" in file else train).append(content)
+                    contents["test" if "test" in file else "train"].append(content)
 
     def rows(contents):
         # A record: labels, then 1024 red, 1024 green and 1024 blue bytes.
         table = np.frombuffer(b"".join(contents), np.uint8)
         table = table.reshape(-1, n_labels + 3072)
         X = table[:, n_labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        return table[:, :n_labels], np.ascontiguousarray(X)
+        return np.ascontiguousarray(X), table[:, :n_labels]
 
-    return rows(train), rows(test), names
+    return {part: rows(blocks) for part, blocks in contents.items()}, names
 
 
 def _decode(images, file):
@@ -438,9 +346,9 @@ def _decode(images, file):
 def _bunch(name, parts, label_names, note=""):
     """Parts {split: (X, y)} in one Bunch, if their sizes are the published ones."""
     sizes = {part: len(X) for part, (X, _) in parts.items()}
-    if sizes != _SIZES[name]:
+    if sizes != SIZES[name]:
         raise ValueError(
-            f"The numbers of images of {name!r} must be {_SIZES[name]}, got {sizes}. "
+            f"The numbers of images of {name!r} must be {SIZES[name]}, got {sizes}. "
             "The file was changed or cut: get it again."
         )
     split = np.repeat(np.array([part or "" for part in parts]), list(sizes.values()))

@@ -141,15 +141,14 @@ def _alike(jobs):
         if not isinstance(jobs[pair].module, PackedMLP):
             # Other networks are not padded, neither in columns nor in rows (BatchNorm).
             layout = Layout.of(encoder)
-            own = layout.indicators, layout.cardinalities, len(jobs[pair].plan.y)
+            own = layout.indicators, layout.cardinalities, jobs[pair].n_rows
         if final.mix is not None:  # columns are drawn for
             own = (*own, Layout.of(encoder).indicators)
         if final.m2m is not None:
             numeric = tuple(encoder.numeric_columns_.tolist())
             own = (*own, Layout.of(encoder).indicators, numeric)
-        support = jobs[pair].plan.support
-        if support is not None:  # tasks of unequal rows have no common rhythm
-            own = (*own, len(support.y), len(jobs[pair].plan.y))
+        if jobs[pair].plan.support is not None:
+            own = (*own, jobs[pair].n_rows)  # tasks else have no common rhythm
         return (
             len(final.classes_),
             encoder.n_numeric_,

@@ -5,13 +5,15 @@ built here, so that what the last layer sees can be asked for. The package is im
 when the first network is built, because it takes time.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 from sklimb.nn.packed import draw_uniform
 
 
-class _Backbone(nn.Module):
+class _Backbone(nn.Module, ABC):
     """Columns in sklimb's order, `_trunk`, a normalisation, ReLU, `head`."""
 
     normalization: nn.Module
@@ -27,8 +29,9 @@ class _Backbone(nn.Module):
                 "n_indicators=0 and no cardinalities."
             )
 
+    @abstractmethod
     def _trunk(self, numbers, codes):
-        raise NotImplementedError
+        """Features (batch, d_block) of columns, before the normalisation."""
 
     def embed(self, x):
         """Penultimate features, (batch, d_block)."""

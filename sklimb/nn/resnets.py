@@ -1,5 +1,7 @@
 """Which residual networks read images: the published ones, in plain torch."""
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -50,7 +52,7 @@ def reset_head(head, generator):
     head.bias.copy_(draw_uniform(head.bias.shape, bound, generator))
 
 
-class _ImageBackbone(nn.Module):
+class _ImageBackbone(nn.Module, ABC):
     """`features` (batch, d, h, w), their mean over the pixels, `head`.
 
     Subclasses give their layers in `_build`; all is built on "meta", where the initial
@@ -66,13 +68,13 @@ class _ImageBackbone(nn.Module):
         self.to_empty(device="cpu")
         self.head = make_head(d, n_classes, cosine_head)
 
+    @abstractmethod
     def _build(self, in_channels, **sizes):
         """Make the layers; return the number of feature channels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, x):
         """The last feature map, (batch, d, h, w)."""
-        raise NotImplementedError
 
     def embed(self, x):
         """Penultimate features, (batch, d)."""
@@ -98,6 +100,13 @@ class _ImageBackbone(nn.Module):
                 noise = torch.randn(shape, generator=generator, dtype=torch.float64)
                 module.weight.copy_(noise * std)
         reset_head(self.head, generator)
+
+
+def _blocks(n_blocks):
+    """Stage and stride of every block, given how many a stage has."""
+    for stage, n in enumerate(n_blocks):
+        for i in range(n):
+            yield stage, 2 if stage > 0 and i == 0 else 1
 
 
 def _conv(d_in, d_out, size, stride=1):
@@ -237,11 +246,9 @@ class CifarResNet(_ImageBackbone):
     def _build(self, in_channels, *, n_blocks, width, option):
         self.stem = nn.Sequential(_conv(in_channels, width, 3), nn.BatchNorm2d(width))
         blocks, d = [], width
-        for stage in range(3):
-            for i in range(n_blocks):
-                stride = 2 if stage > 0 and i == 0 else 1
-                blocks.append(_Basic(d, width * 2**stage, stride, option))
-                d = width * 2**stage
+        for stage, stride in _blocks([n_blocks] * 3):
+            blocks.append(_Basic(d, width * 2**stage, stride, option))
+            d = width * 2**stage
         self.blocks = nn.Sequential(*blocks)
         return d
 
@@ -318,11 +325,9 @@ class ResNet(_ImageBackbone):
         if not small_images:
             self.stem.append(nn.MaxPool2d(3, 2, padding=1))
         blocks, d = [], 64
-        for stage, n in enumerate(n_blocks):
-            for i in range(n):
-                stride = 2 if stage > 0 and i == 0 else 1
-                blocks.append(block(d, 64 * 2**stage, stride))
-                d = 64 * 2**stage * block.expansion
+        for stage, stride in _blocks(n_blocks):
+            blocks.append(block(d, 64 * 2**stage, stride))
+            d = 64 * 2**stage * block.expansion
         self.blocks = nn.Sequential(*blocks)
         return d
 
@@ -383,11 +388,9 @@ class WideResNet(_ImageBackbone):
     def _build(self, in_channels, *, n_blocks, widen, dropout):
         self.stem = _conv(in_channels, 16, 3)
         blocks, d = [], 16
-        for stage in range(3):
-            for i in range(n_blocks):
-                stride = 2 if stage > 0 and i == 0 else 1
-                blocks.append(_PreActivation(d, 16 * widen * 2**stage, stride, dropout))
-                d = 16 * widen * 2**stage
+        for stage, stride in _blocks([n_blocks] * 3):
+            blocks.append(_PreActivation(d, 16 * widen * 2**stage, stride, dropout))
+            d = 16 * widen * 2**stage
         self.blocks, self.norm = nn.Sequential(*blocks), nn.BatchNorm2d(d)
         return d
 

@@ -78,8 +78,9 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     -----
     Pseudo-labels never validate: a sklimb classifier makes its internal split, folds
     or `validation_split` on the labelled rows, the same in all rounds, and unlabelled
-    copies of a held-out row with its label are left out. Other classifiers with an
-    early stopping of their own do not know which rows are which.
+    copies of a held-out row with its label are left out; nor do they judge others in
+    `row_weighting`. Other classifiers with an early stopping of their own do not know
+    which rows are which.
 
     A label of -1 is a label like any other here; scikit-learn's SelfTrainingClassifier
     takes it for "unlabelled". Unlabelled rows come as `X_unlabeled=` instead. In a

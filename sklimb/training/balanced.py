@@ -35,7 +35,7 @@ def check_enough(y, n_rows, classes):
     )
 
 
-def keep_apart(y, n_rows, seed):
+def keep_apart(y, n_rows, seed, pseudo=None):
     """Row numbers kept apart, `n_rows` of each class, and the rest.
 
     Within a class all rows are equally likely, whatever their sample weight.
@@ -46,14 +46,17 @@ def keep_apart(y, n_rows, seed):
     n_rows : int
     seed : int
         Of the member.
+    pseudo : bool array of shape (rows,), optional
+        Rows whose label a model gave; they are left in the rest.
 
     Returns
     -------
     apart, rest : arrays of int, increasing within a class and overall
     """
     rng = np.random.default_rng(stream_seed(seed, "row_weighting"))
+    sure = np.ones(len(y), dtype=bool) if pseudo is None else ~pseudo
     parts = [
-        np.sort(rng.choice(np.flatnonzero(y == c), n_rows, replace=False))
+        np.sort(rng.choice(np.flatnonzero(sure & (y == c)), n_rows, replace=False))
         for c in np.unique(y)
     ]
     apart = np.concatenate(parts)
@@ -93,7 +96,7 @@ class Apart:
         """Row numbers kept apart, and the order of the rest."""
         key = id(plan.X), id(plan.y), plan.order, seed
         if key not in self._known:
-            apart, rest = keep_apart(plan.y, self.n_rows, seed)
+            apart, rest = keep_apart(plan.y, self.n_rows, seed, plan.pseudo)
             self._known[key] = apart, RestOrder(plan.order, plan.y, rest)
         return self._known[key]
 

@@ -15,10 +15,8 @@ from sklimb.training.predictor import (
     set_temperature,
     temperatures,
 )
-from sklimb.training.translation import (
-    make_m2m,
-    warn_if_nothing_moved,
-)
+from sklimb.training.translated import warn_if_nothing_moved
+from sklimb.training.translation import make_m2m
 
 
 def finish(job, net, keep, own, partial):

@@ -29,12 +29,12 @@ from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
 from sklimb.training.terms import JointTerm, make_term
-from sklimb.training.translation import (
+from sklimb.training.translated import (
     TranslatedBatches,
     TranslatedShare,
-    make_m2m,
     make_translation,
 )
+from sklimb.training.translation import make_m2m
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -107,6 +107,12 @@ class Job:
         return int(min(wanted, len(self.plan.y)))
 
     @property
+    def n_rows(self):
+        """Rows an epoch: at first, at last, and of MetaBalance's support."""
+        plans = self.plan, self.plan.last, self.plan.support or self.plan
+        return tuple(plan.order.n_rows for plan in plans)
+
+    @property
     def sort_key(self):
         """Members that step alike stand side by side (see optimizers.py)."""
         first = self.members[0]
@@ -175,7 +181,10 @@ def _joint_log_shift(jobs, plans, device):
 
 
 def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None):
-    """Train all members of all jobs in one program and set the estimators' attributes.
+    """Train all members of all jobs side by side and set the estimators' attributes.
+
+    One program, but for two cases with unequal numbers of rows, where the rows that pad
+    the shorter ones would count: statistics of BatchNorm, tasks of MetaBalance.
 
     Parameters
     ----------
@@ -202,10 +211,42 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
         The loss was not finite in the first epoch. Without an owner it is kept in
         `Job.error`.
     """
+    packs = _without_padding(jobs)
+    assert drop is None or len(packs) == 1
+    for pack in packs:
+        interrupted = _train_pack(pack, owner, partial, context, seen, drop)
+        context = None  # callbacks look at one program
+        if interrupted and pack is not packs[-1]:
+            raise KeyboardInterrupt(
+                "training was interrupted before all folds had begun; nothing is fitted"
+            )
+    if len(jobs) > 1 and owner is not None:
+        combine(owner, jobs)  # folds are weighed together
+        return interrupted
+    for job in jobs:
+        if job.error is None:
+            weigh(job.estimator, [job])
+    return interrupted
+
+
+def _without_padding(jobs):
+    """Lists of jobs that may be one program."""
+    first = jobs[0]
+    normalises = getattr(first.module, "needs_two_rows", False)
+    if not normalises and first.plan.support is None:
+        return [jobs]
+    packs = {}
+    for job in jobs:
+        packs.setdefault(job.n_rows, []).append(job)
+    return list(packs.values())
+
+
+def _train_pack(jobs, owner, partial, context, seen, drop):
+    """`train` for jobs that are one program; members are not weighed yet."""
     if jobs[0].guide is not None:
         _train_guides(jobs, owner)
     pack = _Pack(jobs, owner, partial, context, seen, drop)
-    in_order, jobs, net, keep = jobs, pack.jobs, pack.net, pack.keep
+    jobs, net, keep = pack.jobs, pack.net, pack.keep
     if owner is not None:  # what callbacks may look at
         owner.net_, owner.dtype_ = net, NUMBERS[owner.dtype]
         owner.device_ = str(owner._device)
@@ -228,14 +269,10 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
             job.error = error
             continue
         finish(job, net, keep, own, partial)
-        if owner is None or len(jobs) == 1:  # folds are weighed together
-            weigh(job.estimator, [job])
     net.release()
     reason = getattr(pack.module, "reason", "")
     if owner is not None and owner.verbose and reason:
         print(reason)
-    if len(jobs) > 1 and owner is not None:
-        combine(owner, in_order)
     if not net.interrupted_:
         return None
     return (

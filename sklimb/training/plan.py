@@ -41,6 +41,8 @@ class Plan:
         What takes over at `drw_start`.
     support : Plan or None
         The support rows of MetaBalance; this plan's are then the query's.
+    pseudo : bool array or None
+        Rows whose label a model gave: they are not kept apart to judge others.
     """
 
     X: np.ndarray
@@ -52,6 +54,7 @@ class Plan:
     drawn_prior: np.ndarray
     late: "Plan | None" = None
     support: "Plan | None" = None
+    pseudo: np.ndarray | None = None
 
     def accumulate(self, prior, sampler, device_factor):
         """Take `prior`, of all calls of partial_fit, for that of these rows."""

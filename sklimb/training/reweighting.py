@@ -20,7 +20,7 @@ from torch.autograd import forward_ad
 
 from sklimb._random import stream_generator
 from sklimb.nn.packed import draw_uniform
-from sklimb.training.steps import STEPS, backward, take_gradients
+from sklimb.training.steps import backward, take_gradients
 from sklimb.training.transforms import as_numbers
 
 
@@ -411,7 +411,6 @@ def _frozen(objective):
 
 
 ROW_WEIGHTINGS = {"l2rw": L2RW(), "meta_weight_net": MetaWeightNet()}
-STEPS.update(l2rw=L2RWStep, meta_weight_net=MetaWeightNetStep)
 
 
 def make_row_weighting(value):

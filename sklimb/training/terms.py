@@ -23,8 +23,18 @@ from sklimb.nn.packed import PackedLinear
 _NEVER = -1e9
 
 
+class _BothCorrupted:
+    """Terms whose two views are corrupted alike."""
+
+    corruption: float
+
+    @property
+    def rates(self):
+        return self.corruption, self.corruption
+
+
 @dataclass(frozen=True)
-class VICReg:
+class VICReg(_BothCorrupted):
     """Variance, invariance and covariance (Bardes, Ponce and LeCun, 2022).
 
     `sim * mse(a, b) + std * hinge + cov * covariance`, where hinge is the mean over
@@ -60,10 +70,6 @@ class VICReg:
     d_projector: int = 128
     corruption: float = 0.3
 
-    @property
-    def rates(self):
-        return self.corruption, self.corruption
-
     def __call__(self, a, b, real=None):
         mask, n = _mask(a, real)
         d = a.shape[-1]
@@ -83,7 +89,7 @@ class VICReg:
 
 
 @dataclass(frozen=True)
-class SimCLR:
+class SimCLR(_BothCorrupted):
     """NT-Xent: a view finds its other view among all views (Chen et al., 2020).
 
     Cross-entropy of the cosines over `temperature`, from each of the 2 B views to the
@@ -108,10 +114,6 @@ class SimCLR:
     temperature: float = 0.5
     d_projector: int = 128
     corruption: float = 0.3
-
-    @property
-    def rates(self):
-        return self.corruption, self.corruption
 
     def __call__(self, a, b, real=None):
         mask, n = _mask(a, real)
@@ -210,7 +212,7 @@ TERMS = {
 
 
 @dataclass(frozen=True)
-class MoCo:
+class MoCo(_BothCorrupted):
     """InfoNCE between a view and a slow network's key of the other (He et al., 2020).
 
     Cross-entropy of the cosines over `temperature`, from a view to its key among keys
@@ -229,6 +231,18 @@ class MoCo:
     d_projector : int, default=128
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
+
+    Examples
+    --------
+    >>> from sklimb import TabularMLPClassifier
+    >>> from sklimb.datasets import make_transactions
+    >>> from sklimb.selfsup import SelfSupervisedPretrainer
+    >>> from sklimb.training.terms import MoCo
+    >>> X = make_transactions(500, fraud_rate=0.1, random_state=0).X
+    >>> small = TabularMLPClassifier(d_block=16, random_state=0)
+    >>> pretrainer = SelfSupervisedPretrainer(small, MoCo(n_keys=64), max_epochs=2)
+    >>> pretrainer.fit(X).transform(X).shape
+    (500, 16)
     """
 
     temperature: float = 0.2
@@ -236,10 +250,6 @@ class MoCo:
     n_keys: int = 1024
     d_projector: int = 128
     corruption: float = 0.3
-
-    @property
-    def rates(self):
-        return self.corruption, self.corruption
 
 
 METHODS = {**TERMS, "moco": MoCo()}
