@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from sklimb._compat import HasMethods, StrOptions
+from sklimb._decoding import check_items
 from sklimb._parameters import PARAMETER_CONSTRAINTS
-from sklimb._pictures import ImageEncoder, read_pictures
+from sklimb._pictures import ImageEncoder, are_pictures, read_pictures
 from sklimb._random import stream_generator
+from sklimb._row_files import spans
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn.images import ImageNetwork, check_backbone, make_backbone
 from sklimb.nn.stacked import StackedMembers
@@ -292,6 +294,20 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             estimator=self if owner is None else owner,
             reset=reset,
         )
+
+    def _parts(self, X):
+        """Pictures and files in parts: nobody has to hold the pixels of all."""
+        if not are_pictures(X):
+            return [X]
+        items = list(X)
+        check_items(items)
+        # Whole inference blocks, of which at least one.
+        block = _BLOCK_ROWS * int(np.prod(self._image_shape))
+        n_blocks = -(-len(items) // _BLOCK_ROWS)
+        return [
+            items[span.start * _BLOCK_ROWS : span.stop * _BLOCK_ROWS]
+            for span in spans(n_blocks, block)
+        ]
 
     @property
     def _pretrainer(self):
