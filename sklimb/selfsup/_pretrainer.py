@@ -60,7 +60,8 @@ class SelfSupervisedPretrainer(
     method : {"scarf", "simclr", "vicreg", "moco", "rotation"} or object, \
             default="scarf"
         What views are compared by; see `sklimb.training.terms`. "scarf" is for tables,
-        "rotation" for square images.
+        "rotation" for square images. Of images an object says how views are made,
+        ``SimCLR(views="color")``; see `joint_ssl` in `ImageResNetClassifier`.
     max_epochs : int, default=100
         Most passes over the rows.
     batch_size : int, default=256

@@ -41,6 +41,8 @@ class VICReg:
         or the covariances are noise.
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
+    views : str or list, default="auto"
+        How views of images are made, see `ImageResNetClassifier`.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class VICReg:
     cov: float = 1.0
     d_projector: int = 128
     corruption: float = 0.3
+    views: object = "auto"
 
     @property
     def rates(self):
@@ -95,6 +98,8 @@ class SimCLR:
     d_projector : int, default=128
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
+    views : str or list, default="auto"
+        How views of images are made, see `ImageResNetClassifier`.
 
     Examples
     --------
@@ -108,6 +113,7 @@ class SimCLR:
     temperature: float = 0.5
     d_projector: int = 128
     corruption: float = 0.3
+    views: object = "auto"
 
     @property
     def rates(self):
@@ -229,6 +235,8 @@ class MoCo:
     d_projector : int, default=128
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
+    views : str or list, default="auto"
+        How views of images are made, see `ImageResNetClassifier`.
     """
 
     temperature: float = 0.2
@@ -236,6 +244,7 @@ class MoCo:
     n_keys: int = 1024
     d_projector: int = 128
     corruption: float = 0.3
+    views: object = "auto"
 
     @property
     def rates(self):
