@@ -52,29 +52,27 @@ def decode(items, image_shape, channels):
             modes = workers(delayed(_mode_of)(item, Image) for item in items)
             _refuse(modes)
             channels = 1 if all(_is_grey(mode) for mode in modes) else 3
-        shape = _first_shape(items, size, channels, Image)
-        unreadable = []
+        first, shape = _first_read(items, size, channels, Image)
+        width, unreadable = int(np.prod(shape)), []
 
         def blocks():
-            for span in spans(len(items), int(np.prod(shape))):
+            for span in spans(len(items), width):
                 own = items[span]
                 parts = workers(
                     delayed(_decode_one)(item, size, channels, Image) for item in own
                 )
-                block = np.zeros((len(own), int(np.prod(shape))), dtype=np.uint8)
+                block = np.zeros((len(own), width), dtype=np.uint8)
                 for row, part, item in zip(block, parts, own, strict=True):
                     if isinstance(part, _Unreadable):
                         unreadable.append(part)
                         continue
                     if part.shape != shape:
-                        _refuse_sizes(items[0], shape, item, part.shape)
+                        _refuse_sizes(first, shape, item, part.shape)
                     row[:] = part.reshape(-1)
                 yield block
 
-        n_bytes = len(items) * int(np.prod(shape))
-        rows = filled(
-            blocks(), (len(items), int(np.prod(shape))), np.uint8, are_many(n_bytes)
-        )
+        in_file = are_many(len(items) * width)
+        rows = filled(blocks(), (len(items), width), np.uint8, in_file)
     _refuse(unreadable)
     return rows, shape
 
@@ -161,13 +159,13 @@ def _mode_of(item, Image):
     return mode
 
 
-def _first_shape(items, size, channels, Image):
-    """(C, H, W) of the first image that can be read."""
+def _first_read(items, size, channels, Image):
+    """The first image that can be read, and its (C, H, W)."""
     results = []
     for item in items:
         results.append(_decode_one(item, size, channels, Image))
         if not isinstance(results[-1], _Unreadable):
-            return results[-1].shape
+            return item, results[-1].shape
     _refuse(results)
     raise AssertionError("there are no items")
 

@@ -61,7 +61,7 @@ class Pictures:
         """Pixels of all images, some of them at a time."""
         row_bytes = self.pixels.itemsize * self.pixels.shape[1]
         for span in spans(self.n_rows, row_bytes):
-            yield self.values(span)
+            yield self.pixels[span if self.rows is None else self.rows[span]]
 
     def row_hash(self):
         """One 64-bit hash an image; equal pixels of one dtype hash alike."""

@@ -104,11 +104,12 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     workers, turned by their EXIF tag, and kept as bytes. Bytes that exceed
     scikit-learn's `working_memory` (1 GiB, see `sklearn.set_config`) are put into
     temporary files, which training reads by the batch and the system holds in memory as
-    far as there is room; they are gone with the fit, whatever happens. While `fit` runs
-    they take twice the bytes of the images in the folder of temporary files (`TMPDIR`;
-    it should be on a disk). Predictions read files part by part and keep none.
-    Strategies that make new rows before training (`sampler` with "over", "smote" and
-    the like) hold these in memory.
+    far as there is room; they are gone with the fit, whatever happens. The folder of
+    temporary files (`TMPDIR`, which should be on a disk) needs twice the bytes of the
+    images, with `pretrained` or `validation_folds` more. Predictions read files part by
+    part and keep none. Not so bounded are rows that a `sampler` makes before training
+    ("over", "smote" and the like) and the validation rows of a pack of
+    `PackedSearchCV`.
 
     BatchNorm: SAM's second pass leaves the running statistics alone; an image that
     would be alone in the last batch of an epoch is left out of that epoch.
