@@ -9,6 +9,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._random import member_seeds
+from sklimb._row_files import take_rows
 from sklimb._rows import (
     check_classes_left,
     split_folds,
@@ -66,8 +67,8 @@ def make_fold_jobs(estimator, prepared):
             prepared,
             train=prepared.train.take(train),
             held_out=prepared.train.take(held_out),
-            X=prepared.X[train],
-            X_held=prepared.X[held_out],
+            X=take_rows(prepared.X, train),
+            X_held=take_rows(prepared.X, held_out),
             pretrained=[],
         )
         check_classes_left(prepared.train, part.train, estimator.classes_)

@@ -9,10 +9,11 @@ from math import isqrt
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
+from sklimb._decoding import decode
+from sklimb._row_files import spans, take_rows
 
 # Channels that a last (or second) axis may have.
 _CHANNELS = (1, 3, 4)
@@ -53,8 +54,14 @@ class Pictures:
         return Pictures(self.pixels, self.image_shape, rows)
 
     def values(self, rows=slice(None)):
-        """Pixels of some of the images."""
-        return self.pixels[rows if self.rows is None else self.rows[rows]]
+        """Pixels of some of the images; of files in a file, if they are many."""
+        return take_rows(self.pixels, rows if self.rows is None else self.rows[rows])
+
+    def blocks(self):
+        """Pixels of all images, some of them at a time."""
+        row_bytes = self.pixels.itemsize * self.pixels.shape[1]
+        for span in spans(self.n_rows, row_bytes):
+            yield self.pixels[span if self.rows is None else self.rows[span]]
 
     def row_hash(self):
         """One 64-bit hash an image; equal pixels of one dtype hash alike."""
@@ -92,9 +99,11 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
         Shapes that are no images, images of unequal sizes, NaN or infinite pixels.
     """
     if are_pictures(X):
-        seen = pixels = _decode(X, image_shape, channels)
-    else:
-        seen, pixels = X, _numbers(X, estimator)
+        rows, shape = decode(list(X), image_shape, channels)
+        if estimator is not None:
+            _check_shape(estimator, rows, shape, reset)
+        return Pictures(rows, shape)
+    pixels = _numbers(X, estimator)
     flat = pixels.ndim == 2
     if flat:
         fitted = None if reset else getattr(estimator, "_image_shape", None)
@@ -110,7 +119,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
         )
     rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
     if estimator is not None:
-        _check_shape(estimator, seen if flat else rows, shape, reset)
+        _check_shape(estimator, X if flat else rows, shape, reset)
     return Pictures(rows, shape)
 
 
@@ -203,82 +212,6 @@ def _shape_of(n_pixels, image_shape, fitted):
     return shape
 
 
-def _decode(X, image_shape, channels):
-    """Pictures or files as one array (n, H, W, C) of uint8, read by several workers."""
-    try:
-        from PIL import Image
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "Pictures and files are read by Pillow, which is not installed. Run "
-            '`pip install "sklimb[vision]"`, or give arrays.'
-        ) from error
-    items = list(X)
-    for i, item in enumerate(items):
-        if not isinstance(item, str | Path) and not hasattr(item, "getbands"):
-            raise ValueError(
-                f"X[{i}] must be a PIL image or the path of a file, like the first, "
-                f"got {type(item).__name__}."
-            )
-    if channels is None:
-        grey = all(_is_grey(_mode_of(item, Image)) for item in items)
-        channels = 1 if grey else 3
-    size = None if image_shape is None else tuple(image_shape[:2])
-    # Pillow works without the interpreter's lock, so threads are workers enough.
-    parts = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_decode_one)(item, size, channels, Image) for item in items
-    )
-    sizes = {part.shape for part in parts}
-    if len(sizes) > 1:
-        some = sorted(sizes)[:3]
-        raise ValueError(
-            f"All images must have one size, got {some} and the like. Set image_shape="
-            "(H, W), to which pictures and files are resized."
-        )
-    return np.stack(parts)
-
-
-def _is_grey(mode):
-    return mode in ("1", "L", "LA") or mode.startswith("I;16")
-
-
-def _mode_of(item, Image):
-    if hasattr(item, "getbands"):
-        return item.mode
-    with _opened(item, Image) as image:
-        return image.mode
-
-
-def _opened(path, Image):
-    try:
-        return Image.open(path)
-    except OSError as error:
-        raise ValueError(
-            f"X names {str(path)!r}, which is no image: {error}"
-        ) from error
-
-
-def _decode_one(item, size, channels, Image):
-    from PIL import ImageOps
-
-    image = item if hasattr(item, "getbands") else _opened(item, Image)
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"X holds an image of mode {image.mode!r}, whose range nobody knows. Give "
-            "arrays of numbers (np.asarray of each image)."
-        )
-    try:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):  # 16 bits, which convert() would cut off
-            wide = np.asarray(image, dtype=np.uint16) >> 8
-            image = Image.fromarray(wide.astype(np.uint8))
-        image = image.convert("L" if channels == 1 else "RGB")
-        if size is not None and image.size != size[::-1]:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-        return np.asarray(image).reshape(image.size[1], image.size[0], channels)
-    except OSError as error:
-        raise ValueError(f"X holds {item!r}, which cannot be read: {error}") from error
-
-
 class ImageEncoder:
     """Flat images -> what the network trains on; what TabularEncoder is for tables.
 
@@ -305,19 +238,27 @@ class ImageEncoder:
 
     def _fit_table(self, pictures, weight):
         self.image_shape_ = tuple(int(n) for n in pictures.image_shape)
-        values = pictures.values()
         self.low_, self.high_ = 0.0, 255.0
-        if values.dtype != np.uint8:
-            self.low_, self.high_ = float(values.min()), float(values.max())
+        if pictures.pixels.dtype != np.uint8:
+            bounds = [(part.min(), part.max()) for part in pictures.blocks()]
+            low, high = zip(*bounds, strict=True)
+            self.low_, self.high_ = float(min(low)), float(max(high))
         channels = self.image_shape_[0]
         share = weight / weight.sum()
-        by_channel = values.reshape(len(values), channels, -1)
-        mean = np.empty(channels)
-        square = np.empty(channels)
-        for c in range(channels):
-            own = self._scaled(by_channel[:, c], np.float64)
-            mean[c] = share @ own.mean(1)
-            square[c] = share @ np.square(own).mean(1)
+        # Of each channel and image.
+        means = np.empty((2, channels, len(weight)))
+        begin = 0
+        for part in pictures.blocks():
+            by_channel = part.reshape(len(part), channels, -1)
+            span = slice(begin, begin + len(part))
+            for c in range(channels):
+                own = self._scaled(by_channel[:, c], np.float64)
+                means[0, c, span] = own.mean(1)
+                means[1, c, span] = np.square(own).mean(1)
+            begin += len(part)
+        mean, square = (
+            np.array([share @ own for own in of_images]) for of_images in means
+        )
         self.mean_ = mean
         std = np.sqrt(np.maximum(square - mean**2, 0))
         self.std_ = np.where(std > 1e-6, std, 1.0)
@@ -357,9 +298,12 @@ class ImageEncoder:
 
     def _foreign_rows(self, pictures):
         """Whether most pixels of an image are outside the training range."""
-        values = pictures.values().astype(np.float64)
-        outside = (values < self.low_) | (values > self.high_)
-        return outside.mean(1) > 0.5
+        foreign = []
+        for part in pictures.blocks():
+            values = part.astype(np.float64)
+            outside = (values < self.low_) | (values > self.high_)
+            foreign.append(outside.mean(1) > 0.5)
+        return np.concatenate(foreign)
 
     def _get_state(self):
         config = {

@@ -200,14 +200,21 @@ class BaseNeuralClassifier(
 
     def predict_proba_members(self, X):
         """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
-        X = self._encode(X)
-        p = self.net_.blocks_log_probability(X).exp_()
-        return p.cpu().numpy()
+        check_is_fitted(self, "net_")
+        parts = [
+            self.net_.blocks_log_probability(self._encode(part)).exp_().cpu().numpy()
+            for part in self._parts(X)
+        ]
+        return np.concatenate(parts, 1)
 
     def embed(self, X):
         """Penultimate features, (n_samples, d), or (n_members, n_samples, d)."""
-        X = self._encode(X)
-        h = self.net_.blocks_embed(X).cpu().numpy()
+        check_is_fitted(self, "net_")
+        parts = [
+            self.net_.blocks_embed(self._encode(part)).cpu().numpy()
+            for part in self._parts(X)
+        ]
+        h = np.concatenate(parts, 1)
         return h[0] if len(h) == 1 else h
 
     def explain(
@@ -323,6 +330,10 @@ class BaseNeuralClassifier(
     def _make_augment(self):
         """What changes the rows of a batch before all else, or None."""
         return None
+
+    def _parts(self, X):
+        """X in parts that are read one after the other; all at once here."""
+        return [X]
 
     def _encode(self, X):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""

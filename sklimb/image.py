@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from sklimb._compat import HasMethods, StrOptions
+from sklimb._decoding import check_items
 from sklimb._parameters import PARAMETER_CONSTRAINTS
-from sklimb._pictures import ImageEncoder, read_pictures
+from sklimb._pictures import ImageEncoder, are_pictures, read_pictures
 from sklimb._random import stream_generator
+from sklimb._row_files import spans
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn.images import ImageNetwork, check_backbone, make_backbone
 from sklimb.nn.stacked import StackedMembers
@@ -48,7 +50,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     augment : str, list of str or None, default=None
         What is done to each training image, on the device: "flip", "crop", "cutout",
         "erasing", "trivial" (TrivialAugment), "randaugment", "autoaugment", "augmix",
-        or several in order.
+        "resized_crop", "jitter" (brightness, contrast, saturation, hue; of grey images
+        the first two), "grayscale", "blur", or several in order.
     test_time_flips : bool, default=False
         Predict, validate and embed with features that are averaged with those of the
         mirrored image.
@@ -56,8 +59,11 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         Memory layout of activations, for tensor cores.
     joint_ssl : {"vicreg", "simclr", "rotation"} or object or None, default=None
         A self-supervised term beside the loss, as in `TabularMLPClassifier`. Its two
-        views of an image are crops with a margin of an eighth of its side, flipped by
-        chance, after `RandAugment(2, 9)`. "rotation" asks by how many quarters a
+        views of an image are made as its `views` say, ``SimCLR(views="color")``:
+        "randaugment" are crops with a margin of an eighth of the side, flipped by
+        chance, after `RandAugment(2, 9)`; "color" are resized crops, flipped, with
+        jittered colours or grey, as in SimCLR; "auto" is "randaugment"; a list names
+        augmentations, as `augment` does. "rotation" asks by how many quarters a
         cropped and flipped image was turned; images must be square.
     mix : {"mixup", "cutmix"} or None, default=None
         As in `TabularMLPClassifier`; "cutmix" takes a rectangle.
@@ -94,8 +100,16 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     Notes
     -----
     X may be an array (n, H, W), (n, H, W, C) or (n, C, H, W) of bytes or floats, flat
-    rows, a list of PIL images or of file paths. Files are read once, by several
-    workers, turned by their EXIF tag, and kept as bytes.
+    rows, a list of PIL images or of file paths. Files are read once a fit, by several
+    workers, turned by their EXIF tag, and kept as bytes. Bytes that exceed
+    scikit-learn's `working_memory` (1 GiB, see `sklearn.set_config`) are put into
+    temporary files, which training reads by the batch and the system holds in memory as
+    far as there is room; they are gone with the fit, whatever happens. The folder of
+    temporary files (`TMPDIR`, which should be on a disk) needs twice the bytes of the
+    images, with `pretrained` or `validation_folds` more. Predictions read files part by
+    part and keep none. Not so bounded are rows that a `sampler` makes before training
+    ("over", "smote" and the like) and the validation rows of a pack of
+    `PackedSearchCV`.
 
     BatchNorm: SAM's second pass leaves the running statistics alone; an image that
     would be alone in the last batch of an epoch is left out of that epoch.
@@ -296,6 +310,20 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             reset=reset,
         )
 
+    def _parts(self, X):
+        """Pictures and files in parts: nobody has to hold the pixels of all."""
+        if not are_pictures(X):
+            return [X]
+        items = list(X)
+        check_items(items)
+        # Whole inference blocks, of which at least one.
+        block = _BLOCK_ROWS * int(np.prod(self._image_shape))
+        n_blocks = -(-len(items) // _BLOCK_ROWS)
+        return [
+            items[span.start * _BLOCK_ROWS : span.stop * _BLOCK_ROWS]
+            for span in spans(n_blocks, block)
+        ]
+
     @property
     def _pretrainer(self):
         """A SelfSupervisedPretrainer, a frozen one, or None."""
@@ -322,7 +350,9 @@ class ImageResNetClassifier(BaseNeuralClassifier):
                 f"got {shape[1]} x {shape[2]} pixels. Use 'vicreg' or 'simclr', or cut "
                 "the images to squares."
             )
-        return ImageViews(shape, getattr(torch, NUMBERS[self.dtype]), turned=turned)
+        dtype = getattr(torch, NUMBERS[self.dtype])
+        views = getattr(term, "views", "auto")
+        return ImageViews(shape, dtype, turned=turned, views=views)
 
     def _make_augment(self):
         if self.augment is None:

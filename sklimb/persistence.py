@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import warnings
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -276,7 +276,8 @@ def _to_json(value):
         return {"dict": [[_to_json(k), _to_json(v)] for k, v in value.items()]}
     for tag, module in _TAGS.items():
         if is_dataclass(value) and type(value).__module__ == module:
-            return {tag: type(value).__name__, **asdict(value)}
+            own = {f.name: _to_json(getattr(value, f.name)) for f in fields(value)}
+            return {tag: type(value).__name__, **own}
     if hasattr(value, "log_probability"):
         raise ValueError(
             f"loss={value!r} has a log_probability of its own, which a file of numbers "
@@ -293,6 +294,6 @@ def _from_json(value):
     if "dict" in value:
         return {_from_json(k): _from_json(v) for k, v in value["dict"]}
     tag = next(tag for tag in _TAGS if tag in value)
-    fields = {k: v for k, v in value.items() if k != tag}
+    own = {k: _from_json(v) for k, v in value.items() if k != tag}
     module = importlib.import_module(_TAGS[tag])
-    return getattr(module, value[tag])(**fields)
+    return getattr(module, value[tag])(**own)

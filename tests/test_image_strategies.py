@@ -25,7 +25,7 @@ from sklimb.training.balanced import balanced_batch
 from sklimb.training.batches import Draw
 from sklimb.training.image_views import ImageViews, turned
 from sklimb.training.moco import make_pretraining_term
-from sklimb.training.terms import SCARF, MoCo, Rotation, VICReg
+from sklimb.training.terms import SCARF, MoCo, Rotation, SimCLR, VICReg
 from sklimb.training.translation import M2m, Translation
 from sklimb.training.views import Pool
 
@@ -205,7 +205,10 @@ def pretrainer(method="simclr", estimator=None, **params):
             ImageResNetClassifier(backbone="resnet8"), "simclr", max_epochs=1
         ),
         ImageResNetClassifier(
-            backbone="resnet8", max_epochs=20, lr=0.05, joint_ssl="simclr"
+            backbone="resnet8",
+            max_epochs=20,
+            lr=0.05,
+            joint_ssl=SimCLR(views="color"),
         ),
     ]
 )

@@ -436,7 +436,6 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
         check_is_fitted(self, "head_")
         before, classifier, _ = unwrap(self.estimator_)
-        X = classifier._encode(transformed(before, X))
         device = self._backbone.net.device
         temperature = torch.tensor(self.temperature_, device=device)[:, None, None]
         bias = torch.tensor(self.intercept_, device=device)[:, None, :]
@@ -444,7 +443,11 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         def log_p(h):
             return torch.log_softmax(self.head_(h).double() / temperature + bias, -1)
 
-        return self._backbone(X, log_p).exp_().cpu().numpy()
+        parts = [
+            self._backbone(classifier._encode(part), log_p).exp_().cpu().numpy()
+            for part in classifier._parts(transformed(before, X))
+        ]
+        return np.concatenate(parts, 1)
 
 
 def _joined(parts):

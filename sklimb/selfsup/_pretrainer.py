@@ -60,7 +60,8 @@ class SelfSupervisedPretrainer(
     method : {"scarf", "simclr", "vicreg", "moco", "rotation"} or object, \
             default="scarf"
         What views are compared by; see `sklimb.training.terms`. "scarf" is for tables,
-        "rotation" for square images.
+        "rotation" for square images. Of images an object says how views are made,
+        ``SimCLR(views="color")``; see `joint_ssl` in `ImageResNetClassifier`.
     max_epochs : int, default=100
         Most passes over the rows.
     batch_size : int, default=256
@@ -281,9 +282,11 @@ class SelfSupervisedPretrainer(
     def transform(self, X):
         """Features of X, what the network's last layer would see, (n_samples, d)."""
         check_is_fitted(self, "estimator_")
-        table = self._read_table(self.estimator_, X, reset=False)
-        encoded = self.estimator_._encode_table(table)
-        return self.estimator_.net_.blocks_embed(encoded)[0].cpu().numpy()
+        inner, parts = self.estimator_, []
+        for part in inner._parts(X):
+            encoded = inner._encode_table(self._read_table(inner, part, reset=False))
+            parts.append(inner.net_.blocks_embed(encoded)[0].cpu().numpy())
+        return np.concatenate(parts)
 
     @property
     def _n_features_out(self):

@@ -4,6 +4,12 @@ from dataclasses import dataclass
 
 import torch
 
+from sklimb.training.distortions import (
+    ColorJitter,
+    GaussianBlur,
+    Grayscale,
+    RandomResizedCrop,
+)
 from sklimb.training.policies import AugMix, AutoAugment, RandAugment, TrivialAugment
 
 
@@ -182,6 +188,10 @@ AUGMENTS = {
     "randaugment": RandAugment,
     "autoaugment": AutoAugment,
     "augmix": AugMix,
+    "resized_crop": RandomResizedCrop,
+    "jitter": ColorJitter,
+    "grayscale": Grayscale,
+    "blur": GaussianBlur,
 }
 
 
@@ -231,7 +241,7 @@ class Augment:
         return f"Augment({list(self.operations)})"
 
 
-def make_augment(augment):
+def make_augment(augment, name="augment"):
     """Operations by name.
 
     Parameters
@@ -239,8 +249,11 @@ def make_augment(augment):
     augment : str, callable, or sequence of both, or None
         A name is one of `AUGMENTS`: "flip" (left and right), "crop" (a margin of 4
         pixels), "cutout", "erasing", "trivial", "randaugment", "autoaugment" (the
-        policy for CIFAR-10), "augmix". A sequence is applied in its order. A callable
+        policy for CIFAR-10), "augmix", "resized_crop", "jitter" (of colours),
+        "grayscale", "blur". A sequence is applied in its order. A callable
         is (images, generator) -> images, such as ``RandAugment(n=1, m=5)``.
+    name : str, default="augment"
+        What errors call it.
 
     Returns
     -------
@@ -273,7 +286,7 @@ def make_augment(augment):
             operations.append(item)
         else:
             raise ValueError(
-                f"augment must be None, one or several of {list(AUGMENTS)}, or "
+                f"{name} must be None, one or several of {list(AUGMENTS)}, or "
                 f"callables (images, generator) -> images, got {item!r}."
             )
     return Augment(operations) if operations else None

@@ -17,6 +17,8 @@ from sklimb.training.views import mask_seed
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
 # generator's draws depend on the sizes that it is asked for.
 _CHUNK_ROWS = 1024
+# And most numbers, of a draw: large images come in fewer rows.
+_CHUNK_NUMBERS = 2**26
 
 
 class Rows(Dataset):
@@ -219,7 +221,8 @@ class Batches:
                 for draw in self.draws
             ]
             augmenting = self.augment, generators
-        chunk = max(1, _CHUNK_ROWS // self.batch_size) * self.batch_size
+        rows = min(_CHUNK_ROWS, _CHUNK_NUMBERS // max(1, self.X.shape[1]))
+        chunk = max(1, rows // self.batch_size) * self.batch_size
         for begin in range(0, end, chunk):
             span = slice(begin, min(begin + chunk, end))
             rows = on_device[:, span], order[:, span]

@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
 from sklimb.training.checks import _numbers
+from sklimb.training.image_views import make_change
 from sklimb.training.losses import make_loss
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
@@ -161,6 +162,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
             raise ValueError(
                 f"{name}={value!r} {_ONLY[own]}. Use one of {others} instead."
             )
+    _check_views(value, of, name)
     if value is None or isinstance(value, str | Rotation | MoCo):
         return
     rates = getattr(value, "rates", ())
@@ -185,6 +187,19 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
             f"are real, and return one finite value a member, shape (1,), got {got} "
             f"from {value!r}."
         )
+
+
+def _check_views(value, of, name):
+    """Refuse views of a term that no image can have, or that a table has none of."""
+    views = getattr(value, "views", "auto")
+    if isinstance(views, str) and views == "auto":
+        return
+    if of == "columns":
+        raise ValueError(
+            f"views={views!r} in {name} are of images: rows of a table are corrupted. "
+            "Set `corruption` instead, and leave views='auto'."
+        )
+    make_change(views, (3, 8, 8))
 
 
 def check_pretrained(value, of="columns"):

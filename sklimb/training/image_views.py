@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from sklimb._random import stream_generator
-from sklimb.training.augment import Augment, Crop, Flip
+from sklimb.training.augment import Augment, Crop, Flip, make_augment
 from sklimb.training.policies import RandAugment
 from sklimb.training.views import PoolDraws
 
@@ -31,15 +31,55 @@ class Scene:
         return images / 255 if rows.dtype == torch.uint8 else images
 
 
+VIEWS = {
+    # Crops with a margin of an eighth of the shorter side, flips, two operations whose
+    # shifts grow with the image.
+    "randaugment": lambda margin: [Crop(margin), "flip", RandAugment(2, 9)],
+    # Chen et al. (2020), as for small images, without blur.
+    "color": lambda margin: ["resized_crop", "flip", "jitter", "grayscale"],
+}
+
+
+def make_change(views, shape):
+    """What makes a view of an image: an Augment.
+
+    Parameters
+    ----------
+    views : str or sequence
+        "auto", a name of `VIEWS`, or names and callables as `make_augment` takes them.
+    shape : tuple of int
+        (channels, height, width)
+
+    Raises
+    ------
+    ValueError
+        It is none of these.
+    """
+    # NOTE[DIFF]: Chen et al. (2020) crop windows of 8 % to 100 % of the image and
+    # distort colours, which leaves nothing of images of 8 or 28 pixels and grey.
+    if isinstance(views, str) and views == "auto":
+        views = "randaugment"
+    if isinstance(views, str) and views in VIEWS:
+        views = VIEWS[views](min(shape[1:]) // 8)
+    elif isinstance(views, str):
+        raise ValueError(
+            f"views must be 'auto', one of {list(VIEWS)}, or a list of augmentations, "
+            f"got {views!r}."
+        )
+    change = make_augment(views, "views")
+    if change is None:
+        raise ValueError(f"views must hold an augmentation, got {views!r}.")
+    return change
+
+
 class ImageViews(PoolDraws):
     """Makes views of the images of a batch.
 
-    Two views are two changes of the same image: a crop with a margin of an eighth of
-    its shorter side, a flip, and two random operations (`RandAugment(2, 9)`), whose
-    shifts grow with the image. For rotations there is one view: cropped, flipped, and
-    turned by a quarter for each image whose position in the batch is 1, 5, 9 and so on,
-    by two for 2, 6, 10 and by three for 3, 7, 11. Batches are drawn in random order, so
-    this is a random assignment with equal shares.
+    Two views are two changes of the same image. For rotations there is one view: a crop
+    with a margin of an eighth of the shorter side, flipped, and turned by a quarter for
+    each image whose position in the batch is 1, 5, 9 and so on, by two for 2, 6, 10 and
+    by three for 3, 7, 11. Batches are drawn in random order, so this is a random
+    assignment with equal shares.
 
     Parameters
     ----------
@@ -48,16 +88,15 @@ class ImageViews(PoolDraws):
     dtype : torch.dtype
     turned : bool, default=False
         One turned view instead of two.
+    views : str or sequence, default="auto"
+        See `make_change`.
     """
 
-    # NOTE[DIFF]: Chen et al. (2020) crop windows of 8 % to 100 % of the image and
-    # distort colours, which leaves nothing of images of 8 or 28 pixels and grey.
-
-    def __init__(self, shape, dtype, *, turned=False):
+    def __init__(self, shape, dtype, *, turned=False, views="auto"):
         super().__init__()
         self.scene, self.turned = Scene(tuple(shape), dtype), turned
-        weak = [Crop(min(shape[1:]) // 8), Flip()]
-        self.change = Augment(weak if turned else [*weak, RandAugment(2, 9)])
+        weak = Augment([Crop(min(shape[1:]) // 8), Flip()])
+        self.change = weak if turned else make_change(views, shape)
 
     def start(self, draws, epoch, device):
         """Generators of an epoch, one a draw; on the CPU, where choices are made."""

@@ -32,12 +32,13 @@ class Panel:
         self._index = None
         if self.set_of != list(range(len(sets))) and len(sets) > 1:
             position = [used.index(i) for i in self.set_of]
-            self._index = torch.tensor(position, device=self.X.device)
+            self._index = torch.tensor(position, device=self.y.device)
             self.y, self.weight = self.y[self._index], self.weight[self._index]
 
     def blocks(self, size):
         """Inputs (K or 1, size, columns), block by block, zeros at the end."""
         for begin, n, block in padded_blocks(self.X, size):
+            block = block.to(self.y.device)  # a table that is larger than the device
             if self._index is not None:
                 block = block.index_select(0, self._index)
             yield begin, n, block
@@ -48,6 +49,8 @@ class Panel:
 
 
 def _stacked(parts, n):
+    if len(parts) == 1:
+        return parts[0].unsqueeze(0)
     out = parts[0].new_zeros(len(parts), n, *parts[0].shape[1:])
     for i, part in enumerate(parts):
         out[i, : len(part)] = part

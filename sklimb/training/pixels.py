@@ -92,7 +92,7 @@ def _move(x, values, codes):
     return F.grid_sample(x, grid, mode="nearest", align_corners=False)
 
 
-def _grey(x):
+def grey(x):
     """Luma of ITU-R 601-2, as Pillow has it; one channel is its own."""
     if x.shape[1] != 3:
         return x.mean(1, keepdim=True)
@@ -150,8 +150,8 @@ def _equalize(x, _):
 
 _CHANGES = {
     "brightness": _blend(torch.zeros_like),
-    "color": _blend(lambda x: _grey(x).expand_as(x)),
-    "contrast": _blend(lambda x: _grey(x).mean((-2, -1), keepdim=True).expand_as(x)),
+    "color": _blend(lambda x: grey(x).expand_as(x)),
+    "contrast": _blend(lambda x: grey(x).mean((-2, -1), keepdim=True).expand_as(x)),
     "sharpness": _blend(_smooth),
     "posterize": _posterize,
     "solarize": _solarize,

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
+from sklimb._row_files import take_rows
 from sklimb.training.batches import Batches, Draw
 from sklimb.training.moco import make_pretraining_term
 from sklimb.training.optimizers import PackedAdamW
+from sklimb.training.rows import fits
 from sklimb.training.samplers import UniformOrder, WeightedOrder
 from sklimb.training.terms import JointTerm
 from sklimb.training.views import Pool
@@ -164,11 +166,13 @@ def _batches(module, schedule, pool, views, members, seeds, device, dtype, first
     """Batches of the rows that train and of those that are held out, or None."""
     mask = held_out_rows(len(pool.X), schedule.validation_fraction)
     parts = [np.flatnonzero(~mask), np.flatnonzero(mask)]
-    X = torch.from_numpy(pool.X[np.concatenate(parts)]).to(device)
+    rows = take_rows(pool.X, np.concatenate(parts))
+    home = device if fits(rows.nbytes, device) else torch.device("cpu")
+    X = torch.from_numpy(rows).to(home)
     if X.is_floating_point():
         X = X.to(dtype)
     n_train = len(parts[0])
-    donors = Pool(pool.X[parts[0]], pool.weight[parts[0]])
+    donors = Pool(rows[:n_train], pool.weight[parts[0]])
     out = []
     # BatchNorm cannot train on one view of one row.
     alone = getattr(schedule.term, "n_views", 2) == 1 and getattr(

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
+from sklimb._row_files import joined_rows
 from sklimb.nn.join import Layout
 from sklimb.training.balanced import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Rows
@@ -38,7 +39,8 @@ def make_batches(jobs, layouts, module, dtype, device):
     X = [_columns(X, layout, common, dtype, home) for X, _, layout in tables.values]
     y = [_tensor(y, device) for _, y, _ in tables.values]
     weight = [_tensor(w, device, dtype) for w in weights.values]
-    shared = _one(_of_one_dtype(X, dtype)), _one(y), _one(weight)
+    arrays = [array for array, *_ in tables.values]
+    shared = _table(arrays, _of_one_dtype(X, dtype)), _one(y), _one(weight)
     targets = soft_targets(jobs, dtype, device)
     p, mixer = jobs[0].estimator, None
     apart = None if p.row_weighting is None else Apart(p.row_weighting_rows)
@@ -110,12 +112,15 @@ def make_panel(jobs, layouts, dtype, device):
         return None
     common = Layout.common(layouts)
     sets, keys, set_of = [], [], []
+    n_rows = sum({id(X): len(X) for X, *_ in (j.validation for j in jobs)}.values())
+    n_bytes = n_rows * common.n_columns * dtype.itemsize
+    home = device if fits(n_bytes, device) else torch.device("cpu")
     for job, layout in zip(jobs, layouts, strict=True):
         X, y, weight = job.validation
         key = (id(X), weight.tobytes())
         if key not in keys:
             keys.append(key)
-            rows = _columns(X, layout, common, dtype, device)
+            rows = _columns(X, layout, common, dtype, home)
             weight = _tensor(weight / weight.mean(), device, dtype)
             sets.append(Rows(rows, _tensor(y, device), weight))
         set_of += [keys.index(key)] * len(job.members)
@@ -179,6 +184,14 @@ def _of_one_dtype(parts, dtype):
     if len({part.dtype for part in parts}) == 1:
         return parts
     return [p if p.is_floating_point() else p.to(dtype) / 255 for p in parts]
+
+
+def _table(arrays, parts):
+    """Encoded rows one part after the other; `parts` are the tensors of `arrays`."""
+    on_host = parts[0].device.type == "cpu" and len({a.dtype for a in arrays}) == 1
+    if on_host and any(isinstance(array, np.memmap) for array in arrays):
+        return torch.from_numpy(joined_rows(arrays))
+    return _one(parts)
 
 
 def _one(parts):

@@ -51,6 +51,8 @@ class VICReg(_BothCorrupted):
         or the covariances are noise.
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
+    views : str or list, default="auto"
+        How views of images are made, see `ImageResNetClassifier`.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class VICReg(_BothCorrupted):
     cov: float = 1.0
     d_projector: int = 128
     corruption: float = 0.3
+    views: object = "auto"
 
     def __call__(self, a, b, real=None):
         mask, n = _mask(a, real)
@@ -101,6 +104,8 @@ class SimCLR(_BothCorrupted):
     d_projector : int, default=128
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
+    views : str or list, default="auto"
+        How views of images are made, see `ImageResNetClassifier`.
 
     Examples
     --------
@@ -114,6 +119,7 @@ class SimCLR(_BothCorrupted):
     temperature: float = 0.5
     d_projector: int = 128
     corruption: float = 0.3
+    views: object = "auto"
 
     def __call__(self, a, b, real=None):
         mask, n = _mask(a, real)
@@ -231,6 +237,8 @@ class MoCo(_BothCorrupted):
     d_projector : int, default=128
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
+    views : str or list, default="auto"
+        How views of images are made, see `ImageResNetClassifier`.
 
     Examples
     --------
@@ -250,6 +258,7 @@ class MoCo(_BothCorrupted):
     n_keys: int = 1024
     d_projector: int = 128
     corruption: float = 0.3
+    views: object = "auto"
 
 
 METHODS = {**TERMS, "moco": MoCo()}

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_generator, stream_seed
+from sklimb._row_files import joined_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Pool:
         """
         if len({part.dtype for part in parts}) > 1:
             parts = [p / np.float32(255) if p.dtype == np.uint8 else p for p in parts]
-        return cls(np.concatenate(parts), np.concatenate(weights), draws_rows)
+        return cls(joined_rows(parts), np.concatenate(weights), draws_rows)
 
 
 class PoolDraws:
