@@ -78,7 +78,7 @@ def kept_fits(args, name, key):
     return Kept(args.out / "partial" / f"{name}-{args.scale}.jsonl", key)
 
 
-def fit_missing(args, kept, run, jobs):
+def fit_missing(args, kept, run, jobs, together=None):
     """Run the jobs whose results are not kept; returns the keys of all.
 
     Parameters
@@ -86,13 +86,23 @@ def fit_missing(args, kept, run, jobs):
     jobs : list of (tuple, dict)
         Names of a fit and what it needs to run: all that the digest, appended to its
         key, shall change with.
+    together : callable or None
+        Names -> a group. `run` then gets the list of the keys that a group misses and
+        returns a list of results.
     """
-    keys, todo = [], []
+    keys, missing = [], {}
     for names, settings in jobs:
         key = (*names, digest([version("sklimb"), settings]))
         keys.append(key)
         if key not in kept:
-            todo.append(delayed(run)(key, settings, args.data_home, args.device))
+            group = names if together is None else together(names)
+            missing.setdefault(group, ([], settings))[0].append(key)
+    todo = [
+        delayed(run)(
+            own[0] if together is None else own, settings, args.data_home, args.device
+        )
+        for own, settings in missing.values()
+    ]
     if todo and not args.report_only:
         run_all(todo, kept, args.jobs)
     return keys
