@@ -290,9 +290,11 @@ class StackedMembers(nn.Module):
                 "one row at the end of an epoch."
             ) from error
         if self.training and not self._frozen:
-            with torch.no_grad():
-                for name, buffer in self.members.named_buffers():
-                    buffer.copy_(buffers[name])
+            own = dict(self.members.named_buffers())
+            if own:
+                with torch.no_grad():
+                    given = [buffers[name] for name in own]
+                    torch._foreach_copy_(list(own.values()), given)
         return out
 
     def _packed_or_one_by_one(self, method, x, keys):
@@ -320,23 +322,25 @@ class StackedMembers(nn.Module):
         run, results = self._member(method), []
         parameters, buffers = self._state()
         # With p[k], each member's backward would fill a whole (K, ...) tensor.
-        parameters = {n: p.unbind() for n, p in parameters.items()}
-        with torch.random.fork_rng([x.device] if x.is_cuda else []):
-            before = _rng_states(x.device)
+        parameters = {n: _unbind(p) for n, p in parameters.items()}
+        before = _rng_states(x.device)
+        try:
             for k in range(self.n_members):
                 own = ({n: t[k] for n, t in d.items()} for d in (parameters, buffers))
                 key = None if keys is None else keys[k]
                 results.append(run(*own, key, x[k if len(x) > 1 else 0]))
-            if not all(map(torch.equal, before, _rng_states(x.device))):
-                raise ValueError(
-                    f"{self._name} draws random numbers in its forward (F.dropout, "
-                    f"torch.rand and the like) {_GLOBAL} Use nn.Dropout layers, which "
-                    "are replaced, or no randomness."
-                )
+        finally:
+            drawn = not all(map(torch.equal, before, _rng_states(x.device)))
+            if drawn:
+                _set_rng_states(before, x.device)
+        if drawn:
+            raise ValueError(
+                f"{self._name} draws random numbers in its forward (F.dropout, "
+                f"torch.rand and the like) {_GLOBAL} Use nn.Dropout layers, which are "
+                "replaced, or no randomness."
+            )
         outs, kept = zip(*results, strict=True)
-        return torch.stack(outs), {
-            n: torch.stack([b[n] for b in kept]) for n in buffers
-        }
+        return _stack(outs), {n: _stack([b[n] for b in kept]) for n in buffers}
 
     def _state(self):
         """Parameters and buffers, in training copies: a failed pass leaves no trace."""
@@ -402,9 +406,24 @@ def _check_dropout(module):
             )
 
 
+def _unbind(tensor):
+    """Members of (K, ...); of a single one without a copy of its gradient."""
+    return tensor.unbind() if len(tensor) > 1 else (tensor.squeeze(0),)
+
+
+def _stack(tensors):
+    return torch.stack(tensors) if len(tensors) > 1 else tensors[0].unsqueeze(0)
+
+
 def _rng_states(device):
     """The global generators that a forward on `device` could draw from."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
     return states
+
+
+def _set_rng_states(states, device):
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
