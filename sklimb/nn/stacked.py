@@ -6,8 +6,10 @@ from itertools import chain
 
 import torch
 from torch import nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import stack_module_state, vmap
 from torch.nn.modules.dropout import _DropoutNd
+
+from sklimb.nn.places import Places
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 # 2^32 over the golden ratio, odd: its multiples keep far apart modulo 2^32.
@@ -88,17 +90,6 @@ class SeededDropout(nn.Module):
 
     def extra_repr(self):
         return f"p={self.p}"
-
-
-class _Method(nn.Module):
-    """`module.name(x)` as a forward, which is all that functional_call calls."""
-
-    def __init__(self, module, name):
-        super().__init__()
-        self.module, self.name = module, name
-
-    def forward(self, x):
-        return getattr(self.module, self.name)(x)
 
 
 class StackedMembers(nn.Module):
@@ -278,8 +269,9 @@ class StackedMembers(nn.Module):
                     f"got {masks.dtype} of shape {tuple(masks.shape)}."
                 )
             keys = _Noise.keys(masks.to(x.device))
+        places = Places(self.members)
         try:
-            out, buffers = self._packed_or_one_by_one(method, x, keys)
+            out, buffers = self._packed_or_one_by_one(places, method, x, keys)
         except ValueError as error:
             norms = [m for m in self.members.modules() if isinstance(m, _BATCH_NORMS)]
             if not (self.training and norms and x.shape[1] == 1):
@@ -289,28 +281,24 @@ class StackedMembers(nn.Module):
                 "one row has no variance. Choose a batch_size that leaves no batch of "
                 "one row at the end of an epoch."
             ) from error
-        if self.training and not self._frozen:
-            own = dict(self.members.named_buffers())
-            if own:
-                with torch.no_grad():
-                    given = [buffers[name] for name in own]
-                    torch._foreach_copy_(list(own.values()), given)
+        if self.training and not self._frozen and buffers:
+            with torch.no_grad():
+                torch._foreach_copy_(places.buffers, buffers)
         return out
 
-    def _packed_or_one_by_one(self, method, x, keys):
+    def _packed_or_one_by_one(self, places, method, x, keys):
         if not self.packed or self.n_members == 1:  # vmap costs time an operation
-            return self._one_by_one(method, x, keys)
+            return self._one_by_one(places, method, x, keys)
         rows, row_axis = (x, 0) if x.shape[0] == self.n_members else (x[0], None)
         axes = (0, 0, None if keys is None else 0, row_axis)
+        run, *state = self._member(places, method)
         try:
-            return vmap(self._member(method), axes, randomness="error")(
-                *self._state(), keys, rows
-            )
+            return vmap(run, axes, randomness="error")(*state, keys, rows)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             # Is it vmap that fails, or the network? If the network does, this raises.
-            result = self._one_by_one(method, x, keys)
+            result = self._one_by_one(places, method, x, keys)
             self.packed = False
             self.reason = (
                 f"{self._name} cannot run under torch.func.vmap, so members are "
@@ -318,15 +306,14 @@ class StackedMembers(nn.Module):
             )
             return result
 
-    def _one_by_one(self, method, x, keys):
-        run, results = self._member(method), []
-        parameters, buffers = self._state()
+    def _one_by_one(self, places, method, x, keys):
+        run, *state = self._member(places, method)
         # With p[k], each member's backward would fill a whole (K, ...) tensor.
-        parameters = {n: _unbind(p) for n, p in parameters.items()}
-        before = _rng_states(x.device)
+        members = [[_unbind(t) for t in tensors] for tensors in state]
+        results, before = [], _rng_states(x.device)
         try:
             for k in range(self.n_members):
-                own = ({n: t[k] for n, t in d.items()} for d in (parameters, buffers))
+                own = ([t[k] for t in tensors] for tensors in members)
                 key = None if keys is None else keys[k]
                 results.append(run(*own, key, x[k if len(x) > 1 else 0]))
         finally:
@@ -340,30 +327,25 @@ class StackedMembers(nn.Module):
                 "replaced, or no randomness."
             )
         outs, kept = zip(*results, strict=True)
-        return _stack(outs), {n: _stack([b[n] for b in kept]) for n in buffers}
+        return _stack(outs), [_stack(parts) for parts in zip(*kept, strict=True)]
 
-    def _state(self):
-        """Parameters and buffers, in training copies: a failed pass leaves no trace."""
-        buffers = dict(self.members.named_buffers())
+    def _member(self, places, method):
+        """A function of one member's parameters, buffers, key and rows; all members'.
+
+        Buffers are copies in training: a failed pass leaves no trace.
+        """
+        buffers = places.buffers
         if self.training:
-            buffers = {name: t.clone() for name, t in buffers.items()}
-        return dict(self.members.named_parameters()), buffers
-
-    def _member(self, method):
-        """A function of one member's tensors, key and rows."""
-        network = _Method(self.members, method)
+            buffers = [t.clone() for t in buffers]
 
         def run(parameters, buffers, key, x):
-            state = {f"module.{n}": t for n, t in (parameters | buffers).items()}
             self._noise.start(key)
             try:
-                out = functional_call(network, state, (x,))
+                return places.call(method, parameters, buffers, x)
             finally:
                 self._noise.start(None)
-            # functional_call has put into `state` what forward assigned anew.
-            return out, {name: state[f"module.{name}"] for name in buffers}
 
-        return run
+        return run, places.parameters, buffers
 
 
 def _signature(module, lead=0):

@@ -145,14 +145,14 @@ class MetaBalanceStep:
         # Where every task starts and the update is made.
         weights = [p.detach() for p in parameters]
         kept = [w.clone() for w in weights]
-        total = None
+        total = 0.0
         for support, query in tasks:
             if self.second_order:
                 loss = self._second(objective, named, support, query)
             else:
                 loss = self._first(objective, parameters, weights, support, query)
                 torch._foreach_copy_(weights, kept)
-            total = loss if total is None else total + loss
+            total = total + loss
         torch._foreach_div_([p.grad for p in parameters], len(tasks))
         return total / len(tasks)
 
