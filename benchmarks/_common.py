@@ -177,10 +177,14 @@ class Kept:
 
 
 def run_all(todo, kept, n_jobs):
-    """Run calls (of `joblib.delayed`) and keep each result as soon as it is there."""
+    """Run calls (of `joblib.delayed`) and keep each result as soon as it is there.
+
+    A call returns a result or a list of them.
+    """
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    for row in tqdm(parallel(todo), total=len(todo)):
-        kept.add(row)
+    for rows in tqdm(parallel(todo), total=len(todo)):
+        for row in rows if isinstance(rows, list) else [rows]:
+            kept.add(row)
 
 
 def corrected_mean(values, test_share):

@@ -193,4 +193,7 @@ CIFAR_LT_NOTES = (
     "Decisions by the raw network (`target_prior=None`), as in the papers; the row "
     "with the prior divided out is ERM with `target_prior='uniform'`, which costs "
     "nothing.",
+    "ERM with and without the prior is one network, and so is what cRT begins with; "
+    "MiSLAS begins with mixup's. Such a network is trained once for each seed; the "
+    "others' seconds are those of what they add to it.",
 )

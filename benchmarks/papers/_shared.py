@@ -78,7 +78,7 @@ def kept_fits(args, name, key):
     return Kept(args.out / "partial" / f"{name}-{args.scale}.jsonl", key)
 
 
-def fit_missing(args, kept, run, jobs):
+def fit_missing(args, kept, run, jobs, together=None):
     """Run the jobs whose results are not kept; returns the keys of all.
 
     Parameters
@@ -88,23 +88,43 @@ def fit_missing(args, kept, run, jobs):
     jobs : list of (tuple, dict)
         Names of a fit and what it needs to run: all that the digest, appended to its
         key, shall change with.
+    together : callable or None
+        Names -> a group. `run` then gets the list of the keys that a group misses and
+        returns a list of results.
     """
-    keys, todo = [], []
+    keys, missing = [], {}
     for names, settings in jobs:
         key = (*names, digest([version("sklimb"), settings]))
         keys.append(key)
         if key not in kept:
-            given = key, settings, args.data_home, args.device
-            todo.append(delayed(_named)(kept.key, run, *given))
+            group = names if together is None else together(names)
+            missing.setdefault(group, ([], settings))[0].append(key)
+    todo = [
+        delayed(_named)(
+            kept.key,
+            run,
+            own[0] if together is None else own,
+            settings,
+            args.data_home,
+            args.device,
+        )
+        for own, settings in missing.values()
+    ]
     if todo and not args.report_only:
         run_all(todo, kept, args.jobs)
     return keys
 
 
-def _named(names, run, key, *given):
-    """The line of a fit, with its names and the sources that made it."""
-    named = dict(zip(names, key, strict=True))
-    return {**named, **run(key, *given), "source": source_digest()}
+def _named(names, run, keys, *given):
+    """The line of a fit, or of each fit of a group, with its names and sources."""
+    lines = run(keys, *given)
+    if not isinstance(lines, list):
+        return _line(names, keys, lines)
+    return [_line(names, *pair) for pair in zip(keys, lines, strict=True)]
+
+
+def _line(names, key, rest):
+    return {**dict(zip(names, key, strict=True)), **rest, "source": source_digest()}
 
 
 def found(kept, keys):

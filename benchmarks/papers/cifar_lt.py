@@ -17,7 +17,7 @@ goes on where it stopped.
 import sys
 
 import numpy as np
-from _cifar_lt import GROUPS, METHODS, SEVERE, run
+from _cifar_lt import GROUPS, METHODS, SEVERE, network_of, run
 from _published import CIFAR_LT, CIFAR_LT_NOTES, CIFAR_LT_S002
 from _shared import (
     cell,
@@ -191,7 +191,8 @@ def main(argv=None):
     args = read_arguments(__doc__, argv, ("methods", list(METHODS)))
     scale = SCALES[args.scale]
     kept = kept_fits(args, "cifar_lt", ("setup", "method", "seed", "digest"))
-    keys = fit_missing(args, kept, run, list(all_jobs(scale, args.methods)))
+    jobs = list(all_jobs(scale, args.methods))
+    keys = fit_missing(args, kept, run, jobs, together=network_of)
     rows, missing = found(kept, keys)
     if not rows:
         raise SystemExit("No fit is there yet.")

@@ -6,8 +6,10 @@ from itertools import chain
 
 import torch
 from torch import nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import stack_module_state, vmap
 from torch.nn.modules.dropout import _DropoutNd
+
+from sklimb.nn.places import Method, Places, TracedPlaces
 
 _PASSES = ("forward", "embed")
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -91,17 +93,6 @@ class SeededDropout(nn.Module):
         return f"p={self.p}"
 
 
-class _Method(nn.Module):
-    """`module.name(x)` as a forward, which is all that functional_call calls."""
-
-    def __init__(self, module, name):
-        super().__init__()
-        self.module, self.name = module, name
-
-    def forward(self, x):
-        return getattr(self.module, self.name)(x)
-
-
 class StackedMembers(nn.Module):
     """K independent networks of one architecture as one module.
 
@@ -169,7 +160,7 @@ class StackedMembers(nn.Module):
                 if type(child) is nn.Dropout:
                     setattr(parent, name, SeededDropout(child.p, self._noise))
         # Made once: torch.compile cannot follow modules that are made in a pass.
-        self._methods = {name: _Method(self.members, name) for name in _PASSES}
+        self._methods = {name: Method(self.members, name) for name in _PASSES}
 
     def forward(self, x, masks=None):
         """Logits, (K, batch, n_classes).
@@ -281,8 +272,11 @@ class StackedMembers(nn.Module):
                     f"got {masks.dtype} of shape {tuple(masks.shape)}."
                 )
             keys = _Noise.keys(masks.to(x.device))
+        # torch.compile cannot follow how Places exchanges tensors.
+        traced = torch.compiler.is_compiling()
+        places = TracedPlaces(self._methods) if traced else Places(self.members)
         try:
-            out, buffers = self._packed_or_one_by_one(method, x, keys)
+            out, buffers = self._packed_or_one_by_one(places, method, x, keys)
         except ValueError as error:
             norms = [m for m in self.members.modules() if isinstance(m, _BATCH_NORMS)]
             if not (self.training and norms and x.shape[1] == 1):
@@ -292,26 +286,24 @@ class StackedMembers(nn.Module):
                 "one row has no variance. Choose a batch_size that leaves no batch of "
                 "one row at the end of an epoch."
             ) from error
-        if self.training and not self._frozen:
+        if self.training and not self._frozen and buffers:
             with torch.no_grad():
-                for name, buffer in self.members.named_buffers():
-                    buffer.copy_(buffers[name])
+                torch._foreach_copy_(places.buffers, buffers)
         return out
 
-    def _packed_or_one_by_one(self, method, x, keys):
+    def _packed_or_one_by_one(self, places, method, x, keys):
         if not self.packed or self.n_members == 1:  # vmap costs time an operation
-            return self._one_by_one(method, x, keys)
+            return self._one_by_one(places, method, x, keys)
         rows, row_axis = (x, 0) if x.shape[0] == self.n_members else (x[0], None)
         axes = (0, 0, None if keys is None else 0, row_axis)
+        run, *state = self._member(places, method)
         try:
-            return vmap(self._member(method), axes, randomness="error")(
-                *self._state(), keys, rows
-            )
+            return vmap(run, axes, randomness="error")(*state, keys, rows)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             # Is it vmap that fails, or the network? If the network does, this raises.
-            result = self._one_by_one(method, x, keys)
+            result = self._one_by_one(places, method, x, keys)
             self.packed = False
             self.reason = (
                 f"{self._name} cannot run under torch.func.vmap, so members are "
@@ -319,49 +311,38 @@ class StackedMembers(nn.Module):
             )
             return result
 
-    def _one_by_one(self, method, x, keys):
-        run, results = self._member(method), []
-        parameters, buffers = self._state()
+    def _one_by_one(self, places, method, x, keys):
+        run, *state = self._member(places, method)
         # With p[k], each member's backward would fill a whole (K, ...) tensor.
-        parameters = {n: p.unbind() for n, p in parameters.items()}
-        with self._no_draws(x.device):
+        members = [[_unbind(t) for t in tensors] for tensors in state]
+        results = []
+        # torch.compile cannot follow a look at the generators.
+        traced = torch.compiler.is_compiling()
+        with nullcontext() if traced else _no_draws(x.device, self._name):
             for k in range(self.n_members):
-                own = ({n: t[k] for n, t in d.items()} for d in (parameters, buffers))
+                own = ([t[k] for t in tensors] for tensors in members)
                 key = None if keys is None else keys[k]
                 results.append(run(*own, key, x[k if len(x) > 1 else 0]))
         outs, kept = zip(*results, strict=True)
-        return torch.stack(outs), {
-            n: torch.stack([b[n] for b in kept]) for n in buffers
-        }
+        return _stack(outs), [_stack(parts) for parts in zip(*kept, strict=True)]
 
-    def _no_draws(self, device):
-        """Refuses a forward that draws; torch.compile could not look, and need not."""
-        if torch.compiler.is_compiling():
-            return nullcontext()
-        return _no_draws(device, self._name)
+    def _member(self, places, method):
+        """A function of one member's parameters, buffers, key and rows; all members'.
 
-    def _state(self):
-        """Parameters and buffers, in training copies: a failed pass leaves no trace."""
-        buffers = dict(self.members.named_buffers())
+        Buffers are copies in training: a failed pass leaves no trace.
+        """
+        buffers = places.buffers
         if self.training:
-            buffers = {name: t.clone() for name, t in buffers.items()}
-        return dict(self.members.named_parameters()), buffers
-
-    def _member(self, method):
-        """A function of one member's tensors, key and rows."""
-        network = self._methods[method]
+            buffers = [t.clone() for t in buffers]
 
         def run(parameters, buffers, key, x):
-            state = {f"module.{n}": t for n, t in (parameters | buffers).items()}
             self._noise.start(key)
             try:
-                out = functional_call(network, state, (x,))
+                return places.call(method, parameters, buffers, x)
             finally:
                 self._noise.start(None)
-            # functional_call has put into `state` what forward assigned anew.
-            return out, {name: state[f"module.{name}"] for name in buffers}
 
-        return run
+        return run, places.parameters, buffers
 
 
 def _signature(module, lead=0):
@@ -406,15 +387,29 @@ def _check_dropout(module):
 
 @contextmanager
 def _no_draws(device, name):
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        before = _rng_states(device)
+    """Refuses a forward that draws from torch's global generators, and undoes it."""
+    before = _rng_states(device)
+    try:
         yield
-        if not all(map(torch.equal, before, _rng_states(device))):
-            raise ValueError(
-                f"{name} draws random numbers in its forward (F.dropout, torch.rand "
-                f"and the like) {_GLOBAL} Use nn.Dropout layers, which are replaced, "
-                "or no randomness."
-            )
+    finally:
+        drawn = not all(map(torch.equal, before, _rng_states(device)))
+        if drawn:
+            _set_rng_states(before, device)
+    if drawn:
+        raise ValueError(
+            f"{name} draws random numbers in its forward (F.dropout, torch.rand and "
+            f"the like) {_GLOBAL} Use nn.Dropout layers, which are replaced, or no "
+            "randomness."
+        )
+
+
+def _unbind(tensor):
+    """Members of (K, ...); of a single one without a copy of its gradient."""
+    return tensor.unbind() if len(tensor) > 1 else (tensor.squeeze(0),)
+
+
+def _stack(tensors):
+    return torch.stack(tensors) if len(tensors) > 1 else tensors[0].unsqueeze(0)
 
 
 def _rng_states(device):
@@ -423,3 +418,9 @@ def _rng_states(device):
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
     return states
+
+
+def _set_rng_states(states, device):
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)

@@ -321,8 +321,10 @@ class Batches:
         rows = []
         for x, n, generator in zip(X, left, generators, strict=True):
             own = augment(x[:n], generator)
-            rows.append(torch.cat([own, own.new_zeros(len(x) - len(own), x.shape[1])]))
-        return torch.stack(rows)
+            if len(own) < len(x):
+                own = torch.cat([own, own.new_zeros(len(x) - len(own), x.shape[1])])
+            rows.append(own)
+        return torch.stack(rows) if len(rows) > 1 else rows[0].unsqueeze(0)
 
     def _mixed(self, X, target, weight, left, mixing):
         """Rows, targets and weights after the mixer."""

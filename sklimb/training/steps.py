@@ -140,39 +140,39 @@ class MetaBalanceStep:
 
     def __call__(self, objective, batch):
         named = {n: p for n, p in objective.named_parameters() if p.requires_grad}
-        task = self._second if self.second_order else self._first
-        tasks = batch["tasks"]
+        parameters, tasks = list(named.values()), batch["tasks"]
+        take_gradients(parameters)
         # Where every task starts and the update is made.
-        kept = [p.detach().clone() for p in named.values()]
-        losses, total = [], None
-        for pair in tasks:
-            losses.append(task(objective, named, kept, *pair))
-            grads = take_gradients(named.values())
-            if total is None:
-                total = grads
+        weights = [p.detach() for p in parameters]
+        kept = [w.clone() for w in weights]
+        total = 0.0
+        for support, query in tasks:
+            if self.second_order:
+                loss = self._second(objective, named, support, query)
             else:
-                torch._foreach_add_(total, grads)
-        torch._foreach_div_(total, len(tasks))
-        for p, grad in zip(named.values(), total, strict=True):
-            p.grad = grad
-        return sum(losses) / len(losses)
+                loss = self._first(objective, parameters, weights, support, query)
+                torch._foreach_copy_(weights, kept)
+            total = total + loss
+        torch._foreach_div_([p.grad for p in parameters], len(tasks))
+        return total / len(tasks)
 
-    def _first(self, objective, named, kept, support, query):
-        parameters = list(named.values())
+    def _first(self, objective, parameters, weights, support, query):
+        """Add a task's gradient to p.grad; the weights are left where it was taken."""
+        so_far = take_gradients(parameters)
         backward(objective(support))
-        grads = take_gradients(parameters)
-        with torch.no_grad():
-            torch._foreach_sub_(parameters, grads, alpha=self.inner_lr)
+        grads = [p.grad for p in parameters]
+        _descend(weights, grads, self.inner_lr)
+        for p, grad in zip(parameters, so_far, strict=True):
+            p.grad = grad
+        if not self.beta:
+            grads = None  # their memory serves the query pass
         loss = objective(query)
         backward(loss)
-        with torch.no_grad():
-            torch._foreach_copy_(parameters, kept)
-            if self.beta:
-                own = [p.grad for p in parameters]
-                torch._foreach_add_(own, grads, alpha=self.beta)
+        if self.beta:
+            _descend([p.grad for p in parameters], grads, -self.beta)
         return loss.detach()
 
-    def _second(self, objective, named, kept, support, query):
+    def _second(self, objective, named, support, query):
         before = objective(support)
         grads = torch.autograd.grad(
             before, list(named.values()), torch.ones_like(before), create_graph=True
@@ -194,6 +194,22 @@ class MetaBalanceStep:
                 "second_order=False, which is what the authors' code does."
             ) from error
         return loss.detach()
+
+
+def _descend(tensors, grads, lr):
+    """tensors -= lr * grads, in one kernel: a third of the time of one for each."""
+    torch._fused_sgd_(
+        tensors,
+        grads,
+        [],
+        weight_decay=0.0,
+        momentum=0.0,
+        lr=lr,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+        is_first_step=True,
+    )
 
 
 def _climb(parameters, radius):
