@@ -5,7 +5,6 @@ import warnings
 from functools import cache
 
 import torch
-from torch import nn
 
 # Programs of one network in one process: shapes of a grid's candidates, and of packs
 # that members have left. torch's own limit of 8 sends the ninth back to eager.
@@ -105,8 +104,3 @@ class Compiled:
                 stacklevel=2,
             )
             return self._eager[name](x, masks)
-
-
-def compiled(module: nn.Module, mode, rows=None):
-    """`Compiled`, or None for mode=False."""
-    return Compiled(module, mode, rows) if mode else None

@@ -18,7 +18,7 @@ from sklimb.training.callbacks import (
     Progress,
     WeightAverage,
 )
-from sklimb.training.compiled import compiled
+from sklimb.training.compiled import Compiled
 from sklimb.training.finishing import combine, finish, weigh
 from sklimb.training.monitor import BestScores, Monitor
 from sklimb.training.optimizers import OPTIMIZERS, one_value
@@ -394,9 +394,10 @@ class _Pack:
         if partial and jobs[0].epochs_before:
             carry_on(self.net, getattr(p, "_optimizer_state", None))
         self.net.criterion_.autocast = p.dtype == "bfloat16"
-        # The episodes of MetaBalance have a length each for its two halves.
-        rows = None if p.metabalance_sampler is not None else self.batches.batch_size
-        self.net.criterion_.compiled = compiled(self.module, p.compile, rows)
+        if p.compile:
+            # The episodes of MetaBalance have a length for each of their halves.
+            rows = None if p.metabalance_sampler else self.batches.batch_size
+            self.net.criterion_.compiled = Compiled(self.module, p.compile, rows)
         plans = [job.plan for job in jobs]
         self.net.criterion_.log_shift = _joint_log_shift(jobs, plans, device)
         step = make_step(jobs, dtype, device, self.net.optimizer_)
