@@ -20,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklimb._prepare import prepare
 from sklimb.model_selection import PackedSearchCV, _packs
+from sklimb.model_selection._checkpoint import Checkpoint
 
 X, Y = uneven_table()
 LR = {"lr": [1e-3, 3e-3, 1e-2, 3e-2]}
@@ -451,3 +452,33 @@ def test_a_killed_worker_loses_nothing(cluster, tmp_path):
     killer.join()
     assert left[0] >= 2  # the other worker cannot have had them all
     assert_same_results(got, want)
+
+
+class _Rounds(joblib._parallel_backends.ThreadingBackend):
+    """A backend that returns all results at once, as that of Ray does."""
+
+    supports_return_generator = False
+
+
+def test_a_backend_that_cannot_say_what_is_done_works_in_rounds(
+    expected, tmp_path, monkeypatch
+):
+    joblib.register_parallel_backend("rounds", _Rounds)
+    keep, rounds = Checkpoint.keep, []
+    monkeypatch.setattr(
+        Checkpoint,
+        "keep",
+        lambda self, i, found: rounds.append(i) or keep(self, i, found),
+    )
+    parallel = joblib.Parallel.__call__
+    monkeypatch.setattr(
+        joblib.Parallel,
+        "__call__",
+        lambda self, todo: rounds.append("round") or parallel(self, todo),
+    )
+    with joblib.parallel_config("rounds", n_jobs=2):
+        found = search(n_jobs=None, max_members=3, checkpoint=tmp_path).fit(X, Y)
+    assert_same_results(found, expected)
+    # Finished packs are kept before the next ones begin.
+    assert rounds.count("round") == -(-len(found.packs_) // 2) > 1
+    assert rounds[:4] == ["round", 0, 1, "round"]

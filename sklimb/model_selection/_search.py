@@ -312,13 +312,8 @@ class PackedSearchCV(BaseSearchCV):
         bar = Progress(self, len(task.candidates), results) if self.verbose else None
         n_jobs = effective_n_jobs(self.n_jobs)
         here = bar.within if bar and n_jobs == 1 else None
-        parallel = Parallel(
-            n_jobs=self.n_jobs, return_as="generator_unordered", batch_size=1
-        )
-        done = parallel(
-            delayed(_numbered)(i, task, folds, pairs, here) for i, pairs in waiting
-        )
-        for i, found in done:  # pyright: ignore[reportGeneralTypeIssues]
+        todo = [delayed(_numbered)(i, task, folds, pairs, here) for i, pairs in waiting]
+        for i, found in _as_they_finish(todo, self.n_jobs):
             results.update(zip(self.packs_[i], found, strict=True))
             checkpoint.keep(i, found)
             if bar:
@@ -414,6 +409,20 @@ class PackedSearchCV(BaseSearchCV):
         self.refit_time_ = time.time() - begin
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+
+def _as_they_finish(todo, n_jobs):
+    """Results of calls as they come, or round by round where joblib cannot say."""
+    try:
+        parallel = Parallel(
+            n_jobs=n_jobs, return_as="generator_unordered", batch_size=1
+        )
+    except ValueError:  # the backend of Ray, and those of processes that are forked
+        size = effective_n_jobs(n_jobs)
+        for begin in range(0, len(todo), size):
+            yield from Parallel(n_jobs, batch_size=1)(todo[begin : begin + size])
+        return
+    yield from parallel(todo)
 
 
 def _numbered(i, task, folds, pairs, progress):
