@@ -22,7 +22,7 @@ from loop_overhead import WIDTH, make_data
 from sklimb import TabularMLPClassifier
 from sklimb._jobs import make_job
 from sklimb._prepare import prepare
-from sklimb.training.fitting import _Pack
+from sklimb.training.pack import Pack
 
 TASKS = 80
 NETWORKS = {
@@ -49,7 +49,7 @@ def make_net(X, y, batch_size, **params):
         random_state=0,
         **params,
     )
-    pack = _Pack([make_job(clf, prepare(clf, X, y))])
+    pack = Pack([make_job(clf, prepare(clf, X, y))])
     for callback in pack.net.updates_:
         callback.on_train_begin(pack.net)
     pack.net._set_training(True)

@@ -23,9 +23,9 @@ from sklimb.training.checks import (
     check_temperature_rows,
     resolve_prior,
 )
-from sklimb.training.fitting import Job
 from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.monitor import check_monitor
+from sklimb.training.pack import Job
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
 from sklimb.training.pretraining import copy_backbone, pretrain

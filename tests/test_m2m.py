@@ -21,7 +21,8 @@ from sklimb._prepare import prepare
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
 from sklimb.training.callbacks import Deferred
-from sklimb.training.fitting import _Pack, _train_guides
+from sklimb.training.fitting import _train_guides
+from sklimb.training.pack import Pack
 from sklimb.training.translation import M2m, Translation, translate
 
 X, Y = fixed_table()
@@ -219,7 +220,7 @@ def late_batches(estimator, X, y):
     """The pack of a fit after its guide, and the batches that it ends with."""
     job = make_job(estimator, prepare(estimator, X, y))
     _train_guides([job], estimator)
-    pack = _Pack([job], estimator)
+    pack = Pack([job], estimator)
     found = [c for _, c in pack.net.callbacks_ if isinstance(c, Deferred)]
     return job, pack, found[0].batches
 

@@ -313,7 +313,8 @@ class PackedSearchCV(BaseSearchCV):
         n_jobs = effective_n_jobs(self.n_jobs)
         here = bar.within if bar and n_jobs == 1 else None
         todo = [delayed(_numbered)(i, task, folds, pairs, here) for i, pairs in waiting]
-        for i, found in _as_they_finish(todo, self.n_jobs):
+        done = _as_they_finish(todo, self.n_jobs)
+        for i, found in done:  # pyright: ignore[reportGeneralTypeIssues]
             results.update(zip(self.packs_[i], found, strict=True))
             checkpoint.keep(i, found)
             if bar:
