@@ -262,7 +262,12 @@ def many(tmp_path, monkeypatch):
     return paths * 20, np.tile(y, 20), 32 * 32 * 3
 
 
-OF_MANY = {"merge_duplicates": False, "max_epochs": 1, "batch_size": 32}
+OF_MANY = {
+    "merge_duplicates": False,
+    "max_epochs": 1,
+    "batch_size": 32,
+    "freeze": "backbone",
+}
 
 
 @pytest.mark.parametrize("in_file", [True, False])
