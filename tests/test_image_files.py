@@ -253,19 +253,32 @@ class Largest(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("in_file", [True, False])
-def test_nothing_of_full_size_is_in_memory(tmp_path, monkeypatch, in_file):
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """800 files of 32 x 32 pixels, labels, and the bytes of an image."""
     paths, y = write(tmp_path, 40, (32, 32, 3))
-    paths, y, row = paths * 20, np.tile(y, 20), 32 * 32 * 3
-    full = len(paths) * row
     monkeypatch.setattr(_row_files, "BLOCK_BYTES", 2**16)
     monkeypatch.setattr(batches, "_CHUNK_ROWS", 32)
-    params = {"merge_duplicates": False, "max_epochs": 1, "batch_size": 32}
+    return paths * 20, np.tile(y, 20), 32 * 32 * 3
+
+
+OF_MANY = {
+    "merge_duplicates": False,
+    "max_epochs": 1,
+    "batch_size": 32,
+    "freeze": "backbone",
+}
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_nothing_of_full_size_is_in_memory(many, in_file):
+    paths, y, row = many
+    full = len(paths) * row
     # What is no pixels: modules, tasks, losses.
-    fit((paths[:64], y[:64]), **params).predict_proba(paths[:64])
+    fit((paths[:64], y[:64]), **OF_MANY).predict_proba(paths[:64])
     with config_context(working_memory=0 if in_file else 100), Largest() as largest:
         tracemalloc.start()
-        clf = fit((paths, y), **params)
+        clf = fit((paths, y), **OF_MANY)
         fitting = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         clf.predict_proba(paths)
@@ -274,6 +287,20 @@ def test_nothing_of_full_size_is_in_memory(tmp_path, monkeypatch, in_file):
     assert predicting < full / 2  # in parts, in either case
     assert (fitting < full / 2) == in_file
     assert largest.n_bytes <= (32 * row if in_file else full)
+
+
+def test_pretraining_holds_no_more(many):
+    paths, _, row = many
+    inner = ImageResNetClassifier(**{**SMALL, **OF_MANY})
+    own = {"max_epochs": 1, "batch_size": 32, "random_state": 0}
+    pretrainer = SelfSupervisedPretrainer(inner, "rotation", **own)
+    pretrainer.fit(paths[:64]).transform(paths[:64])
+    with config_context(working_memory=0), Largest() as largest:
+        tracemalloc.start()
+        pretrainer.fit(paths).transform(paths)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < len(paths) * row / 2 and largest.n_bytes <= 32 * row
 
 
 def test_large_images_are_changed_in_fewer_rows(files, monkeypatch):

@@ -85,7 +85,7 @@ def alike(a, b):
 
 @pytest.mark.parametrize("size", [(32, 32), (40, 28), (12, 60)])
 def test_windows_are_drawn_as_by_torchvision(size):
-    n, settings = 4000, {"scale": (0.2, 1.0), "ratio": (0.75, 4 / 3)}
+    n, settings = 4000, {"scale": (0.2, 1.0), "ratio": (0.4, 4 / 3)}
     ours = torch.stack(RandomResizedCrop(**settings).windows(n, *size, generator()))
     rng = np.random.default_rng(0)
     slow = [slow_window(*size, *settings.values(), rng) for _ in range(n)]
