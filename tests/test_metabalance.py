@@ -278,3 +278,18 @@ def test_a_network_without_second_derivatives_is_told():
     with pytest.raises(ValueError, match=r"second derivative: .* second_order=False"):
         _OnceNetwork(**params, second_order=True).fit(X, Y)
     assert _OnceNetwork(**params).fit(X, Y).predict_proba(X).shape == (len(X), 2)
+
+
+@pytest.mark.parametrize("second_order", [False, True])
+def test_gradients_that_are_there_are_not_added_to(second_order):
+    found = []
+    for stale in (False, True):
+        model = Linear(2)
+        if stale:
+            for p in model.parameters():
+                p.grad = torch.ones_like(p)
+        tasks = [(make_batch(10 + t, 2), make_batch(20 + t, 2)) for t in range(2)]
+        step = MetaBalanceStep(0.7, 0.3, second_order)
+        step(Objective(model, CrossEntropy()), {"tasks": tasks})
+        found.append([p.grad for p in model.parameters()])
+    assert all(map(torch.equal, *found))
