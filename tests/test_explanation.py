@@ -17,6 +17,7 @@ from sklimb import (
     FTTransformerClassifier,
     TabularMLPClassifier,
     TabularResNetClassifier,
+    explanation,
 )
 from sklimb.datasets import load_table
 from sklimb.explanation import balanced_median_row, baseline_values
@@ -195,6 +196,27 @@ def test_each_column_is_a_slow_sum():
     assert np.abs(want).max(0).min() > 0.02
     # The coarse grid, too, is right column by column.
     np.testing.assert_allclose(clf.explain(frame[:12]), want, atol=1e-2)
+
+
+def test_members_count_by_their_weights():
+    clf = clone(MLP).set_params(n_members=2).fit(X, Y)
+    clf.member_weights_ = np.array([0.9, 0.1])
+    assert np.ptp(log_odds(clf, X[:40]) - clf.explain(X[:40]).sum(1)) < WITHIN
+
+
+def test_n_steps_are_the_first_gradients_of_each_line(monkeypatch):
+    clf, counts = clone(MLP).fit(X, Y), []
+    log_odds = explanation._Line.log_odds
+
+    def count(self, rows, *args, slopes=False):
+        counts.extend([len(rows)] * slopes)
+        return log_odds(self, rows, *args, slopes=slopes)
+
+    monkeypatch.setattr(explanation._Line, "log_odds", count)
+    for n_steps in (4, 32, 100):
+        counts.clear()
+        clf.explain(X[:3], n_steps=n_steps)
+        assert counts[0] == 3 * n_steps
 
 
 def test_targets():

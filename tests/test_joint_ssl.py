@@ -82,20 +82,29 @@ def slow_scarf(a, b, term):
     return total / len(a)
 
 
-SLOW = {"vicreg": slow_vicreg, "simclr": slow_simclr, "scarf": slow_scarf}
+SLOW = {VICReg: slow_vicreg, SimCLR: slow_simclr, SCARF: slow_scarf}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_terms_are_the_formulas_and_padding_does_not_enter(name):
+@pytest.mark.parametrize(
+    "term",
+    [
+        *(TERMS[name] for name in NAMES),
+        VICReg(sim=3.0, std=5.0, cov=7.0),
+        SimCLR(temperature=0.2),
+        SCARF(temperature=0.2),
+    ],
+    ids=str,
+)
+def test_terms_are_the_formulas_and_padding_does_not_enter(term):
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 3, 7, 4)) * 0.7
     real = np.ones((3, 7), dtype=bool)
     real[1, 5:], real[2, 1:] = False, False
     tensors = [torch.from_numpy(v).requires_grad_() for v in (a, b)]
-    got = TERMS[name](*tensors, torch.from_numpy(real))
-    whole = TERMS[name](torch.from_numpy(a), torch.from_numpy(b))
+    got = term(*tensors, torch.from_numpy(real))
+    whole = term(torch.from_numpy(a), torch.from_numpy(b))
     for k, n in enumerate((7, 5)):
-        wanted = SLOW[name](a[k, :n], b[k, :n], TERMS[name])
+        wanted = SLOW[type(term)](a[k, :n], b[k, :n], term)
         # Sums of 100 float64 numbers in another order, and 1e-12 in a square root.
         assert got[k].item() == pytest.approx(wanted, rel=1e-10)
     assert whole[0].item() == pytest.approx(got[0].item(), rel=1e-14)
@@ -104,7 +113,7 @@ def test_terms_are_the_formulas_and_padding_does_not_enter(name):
     for t in tensors:
         assert t.grad.isfinite().all()
         assert (t.grad[1, 5:] == 0).all() and (t.grad[2] == 0).all()
-    nobody = TERMS[name](*tensors, torch.zeros(3, 7, dtype=torch.bool))
+    nobody = term(*tensors, torch.zeros(3, 7, dtype=torch.bool))
     assert (nobody == 0).all()
 
 
@@ -293,6 +302,16 @@ def test_objective_is_the_sum_and_projectors_are_trained():
     assert all((a - b).abs().max() > 1e-3 for a, b in pairs)
     assert clf.net_.criterion_.term is None
     assert not any("term" in name for name, _ in clf.net_.module_.named_parameters())
+
+
+def test_the_first_view_looks_for_the_second():
+    """SCARF's clean rows look for their corrupted selves, not the other way round."""
+    term = JointTerm(SCARF(d_projector=4), 1.0, 3, [0]).double()
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(1, 10, 3, generator=generator, dtype=torch.float64)
+    a, b = (term._project(part, term.layers) for part in h.split(5, 1))
+    torch.testing.assert_close(term(h), SCARF()(a, b))
+    assert abs(float(SCARF()(a, b) - SCARF()(b, a))) > 1e-3
 
 
 # --- together with the rest -------------------------------------------------------
@@ -492,6 +511,26 @@ def test_views_are_drawn_from_all_rows():
     table = np.repeat([[0.0], [1.0]], [25, 75], axis=0)
     _, (view, _) = make_views((0.0, 0.0), table, np.ones(100), 10_000, [0], True)
     assert float(view.mean()) == pytest.approx(0.75, abs=0.02)  # standard error 0.004
+
+
+@pytest.mark.parametrize("n_unlabeled", [0, 800])
+def test_a_fit_draws_its_views_from_all_rows(n_unlabeled):
+    seen = []
+
+    class Look(sklimb.training.callbacks.Callback):
+        def on_train_begin(self, net, **kwargs):
+            seen.extend(b["views"]["X"][0].numpy() for b in net.batches_)
+
+    extra = np.random.default_rng(0).normal(size=(800, X.shape[1]))
+    clf = TabularMLPClassifier(
+        **PLAIN, joint_ssl=VICReg(corruption=0.0), callbacks=[Look()]
+    )
+    clf.fit(X, Y, X_unlabeled=extra[:n_unlabeled] if n_unlabeled else None)
+    own = {row.tobytes() for row in clf._encode(X).numpy()}
+    drawn = np.concatenate(seen)
+    share = np.mean([row.tobytes() not in own for row in drawn])
+    # 400 draws: a standard error of 0.024.
+    assert share == pytest.approx(n_unlabeled / (400 + n_unlabeled), abs=0.1)
 
 
 def test_columns_of_unlabeled_rows():

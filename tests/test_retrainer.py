@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from packs import PLAIN, fixed_table, weights
+from scipy.special import softmax
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -24,6 +25,7 @@ from sklimb import (
 )
 from sklimb._random import stream_generator
 from sklimb.calibration import ClassifierRetrainer
+from sklimb.calibration._first_stage import Backbone
 from sklimb.calibration._heads import (
     TAUS,
     LinearHead,
@@ -115,6 +117,8 @@ def test_members_equal_single_fits(method):
         np.testing.assert_allclose(own[k], logits[0], atol=1e-9)
         # The search for its logarithm ends at 1e-5.
         np.testing.assert_allclose(pack.temperature_[k], one.temperature_[0], rtol=2e-5)
+        scaled = own[k] / pack.temperature_[k] + pack.intercept_[k]
+        np.testing.assert_allclose(p[k], softmax(scaled, 1), atol=1e-12)
 
 
 def encoded(clf):
@@ -296,6 +300,32 @@ def test_ncm_is_the_formula():
     )
     np.testing.assert_allclose(a.means, b.means, atol=1e-12)
     np.testing.assert_allclose(a.center, b.center, atol=1e-12)
+
+
+def test_means_of_a_fit_are_by_weight():
+    from sklimb._prepare import prepare
+
+    weight = np.where(np.arange(len(Y)) % 2, 9.0, 1.0)
+    rows = prepare(clone(STAGE), X, Y, weight)
+    h = STAGE.net_.blocks_embed(torch.from_numpy(rows.X))[0].double().numpy()
+    y, w = rows.train.y, rows.train.weight
+    v = h - np.average(h, axis=0, weights=w)
+    v = v / np.sqrt((v**2).sum(1, keepdims=True))
+    for method, f in (("ncm", v), ("oltr", h)):
+        clf = ClassifierRetrainer(FrozenEstimator(STAGE), method, n_epochs=0)
+        head = clf.fit(X, Y, sample_weight=weight).head_
+        got = head.means if method == "ncm" else head.centroids
+        means = [np.average(f[y == c], axis=0, weights=w[y == c]) for c in range(2)]
+        np.testing.assert_allclose(got[0], means, atol=1e-5)  # float32
+
+
+def test_what_each_method_trains():
+    weight, bias = Backbone.of(STAGE).last_layer()
+    for method, kept in {"lws": "layer", "crt": "factors", "mislas": None}.items():
+        head = second(method).head_
+        layer = torch.equal(head.weight, weight) and torch.equal(head.bias, bias)
+        factors = bool((head.scale == 1).all())
+        assert (layer, factors) == (kept == "layer", kept == "factors"), method
 
 
 def test_gradient_of_the_factors_is_the_formula():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from packs import PLAIN, fixed_table, same_bits, weights
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -397,6 +398,16 @@ def test_on_differs_and_favours_the_rare_class(name):
 
     on = fit(row_weighting=name, max_epochs=20)
     assert mean_logit(on) - mean_logit(fit(max_epochs=20)) > 0.3
+
+
+@BOTH
+def test_the_rows_that_judge_have_their_own_labels(name):
+    """With others the rare class would still be favoured, on the wrong rows."""
+    scores = [
+        roc_auc_score(Y, fit(row_weighting=w, max_epochs=20).predict_proba(X)[:, 1])
+        for w in (None, name)
+    ]
+    assert scores[1] > scores[0] - 0.05
 
 
 @BOTH
