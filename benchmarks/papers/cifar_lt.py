@@ -113,7 +113,9 @@ def all_jobs(scale, methods):
         for setup in scale["setups"]:
             for method in methods:
                 if setup.startswith("lt") or method in SEVERE:
-                    yield (setup, method, seed), settings
+                    # Other parameters, other figures.
+                    _, *how = METHODS[method]
+                    yield (setup, method, seed), {**settings, "how": repr(how)}
 
 
 def summarise(rows, scale):
