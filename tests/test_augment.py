@@ -377,6 +377,13 @@ def test_rand_augment(asked):
     assert (first == second).double().mean().item() == pytest.approx(1 / 14, abs=0.02)
 
 
+@pytest.mark.parametrize("m", [0, 15, 30])
+def test_strength_of_rand_augment(asked, m):
+    RandAugment(n=1, m=m)(torch.zeros(1000, 1, 32, 32), generator())
+    strengths = values_of(asked, "rotate").abs().unique().tolist()
+    assert len(asked) == 1 and strengths == pytest.approx([m])  # 30 degrees at 30
+
+
 def test_auto_augment(asked):
     n = 25 * 800
     AutoAugment()(torch.zeros(n, 1, 32, 32), generator())
@@ -413,6 +420,14 @@ def test_aug_mix_draws(asked):
     shifts = values_of(asked, "translate_x").abs().unique().tolist()
     assert shifts == pytest.approx([0, 10 / 9, 20 / 9])
     assert set(values_of(asked, "posterize").tolist()) == {4, 3}
+
+
+@pytest.mark.parametrize(("severity", "width"), [(1, 2), (10, 1)])
+def test_strength_and_width_of_aug_mix(asked, severity, width):
+    AugMix(severity, width)(torch.zeros(1000, 1, 30, 30), generator())
+    assert len(asked[0][0]) == 1000 * width
+    shifts = values_of(asked, "translate_x").abs().unique().tolist()
+    assert shifts == pytest.approx([10 * i / 9 for i in range(severity)])
 
 
 def test_aug_mix_shares(monkeypatch):
@@ -454,6 +469,22 @@ def test_a_list_is_applied_in_order():
     )
     assert make_augment(augment) is augment
     assert "Crop(padding=4" in repr(augment)
+
+
+def test_names_are_these_operations():
+    kinds = {
+        "flip": Flip,
+        "crop": Crop,
+        "cutout": Cutout,
+        "erasing": RandomErasing,
+        "trivial": TrivialAugment,
+        "randaugment": RandAugment,
+        "autoaugment": AutoAugment,
+        "augmix": AugMix,
+    }
+    assert set(kinds) == set(AUGMENTS)
+    for name, kind in kinds.items():
+        assert make_augment(name).operations == (kind(),)
 
 
 def test_off_is_none():

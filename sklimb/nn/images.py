@@ -193,8 +193,6 @@ class ImageNetwork(nn.Module):
         return (features + self.backbone.embed(images.flip(-1))) / 2
 
     def forward(self, x):
-        if self.training or not self.test_time_flips:
-            return self.backbone(self.images(x))
         return self.head(self.embed(x))
 
     def reset_parameters(self, generator):
