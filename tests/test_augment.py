@@ -19,6 +19,12 @@ from sklimb.training.augment import (
     RandomErasing,
     make_augment,
 )
+from sklimb.training.distortions import (
+    ColorJitter,
+    GaussianBlur,
+    Grayscale,
+    RandomResizedCrop,
+)
 from sklimb.training.pixels import CODES, OPERATIONS, apply_operations
 from sklimb.training.policies import AugMix, AutoAugment, RandAugment, TrivialAugment
 
@@ -481,6 +487,10 @@ def test_names_are_these_operations():
         "randaugment": RandAugment,
         "autoaugment": AutoAugment,
         "augmix": AugMix,
+        "resized_crop": RandomResizedCrop,
+        "jitter": ColorJitter,
+        "grayscale": Grayscale,
+        "blur": GaussianBlur,
     }
     assert set(kinds) == set(AUGMENTS)
     for name, kind in kinds.items():
