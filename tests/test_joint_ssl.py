@@ -311,7 +311,7 @@ def test_the_first_view_looks_for_the_second():
     h = torch.randn(1, 10, 3, generator=generator, dtype=torch.float64)
     a, b = (term._project(part, term.layers) for part in h.split(5, 1))
     torch.testing.assert_close(term(h), SCARF()(a, b))
-    assert abs(float(SCARF()(a, b) - SCARF()(b, a))) > 1e-3
+    assert (SCARF()(a, b) - SCARF()(b, a)).abs().item() > 1e-3
 
 
 # --- together with the rest -------------------------------------------------------
