@@ -226,7 +226,7 @@ class Recorder(nn.Module):
         super().__init__()
         self.head = nn.Identity()
 
-    def forward(self, x):
+    def embed(self, x):
         self.seen = x
         return x.flatten(1)
 
