@@ -306,12 +306,13 @@ def test_objective_is_the_sum_and_projectors_are_trained():
 
 def test_the_first_view_looks_for_the_second():
     """SCARF's clean rows look for their corrupted selves, not the other way round."""
-    term = JointTerm(SCARF(d_projector=4), 1.0, 3, [0]).double()
+    scarf = SCARF(temperature=0.1, d_projector=4)
+    term = JointTerm(scarf, 1.0, 3, [0]).double()
     generator = torch.Generator().manual_seed(0)
     h = torch.randn(1, 10, 3, generator=generator, dtype=torch.float64)
     a, b = (term._project(part, term.layers) for part in h.split(5, 1))
-    torch.testing.assert_close(term(h), SCARF()(a, b))
-    assert (SCARF()(a, b) - SCARF()(b, a)).abs().item() > 1e-4
+    torch.testing.assert_close(term(h), scarf(a, b))
+    assert (scarf(a, b) - scarf(b, a)).abs().item() > 1e-3
 
 
 # --- together with the rest -------------------------------------------------------
