@@ -142,37 +142,43 @@ class MetaBalanceStep:
         named = {n: p for n, p in objective.named_parameters() if p.requires_grad}
         parameters, tasks = list(named.values()), batch["tasks"]
         take_gradients(parameters)
-        # Where every task starts and the update is made.
-        weights = [p.detach() for p in parameters]
-        kept = [w.clone() for w in weights]
-        total = 0.0
-        for support, query in tasks:
-            if self.second_order:
-                loss = self._second(objective, named, support, query)
-            else:
-                loss = self._first(objective, parameters, weights, support, query)
-                torch._foreach_copy_(weights, kept)
-            total = total + loss
+        if self.second_order:
+            total = sum(self._second(objective, named, *pair) for pair in tasks)
+        else:
+            total = self._first(objective, parameters, tasks)
         torch._foreach_div_([p.grad for p in parameters], len(tasks))
         return total / len(tasks)
 
-    def _first(self, objective, parameters, weights, support, query):
-        """Add a task's gradient to p.grad; the weights are left where it was taken."""
-        so_far = take_gradients(parameters)
-        backward(objective(support))
-        grads = [p.grad for p in parameters]
-        _descend(weights, grads, self.inner_lr)
-        for p, grad in zip(parameters, so_far, strict=True):
+    def _first(self, objective, parameters, tasks):
+        """Sum of the tasks' losses; p.grad becomes the sum of their gradients."""
+        weights = [p.detach() for p in parameters]
+        kept = [w.clone() for w in weights]  # where every task starts
+        total, gradient = 0.0, None
+        for support, query in tasks:
+            backward(objective(support))
+            grads = take_gradients(parameters)
+            _descend(weights, grads, self.inner_lr)
+            if not self.beta:
+                grads = None  # their memory serves the query pass
+            loss = objective(query)
+            backward(loss)
+            torch._foreach_copy_(weights, kept)
+            own = take_gradients(parameters)
+            if self.beta:
+                _descend(own, grads, -self.beta)
+            # Faster than to let the backward pass add, tensor by tensor: between two
+            # passes it is not arithmetic that costs, but code out of the cache.
+            if gradient is None:
+                gradient = own
+            else:
+                _descend(gradient, own, -1.0)
+            total = total + loss.detach()
+        for p, grad in zip(parameters, gradient, strict=True):
             p.grad = grad
-        if not self.beta:
-            grads = None  # their memory serves the query pass
-        loss = objective(query)
-        backward(loss)
-        if self.beta:
-            _descend([p.grad for p in parameters], grads, -self.beta)
-        return loss.detach()
+        return total
 
     def _second(self, objective, named, support, query):
+        """Loss of a task, whose gradient is added to p.grad."""
         before = objective(support)
         grads = torch.autograd.grad(
             before, list(named.values()), torch.ones_like(before), create_graph=True
@@ -197,7 +203,7 @@ class MetaBalanceStep:
 
 
 def _descend(tensors, grads, lr):
-    """tensors -= lr * grads, in one kernel: a third of the time of one for each."""
+    """tensors -= lr * grads, in one call, on a CPU in half the time of one for each."""
     torch._fused_sgd_(
         tensors,
         grads,
