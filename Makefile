@@ -50,12 +50,14 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/simplifying.py
 	$(BIN)/python benchmarks/papers/representation.py
 	$(BIN)/python benchmarks/papers/cifar_lt.py --scale full --device auto
+	$(BIN)/python benchmarks/papers/image_curves.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance.py --quick
 	$(BIN)/python benchmarks/papers/simplifying.py --quick
 	$(BIN)/python benchmarks/papers/representation.py --quick
 	$(BIN)/python benchmarks/papers/cifar_lt.py --scale cpu
+	$(BIN)/python benchmarks/papers/image_curves.py --quick
 
 clean: ## what the commands above made
 	rm -rf $(VENV) demo_output build *.egg-info

@@ -83,3 +83,45 @@ def test_a_network_is_trained_once_and_kept_lines_are_not_run_again(
     second = json.loads((tmp_path / "cifar_lt.json").read_text())
     del second["summary"]["lt100"]["mislas"]
     assert first["summary"] == second["summary"]
+
+
+def test_curves_share_what_they_can_and_choose_rates_by_validation(
+    script, monkeypatch, tmp_path, capsys
+):
+    curves = importlib.import_module("image_curves")
+    rng = np.random.default_rng(0)
+    y = np.tile(np.arange(4), 30)
+    X = rng.integers(0, 255, (120, 3, 32, 32), dtype=np.uint8)
+    monkeypatch.setattr(curves, "images", lambda data_home: ((X, y), (X[:40], y[:40])))
+    scale = {**curves.SCALES["tiny"], "total": 40, "rates": (0.1, 0.01)}
+    monkeypatch.setitem(curves.SCALES, "tiny", scale)
+    # Two batch sizes x two rates, two more augmentations, one more network.
+    assert len(curves.settings_of(scale)) == 7
+    for ratio in (1.0, 0.1):
+        train, validation, order = curves.make_rows(y, 40, ratio, 2, seed=0)
+        assert not set(train) & set(validation) and len(validation) == 8
+        assert abs(len(train) - 40) <= 2  # rounding
+        counts = [(y[train] == label).sum() for label in order]
+        assert counts == sorted(counts, reverse=True)
+        # Each count is rounded, so the ratio is within half an image of the rarest.
+        assert counts[-1] / counts[0] == pytest.approx(ratio, abs=0.5 / counts[0])
+    with pytest.raises(ValueError, match=r"has 30 images.*Lower the total"):
+        curves.make_rows(y, 200, 1.0, 2, seed=0)
+    args = ["--tiny", "--jobs", "1", "--out", str(tmp_path)]
+    curves.main(args)
+    first = json.loads((tmp_path / "image_curves.json").read_text())
+    for suffix in (".md", ".png"):
+        assert (tmp_path / f"image_curves{suffix}").stat().st_size > 500
+    kept = (tmp_path / "partial" / "image_curves-tiny.jsonl").read_text()
+    rows = [json.loads(line) for line in kept.splitlines()]
+    assert len(rows) == 7 * 2 * 2
+    own = [
+        row
+        for row in rows
+        if (row["ratio"], row["batch_size"], row["seed"]) == (0.1, 16, 1)
+    ]
+    best = max(own, key=lambda row: row["validation"])
+    assert first["curves"]["batch_size"]["0.1"]["16"]["lr"][1] == best["lr"]
+    monkeypatch.setattr(curves, "run", None)  # nothing is run again
+    curves.main(args)
+    assert json.loads((tmp_path / "image_curves.json").read_text()) == first

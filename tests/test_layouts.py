@@ -42,8 +42,8 @@ def test_means_over_pixels_keep_the_layout(layout):
 
 @pytest.mark.parametrize("shortcut", ["A", "B"])
 def test_gradients_of_all_blocks_keep_the_layout(shortcut):
-    # Eight channels: of four, oneDNN writes past the weights of a 1 x 1 convolution with
-    # stride 2 where it has AVX2 alone (backward_weights jit_1x1:avx2, torch 2.13).
+    # Eight channels: of four, oneDNN writes past the weights of a 1 x 1 convolution
+    # with stride 2 where it has AVX2 alone (backward_weights jit_1x1:avx2, torch 2.13).
     network = CifarResNet(4, depth=8, width=8, shortcut=shortcut)
     network.reset_parameters(torch.Generator().manual_seed(0))
     seen = []
