@@ -22,12 +22,12 @@ def check_compiler(device_type):
     ValueError
         The machine has nothing to compile with. It is said before any training.
     """
-    x = torch.ones(2, 2, device=device_type, requires_grad=True)
     try:
         with warnings.catch_warnings(), torch.inference_mode(False):
             # torch imports its compiler at the first use, old parts included.
             warnings.simplefilter("ignore", DeprecationWarning)
             with torch.enable_grad():
+                x = torch.ones(2, 2, device=device_type, requires_grad=True)
                 torch.compile(_tiny)(x).backward()
     except Exception as error:  # of torch, its compilers and the system's linker alike
         needs = "a C++ compiler such as g++" if device_type == "cpu" else "Triton"
