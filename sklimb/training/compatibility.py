@@ -91,6 +91,16 @@ def check_strategies(estimator, partial=False):
         )
 
 
+def _refuse_beside(p, own, others):
+    """Refuse the first of {name: (whether it is set, why not)} beside `own`."""
+    for name, (given, why) in others.items():
+        if given:
+            raise ValueError(
+                f"{name}={getattr(p, name)!r} and {own}={getattr(p, own)!r} cannot be "
+                f"combined: {why}. Set one to its off value."
+            )
+
+
 def _check_metabalance(p, partial):
     """Refuse what replaces the step or chooses the rows beside MetaBalance."""
     value = p.metabalance_sampler
@@ -104,12 +114,7 @@ def _check_metabalance(p, partial):
         ),
         "drw_start": (p.drw_start is not None, "each chooses the rows of a batch"),
     }
-    for name, (given, why) in others.items():
-        if given:
-            raise ValueError(
-                f"{name}={getattr(p, name)!r} and metabalance_sampler={value!r} cannot "
-                f"be combined: {why}. Set one to its off value."
-            )
+    _refuse_beside(p, "metabalance_sampler", others)
     if partial and not all(isinstance(item, str) for item in sampler_pair(value)):
         raise ValueError(
             f"metabalance_sampler={value!r} cannot be used with partial_fit: it "
@@ -258,12 +263,7 @@ def _check_row_weighting(p):
             "each changes the weights of rare rows, the learned ones from the start",
         ),
     }
-    for name, (refused, why) in others.items():
-        if refused:
-            raise ValueError(
-                f"{name}={getattr(p, name)!r} and row_weighting={value!r} cannot be "
-                f"combined: {why}. Set one to its off value."
-            )
+    _refuse_beside(p, "row_weighting", others)
 
 
 def _check_m2m(p):
@@ -286,12 +286,7 @@ def _check_m2m(p):
         "mix": (p.mix is not None, "each changes the rows of a batch"),
         "warm_start": (p.warm_start, "the share of epochs would begin anew"),
     }
-    for name, (given, why) in others.items():
-        if given:
-            raise ValueError(
-                f"{name}={getattr(p, name)!r} and m2m={p.m2m!r} cannot be combined: "
-                f"{why}. Set one to its off value."
-            )
+    _refuse_beside(p, "m2m", others)
 
 
 def _check_compile(p):
@@ -314,12 +309,7 @@ def _check_compile(p):
             "compile=True keeps them",
         ),
     }
-    for name, (given, why) in others.items():
-        if given:
-            raise ValueError(
-                f"{name}={getattr(p, name)!r} and compile={p.compile!r} cannot be "
-                f"combined: {why}. Set one to its off value."
-            )
+    _refuse_beside(p, "compile", others)
 
 
 def _check_folds(p):
