@@ -9,8 +9,8 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._random import member_seeds
-from sklimb._row_files import take_rows
-from sklimb._rows import (
+from sklimb.inputs.on_disk import take_rows
+from sklimb.inputs.rowset import (
     check_classes_left,
     split_folds,
 )

@@ -14,15 +14,20 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
 from sklimb._compat import _check_sample_weight
-from sklimb._labels import check_labels, check_same_classes, group_codes, label_codes
 from sklimb._random import root_seed
-from sklimb._rows import (
+from sklimb.explanation import balanced_median_row
+from sklimb.inputs.labels import (
+    check_labels,
+    check_same_classes,
+    group_codes,
+    label_codes,
+)
+from sklimb.inputs.rowset import (
     RowSet,
     check_classes_left,
     hold_out,
     without_copies,
 )
-from sklimb.explanation import balanced_median_row
 from sklimb.training.checks import (
     check_columns_of_pretrained,
     check_fit_arguments,

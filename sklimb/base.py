@@ -17,8 +17,8 @@ from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb._jobs import make_fold_jobs, make_job
 from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb._prepare import prepare, prepare_call
-from sklimb._table import read_table
 from sklimb.explanation import attributions, check_baseline, check_explain
+from sklimb.inputs.table import read_table
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.checks import check_fit_arguments

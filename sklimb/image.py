@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from sklimb._compat import HasMethods, StrOptions
-from sklimb._decoding import check_items
 from sklimb._parameters import PARAMETER_CONSTRAINTS
-from sklimb._pictures import ImageEncoder, are_pictures, read_pictures
 from sklimb._random import stream_generator
-from sklimb._row_files import spans
 from sklimb.base import BaseNeuralClassifier
+from sklimb.inputs.image_files import check_items
+from sklimb.inputs.images import ImageEncoder, are_pictures, read_pictures
+from sklimb.inputs.on_disk import spans
 from sklimb.nn.images import ImageNetwork, check_backbone, make_backbone
 from sklimb.nn.stacked import StackedMembers
 from sklimb.training.augment import make_augment

@@ -7,19 +7,19 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._columns import (
-    CategoricalColumn,
-    NumericColumn,
-    columns_from_state,
-    columns_to_state,
-)
 from sklimb._compat import (
     Interval,
     StrOptions,
     _check_sample_weight,
     _fit_context,
 )
-from sklimb._table import read_table
+from sklimb.inputs.column_encodings import (
+    CategoricalColumn,
+    NumericColumn,
+    columns_from_state,
+    columns_to_state,
+)
+from sklimb.inputs.table import read_table
 
 _BLOCK_ROWS = 16384
 

@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklimb
 from sklimb import ImageResNetClassifier
-from sklimb._pictures import ImageEncoder, read_pictures
+from sklimb.inputs.images import ImageEncoder, read_pictures
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training.transforms import Mixer

@@ -17,10 +17,12 @@ from skorch.callbacks import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sklimb
-from sklimb import ImageResNetClassifier, _decoding, _row_files
-from sklimb._pictures import read_pictures
-from sklimb._row_files import joined_rows, take_rows
+from sklimb import ImageResNetClassifier
 from sklimb.calibration import ClassifierRetrainer
+from sklimb.inputs import image_files as _decoding
+from sklimb.inputs import on_disk as _row_files
+from sklimb.inputs.images import read_pictures
+from sklimb.inputs.on_disk import joined_rows, take_rows
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training import batches

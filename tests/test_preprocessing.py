@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklimb._table import read_table
+from sklimb.inputs.table import read_table
 from sklimb.preprocessing import TabularEncoder
 
 pl = pytest.importorskip("polars")

@@ -69,8 +69,8 @@ def test_weighted_training_is_the_hand_loop():
 
 
 def _canonical_order(X, y):
-    from sklimb._rows import RowSet
-    from sklimb._table import read_table
+    from sklimb.inputs.rowset import RowSet
+    from sklimb.inputs.table import read_table
 
     rows = RowSet(read_table(X), np.arange(len(y)), np.ones(len(y)))
     assert len(np.unique(X, axis=0)) == len(X)  # nothing is merged here

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sklimb._table import Categories, read_table
+from sklimb.inputs.table import Categories, read_table
 
 pl = pytest.importorskip("polars")
 nan = float("nan")
@@ -342,7 +342,7 @@ CODE = """
 import sys
 sys.modules["pyarrow"] = None
 import numpy as np, pandas as pd, polars as pl
-from sklimb._table import read_table
+from sklimb.inputs.table import read_table
 data = {"n": [1.5, -0.0, None], "i": [1, None, 2], "b": [True, None, False],
         "c": ["a", "b", None]}
 frame = pl.DataFrame(data).with_columns(

@@ -14,8 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklimb._prepare import _split, read_rows
 from sklimb._random import stream_generator
-from sklimb._rows import split_default
 from sklimb.base import BaseNeuralClassifier
+from sklimb.inputs.rowset import split_default
 from sklimb.nn.resnets import CosineLinear
 from sklimb.training.checks import check_fit_arguments
 from sklimb.training.plan import class_weight_vector, make_plan

@@ -23,7 +23,6 @@ from sklimb._compat import (
     _fit_context,
     _routing_enabled,
 )
-from sklimb._labels import check_labels
 from sklimb._random import member_seeds, root_seed
 from sklimb.base import _mix
 from sklimb.calibration._first_stage import (
@@ -44,6 +43,7 @@ from sklimb.calibration._methods import (
     n_epochs,
 )
 from sklimb.calibration._probabilities import best_temperature
+from sklimb.inputs.labels import check_labels
 from sklimb.networks import FTTransformerClassifier
 from sklimb.tabular import TabularMLPClassifier
 from sklimb.training.checks import resolve_prior

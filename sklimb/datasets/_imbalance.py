@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import column_or_1d
 
-from sklimb._labels import check_labels
+from sklimb.inputs.labels import check_labels
 
 # int() must not turn 500 - 1e-13 into 499.
 _ROUNDING = 1e-9

@@ -25,8 +25,8 @@ from sklimb._compat import (
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
-from sklimb._labels import check_labels
 from sklimb._random import root_seed
+from sklimb.inputs.labels import check_labels
 from sklimb.model_selection._candidates import (
     Folds,
     classifier_of,

@@ -19,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from sklimb._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklimb._prepare import read_unlabeled
 from sklimb._random import member_seeds, root_seed
-from sklimb._rows import RowSet
 from sklimb.base import BaseNeuralClassifier
+from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
 from sklimb.tabular import TabularMLPClassifier
 from sklimb.training.checks import check_same_network

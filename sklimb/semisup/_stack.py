@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from sklimb._pictures import are_pictures
+from sklimb.inputs.images import are_pictures
 
 _PICTURES = "list of pictures"
 

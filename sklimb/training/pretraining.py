@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
-from sklimb._row_files import take_rows
+from sklimb.inputs.on_disk import take_rows
 from sklimb.training.batches import Batches, Draw
 from sklimb.training.moco import make_pretraining_term
 from sklimb.training.optimizers import PackedAdamW

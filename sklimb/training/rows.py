@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
-from sklimb._row_files import joined_rows
+from sklimb.inputs.on_disk import joined_rows
 from sklimb.nn.join import Layout
 from sklimb.training.balanced import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Rows

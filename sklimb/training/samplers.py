@@ -13,7 +13,7 @@ import torch
 from sklearn.base import clone
 
 from sklimb._compat import _set_random_states
-from sklimb._labels import label_codes
+from sklimb.inputs.labels import label_codes
 
 DRAWS = ("uniform", "balanced", "sqrt")
 # Names that stand for imbalanced-learn's samplers with its defaults.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_generator, stream_seed
-from sklimb._row_files import joined_rows
+from sklimb.inputs.on_disk import joined_rows
 
 
 @dataclass(frozen=True, eq=False)

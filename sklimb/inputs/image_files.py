@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
-from sklimb._row_files import are_many, filled, spans
+from sklimb.inputs.on_disk import are_many, filled, spans
 
 # Images that an error names.
 _NAMED = 5

@@ -8,7 +8,7 @@ from pandas.util import hash_array
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
-from sklimb._readers import (
+from sklimb.inputs.column_readers import (
     NUMBER,
     Categories,
     column_label,

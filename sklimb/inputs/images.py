@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
-from sklimb._decoding import decode
-from sklimb._row_files import spans, take_rows
+from sklimb.inputs.image_files import decode
+from sklimb.inputs.on_disk import spans, take_rows
 
 # Channels that a last (or second) axis may have.
 _CHANNELS = (1, 3, 4)

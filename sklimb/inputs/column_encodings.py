@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.special import ndtri
 
-from sklimb._table import column_label, hash_values
+from sklimb.inputs.table import column_label, hash_values
 
 # A flag set in one row of a hundred has this standard deviation.
 _SMALLEST_SCALE = 0.25

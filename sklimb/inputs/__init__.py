@@ -1,0 +1,1 @@
+"""What the user gave, as checked rows: tables, images, labels, weights, splits."""
