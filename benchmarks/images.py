@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from sklimb import ImageResNetClassifier
-from sklimb.nn.images import ImageNetwork, make_backbone
+from sklimb.nn.image_network import ImageNetwork, make_backbone
 from sklimb.training.augment import make_augment
 
 BATCH, CLASSES, SHAPE = 128, 10, (3, 32, 32)

@@ -12,7 +12,7 @@ from sklimb.base import BaseNeuralClassifier
 from sklimb.inputs.image_files import check_items
 from sklimb.inputs.images import ImageEncoder, are_pictures, read_pictures
 from sklimb.inputs.on_disk import spans
-from sklimb.nn.images import ImageNetwork, check_backbone, make_backbone
+from sklimb.nn.image_network import ImageNetwork, check_backbone, make_backbone
 from sklimb.nn.stacked import StackedMembers
 from sklimb.training.augment import make_augment
 from sklimb.training.image_views import ImageViews, Scene

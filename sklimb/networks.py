@@ -10,8 +10,8 @@ from typing import ClassVar
 from sklimb._compat import Interval
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
-from sklimb.nn.backbones import FTTransformerBackbone, ResNetBackbone
 from sklimb.nn.stacked import StackedMembers
+from sklimb.nn.tabular_backbones import FTTransformerBackbone, ResNetBackbone
 
 
 class _NetworkClassifier(BaseNeuralClassifier):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sklimb.nn.images import ImageNetwork, make_backbone
+from sklimb.nn.image_network import ImageNetwork, make_backbone
 from sklimb.nn.packed import PackedCosineLinear
 from sklimb.nn.resnets import CifarResNet, CosineLinear, ResNet, WideResNet, _Shortcut
 from sklimb.nn.stacked import StackedMembers
@@ -405,7 +405,7 @@ def test_without_timm_one_sentence_says_what_to_install(monkeypatch, error, matc
 
 def test_timm_is_not_imported_otherwise():
     code = (
-        "import sys; from sklimb.nn.images import make_backbone; "
+        "import sys; from sklimb.nn.image_network import make_backbone; "
         "make_backbone('resnet8', 2); "
         "sys.exit(any(name in sys.modules for name in ('timm', 'torchvision')))"
     )

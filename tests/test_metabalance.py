@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from sklimb import TabularMLPClassifier, TabularResNetClassifier
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
-from sklimb.nn.backbones import ResNetBackbone
+from sklimb.nn.tabular_backbones import ResNetBackbone
 from sklimb.training.losses import CrossEntropy
 from sklimb.training.objective import Objective
 from sklimb.training.steps import MetaBalanceStep

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from sklimb.nn.places import Places
+from sklimb.nn.functional_call import Places
 from sklimb.nn.stacked import StackedMembers
 
 

@@ -22,9 +22,9 @@ from sklimb import (
 from sklimb._random import stream_generator
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedMLP
-from sklimb.nn.backbones import FTTransformerBackbone, ResNetBackbone
 from sklimb.nn.packed import draw_uniform
 from sklimb.nn.stacked import StackedMembers
+from sklimb.nn.tabular_backbones import FTTransformerBackbone, ResNetBackbone
 from sklimb.training.balanced import RestOrder, keep_apart
 from sklimb.training.losses import CrossEntropy, FocalLoss, LDAMLoss
 from sklimb.training.objective import Objective

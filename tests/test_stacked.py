@@ -12,8 +12,8 @@ from scipy.stats import ks_2samp
 from torch import nn
 from torch.func import functional_call
 
-from sklimb.nn.backbones import FTTransformerBackbone, ResNetBackbone
 from sklimb.nn.stacked import SeededDropout, StackedMembers, _Noise
+from sklimb.nn.tabular_backbones import FTTransformerBackbone, ResNetBackbone
 
 K, B = 3, 9
 TABLE = (3, 2, (4, 3), 2)  # numbers, indicators, codes, classes

@@ -15,7 +15,7 @@ except AttributeError:
             f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         )
 
-from sklimb.nn.images import ImageNetwork, make_backbone
+from sklimb.nn.image_network import ImageNetwork, make_backbone
 from sklimb.nn.stacked import StackedMembers
 
 # torchvision and huggingface_hub warn when they are imported.

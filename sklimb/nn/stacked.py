@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import stack_module_state, vmap
 from torch.nn.modules.dropout import _DropoutNd
 
-from sklimb.nn.places import Method, Places, TracedPlaces
+from sklimb.nn.functional_call import Method, Places, TracedPlaces
 
 _PASSES = ("forward", "embed")
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -66,7 +66,7 @@ def make_backbone(
     Examples
     --------
     >>> import torch
-    >>> from sklimb.nn.images import make_backbone
+    >>> from sklimb.nn.image_network import make_backbone
     >>> network = make_backbone("resnet8", n_classes=3, in_channels=1, image_size=28)
     >>> network.reset_parameters(torch.Generator().manual_seed(0))
     >>> network(torch.zeros(2, 1, 28, 28)).shape
@@ -74,7 +74,7 @@ def make_backbone(
     """
     size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
     if isinstance(name, str) and name.startswith("timm/"):
-        from sklimb.nn.pretrained import TimmBackbone
+        from sklimb.nn.timm_backbone import TimmBackbone
 
         return TimmBackbone(
             name.removeprefix("timm/"),
@@ -135,7 +135,7 @@ class ImageNetwork(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.nn.images import ImageNetwork, make_backbone
+    >>> from sklimb.nn.image_network import ImageNetwork, make_backbone
     >>> network = ImageNetwork(make_backbone("resnet8", 10), (3, 32, 32), mean=0.5)
     >>> network.reset_parameters(torch.Generator().manual_seed(0))
     >>> network(torch.zeros(2, 3072, dtype=torch.uint8)).shape

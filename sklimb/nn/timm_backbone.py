@@ -44,7 +44,7 @@ class TimmBackbone(nn.Module):
 
     Examples
     --------
-    >>> from sklimb.nn.pretrained import TimmBackbone
+    >>> from sklimb.nn.timm_backbone import TimmBackbone
     >>> TimmBackbone("convnext_tiny", n_classes=10)  # doctest: +SKIP
     """
 
