@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 from sklimb import ImageResNetClassifier
 from sklimb.nn.image_network import ImageNetwork, make_backbone
-from sklimb.training.augment import make_augment
+from sklimb.training.augment.operations import make_augment
 
 BATCH, CLASSES, SHAPE = 128, 10, (3, 32, 32)
 AUGMENT = ["crop", "flip"]

@@ -23,7 +23,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from sklimb.datasets import load_cifar10
-from sklimb.training.augment import AUGMENTS, make_augment
+from sklimb.training.augment.operations import AUGMENTS, make_augment
 
 ROWS = 8
 

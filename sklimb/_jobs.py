@@ -15,7 +15,7 @@ from sklimb.inputs.rowset import (
     split_folds,
 )
 from sklimb.nn.join import Layout
-from sklimb.training.balanced import check_enough
+from sklimb.training.balanced_rows import check_enough
 from sklimb.training.checks import (
     check_loss,
     check_numbers_vary,
@@ -24,13 +24,13 @@ from sklimb.training.checks import (
     resolve_prior,
 )
 from sklimb.training.losses import bind, effective_number_weights, make_loss
+from sklimb.training.m2m import GUIDE_PARAMETERS
 from sklimb.training.monitor import check_monitor
 from sklimb.training.pack import Job
 from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
 from sklimb.training.portfolio import settings_of
 from sklimb.training.pretraining import copy_backbone, pretrain
 from sklimb.training.samplers import sampler_pair
-from sklimb.training.translation import GUIDE_PARAMETERS
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
 DRW_BETA = 0.9999

@@ -4,6 +4,8 @@ from numbers import Integral, Real
 
 from sklimb._compat import HasMethods, Interval, RealNotInt, StrOptions
 from sklimb.training.losses import LOSSES
+from sklimb.training.m2m import M2m
+from sklimb.training.mixing import MIXES
 from sklimb.training.monitor import MONITORS
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.plan import NUMBERS
@@ -11,8 +13,6 @@ from sklimb.training.reweighting import ROW_WEIGHTINGS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
 from sklimb.training.terms import TERMS
-from sklimb.training.transforms import MIXES
-from sklimb.training.translation import M2m
 
 PARAMETER_CONSTRAINTS = {
     "loss": [StrOptions(set(LOSSES)), callable, HasMethods("bind")],

@@ -38,7 +38,7 @@ from sklimb.training.checks import (
 from sklimb.training.compatibility import check_strategies
 from sklimb.training.compiled import check_compiler
 from sklimb.training.fitting import resolve_device
-from sklimb.training.views import Pool
+from sklimb.training.views.columns import Pool
 
 # What `prepare` looks at.
 ROW_PARAMETERS = (

@@ -26,7 +26,7 @@ from sklimb.training.compatibility import check_strategies, offers_partial_fit
 from sklimb.training.fitting import all_or_nothing, train
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import AUTO, resolved, settings_of
-from sklimb.training.views import Views
+from sklimb.training.views.columns import Views
 
 
 def _mix(weights, p):

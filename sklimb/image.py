@@ -14,10 +14,10 @@ from sklimb.inputs.images import ImageEncoder, are_pictures, read_pictures
 from sklimb.inputs.on_disk import spans
 from sklimb.nn.image_network import ImageNetwork, check_backbone, make_backbone
 from sklimb.nn.stacked import StackedMembers
-from sklimb.training.augment import make_augment
-from sklimb.training.image_views import ImageViews, Scene
+from sklimb.training.augment.operations import make_augment
 from sklimb.training.losses import make_loss
 from sklimb.training.plan import NUMBERS
+from sklimb.training.views.images import ImageViews, Scene
 
 # Images of one inference block: a network of images is arithmetic from few rows on.
 _BLOCK_ROWS = 32

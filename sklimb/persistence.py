@@ -22,7 +22,7 @@ _TAGS = {
     "loss": "sklimb.training.losses",
     "row_weighting": "sklimb.training.reweighting",
     "term": "sklimb.training.terms",
-    "m2m": "sklimb.training.translation",
+    "m2m": "sklimb.training.m2m",
 }
 _PLAIN = (
     "class_prior_",

@@ -86,7 +86,7 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         Major-to-minor translation (Kim et al., 2020): after 0.8 of `max_epochs` classes
         are drawn equally, and rows of frequent classes are moved until a plain network,
         trained first on the same rows, takes them for the rare class that they stand
-        for. "default" is `sklimb.training.translation.M2m()`, which says what each
+        for. "default" is `sklimb.training.m2m.M2m()`, which says what each
         setting does. Costs a second fit, and in the last epochs many passes a step.
     metabalance_sampler : None, str, imbalanced-learn object or pair, default=None
         MetaBalance (Bansal et al., S003): each task takes a step on support rows and is

@@ -9,8 +9,14 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 from scipy.stats import chisquare, kstest
 
-from sklimb.training import policies
-from sklimb.training.augment import (
+from sklimb.training.augment import policies
+from sklimb.training.augment.distortions import (
+    ColorJitter,
+    GaussianBlur,
+    Grayscale,
+    RandomResizedCrop,
+)
+from sklimb.training.augment.operations import (
     AUGMENTS,
     Augment,
     Crop,
@@ -19,14 +25,13 @@ from sklimb.training.augment import (
     RandomErasing,
     make_augment,
 )
-from sklimb.training.distortions import (
-    ColorJitter,
-    GaussianBlur,
-    Grayscale,
-    RandomResizedCrop,
+from sklimb.training.augment.pixels import CODES, OPERATIONS, apply_operations
+from sklimb.training.augment.policies import (
+    AugMix,
+    AutoAugment,
+    RandAugment,
+    TrivialAugment,
 )
-from sklimb.training.pixels import CODES, OPERATIONS, apply_operations
-from sklimb.training.policies import AugMix, AutoAugment, RandAugment, TrivialAugment
 
 # Chance tests have fixed seeds; below this, the distribution is taken for wrong.
 SIGNIFICANCE = 1e-4

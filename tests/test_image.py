@@ -19,7 +19,7 @@ from sklimb import ImageResNetClassifier
 from sklimb.inputs.images import ImageEncoder, read_pictures
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
-from sklimb.training.transforms import Mixer
+from sklimb.training.mixing import Mixer
 
 DIGITS, LABELS = load_digits(n_class=3, return_X_y=True)
 # Rare twos; bytes.

@@ -21,13 +21,13 @@ from sklimb.calibration._first_stage import Backbone
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.semisup import PseudoLabelClassifier
-from sklimb.training.balanced import balanced_batch
+from sklimb.training.balanced_rows import balanced_batch
 from sklimb.training.batches import Draw
-from sklimb.training.image_views import ImageViews, turned
+from sklimb.training.m2m import M2m, Translation
 from sklimb.training.moco import make_pretraining_term
 from sklimb.training.terms import SCARF, MoCo, Rotation, SimCLR, VICReg
-from sklimb.training.translation import M2m, Translation
-from sklimb.training.views import Pool
+from sklimb.training.views.columns import Pool
+from sklimb.training.views.images import ImageViews, turned
 
 TERMS = ["vicreg", "simclr", "rotation"]
 # Ten twos: chances of 0.999^50 would leave few images.

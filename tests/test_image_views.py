@@ -16,20 +16,20 @@ import sklimb
 from sklimb import ImageResNetClassifier, TabularMLPClassifier
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
-from sklimb.training import distortions
-from sklimb.training.augment import make_augment
-from sklimb.training.batches import Draw
-from sklimb.training.distortions import (
+from sklimb.training.augment import distortions
+from sklimb.training.augment.distortions import (
     ColorJitter,
     GaussianBlur,
     Grayscale,
     RandomResizedCrop,
     turn_hue,
 )
-from sklimb.training.image_views import VIEWS, ImageViews, make_change
-from sklimb.training.policies import _uniform
+from sklimb.training.augment.operations import make_augment
+from sklimb.training.augment.policies import _uniform
+from sklimb.training.batches import Draw
 from sklimb.training.terms import MoCo, SimCLR, VICReg
-from sklimb.training.views import Pool
+from sklimb.training.views.columns import Pool
+from sklimb.training.views.images import VIEWS, ImageViews, make_change
 
 # Chance tests have fixed seeds; below this, the distribution is taken for wrong.
 SIGNIFICANCE = 1e-4

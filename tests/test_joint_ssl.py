@@ -22,7 +22,7 @@ from sklimb.training.batches import Draw
 from sklimb.training.objective import Objective
 from sklimb.training.samplers import UniformOrder
 from sklimb.training.terms import SCARF, TERMS, JointTerm, SimCLR, VICReg
-from sklimb.training.views import Pool, Views
+from sklimb.training.views.columns import Pool, Views
 
 X, Y = fixed_table()
 NAMES = ["vicreg", "simclr", "scarf"]

@@ -22,8 +22,8 @@ from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
 from sklimb.training.callbacks import Deferred
 from sklimb.training.fitting import _train_guides
+from sklimb.training.m2m import M2m, Translation, translate
 from sklimb.training.pack import Pack
-from sklimb.training.translation import M2m, Translation, translate
 
 X, Y = fixed_table()
 # The table's rare class is 60 rows: chances of 0.999^240 would leave few rows.

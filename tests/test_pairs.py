@@ -9,7 +9,7 @@ from packs import PLAIN, fixed_table
 from sklimb import TabularMLPClassifier
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training import net
-from sklimb.training.translation import M2m
+from sklimb.training.m2m import M2m
 
 X, Y = fixed_table()
 X, Y = X[::2], Y[::2]

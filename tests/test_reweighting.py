@@ -25,7 +25,7 @@ from sklimb.nn import PackedMLP
 from sklimb.nn.packed import draw_uniform
 from sklimb.nn.stacked import StackedMembers
 from sklimb.nn.tabular_backbones import FTTransformerBackbone, ResNetBackbone
-from sklimb.training.balanced import RestOrder, keep_apart
+from sklimb.training.balanced_rows import RestOrder, keep_apart
 from sklimb.training.losses import CrossEntropy, FocalLoss, LDAMLoss
 from sklimb.training.objective import Objective
 from sklimb.training.optimizers import PackedAdamW, PackedSGD

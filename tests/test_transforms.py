@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sklimb import TabularMLPClassifier
 from sklimb.model_selection import PackedSearchCV
-from sklimb.training.transforms import MIXES, Mixer, mix_labels
+from sklimb.training.mixing import MIXES, Mixer, mix_labels
 
 X, Y = fixed_table()
 

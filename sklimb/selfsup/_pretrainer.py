@@ -31,7 +31,7 @@ from sklimb.training.plan import NUMBERS
 from sklimb.training.predictor import make_net
 from sklimb.training.pretraining import Schedule, pretrain
 from sklimb.training.terms import METHODS, MoCo, make_term
-from sklimb.training.views import Pool
+from sklimb.training.views.columns import Pool
 
 
 class SelfSupervisedPretrainer(

@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
-from sklimb.training.transforms import as_numbers, mix_labels
-from sklimb.training.views import mask_seed
+from sklimb.training.mixing import as_numbers, mix_labels
+from sklimb.training.views.columns import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
 # generator's draws depend on the sizes that it is asked for.

@@ -8,12 +8,12 @@ from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
 from sklimb.training.checks import _numbers
-from sklimb.training.image_views import make_change
 from sklimb.training.losses import make_loss
 from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
 from sklimb.training.terms import TERMS, MoCo, Rotation, make_term
+from sklimb.training.views.images import make_change
 
 
 def check_strategies(estimator, partial=False):

@@ -5,6 +5,8 @@ import pandas as pd
 import torch
 
 from sklimb.nn.join import Layout, join
+from sklimb.training.m2m import make_m2m
+from sklimb.training.m2m_batches import warn_if_nothing_moved
 from sklimb.training.monitor import Monitor
 from sklimb.training.plan import NUMBERS
 from sklimb.training.portfolio import MIN_MINORITY_ROWS, select, settings_of
@@ -15,8 +17,6 @@ from sklimb.training.predictor import (
     set_temperature,
     temperatures,
 )
-from sklimb.training.translated import warn_if_nothing_moved
-from sklimb.training.translation import make_m2m
 
 
 def finish(job, net, keep, own, partial):

@@ -17,6 +17,12 @@ from sklimb.training.callbacks import (
     WeightAverage,
 )
 from sklimb.training.compiled import Compiled
+from sklimb.training.m2m import make_m2m
+from sklimb.training.m2m_batches import (
+    TranslatedBatches,
+    TranslatedShare,
+    make_translation,
+)
 from sklimb.training.monitor import BestScores, Monitor
 from sklimb.training.optimizers import OPTIMIZERS, one_value
 from sklimb.training.plan import NUMBERS
@@ -26,12 +32,6 @@ from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
 from sklimb.training.terms import JointTerm, make_term
-from sklimb.training.translated import (
-    TranslatedBatches,
-    TranslatedShare,
-    make_translation,
-)
-from sklimb.training.translation import make_m2m
 
 
 @dataclass

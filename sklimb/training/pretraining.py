@@ -18,7 +18,7 @@ from sklimb.training.optimizers import PackedAdamW
 from sklimb.training.rows import fits
 from sklimb.training.samplers import UniformOrder, WeightedOrder
 from sklimb.training.terms import JointTerm
-from sklimb.training.views import Pool
+from sklimb.training.views.columns import Pool
 
 
 @dataclass(frozen=True)

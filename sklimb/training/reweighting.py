@@ -20,8 +20,8 @@ from torch.autograd import forward_ad
 
 from sklimb._random import stream_generator
 from sklimb.nn.packed import draw_uniform
+from sklimb.training.mixing import as_numbers
 from sklimb.training.steps import backward, take_gradients
-from sklimb.training.transforms import as_numbers
 
 
 @dataclass(frozen=True)

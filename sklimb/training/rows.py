@@ -6,13 +6,13 @@ import torch
 from sklimb._random import stream_seed
 from sklimb.inputs.on_disk import joined_rows
 from sklimb.nn.join import Layout
-from sklimb.training.balanced import Apart, JudgedBatches, balanced_batch
+from sklimb.training.balanced_rows import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Rows
 from sklimb.training.episodes import Episodes
+from sklimb.training.mixing import Mixer
 from sklimb.training.panel import Panel
 from sklimb.training.scales import one_if_equal, smoothing_table
 from sklimb.training.terms import make_term
-from sklimb.training.transforms import Mixer
 
 
 def make_batches(jobs, layouts, module, dtype, device):

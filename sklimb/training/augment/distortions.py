@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from sklimb.training.pixels import CODES, apply_operations, grey
-from sklimb.training.policies import _uniform
+from sklimb.training.augment.pixels import CODES, apply_operations, grey
+from sklimb.training.augment.policies import _uniform
 
 _TRIES = 10
 

@@ -8,8 +8,8 @@ from skorch.callbacks import Callback
 
 from sklimb._random import stream_generator
 from sklimb.nn.join import Layout, join
-from sklimb.training.transforms import as_numbers
-from sklimb.training.translation import Translation, make_m2m
+from sklimb.training.m2m import Translation, make_m2m
+from sklimb.training.mixing import as_numbers
 
 
 class TranslatedBatches:

@@ -4,13 +4,18 @@ from dataclasses import dataclass
 
 import torch
 
-from sklimb.training.distortions import (
+from sklimb.training.augment.distortions import (
     ColorJitter,
     GaussianBlur,
     Grayscale,
     RandomResizedCrop,
 )
-from sklimb.training.policies import AugMix, AutoAugment, RandAugment, TrivialAugment
+from sklimb.training.augment.policies import (
+    AugMix,
+    AutoAugment,
+    RandAugment,
+    TrivialAugment,
+)
 
 
 def _column(draws, x):
@@ -268,7 +273,7 @@ def make_augment(augment, name="augment"):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.augment import make_augment
+    >>> from sklimb.training.augment.operations import make_augment
     >>> augment = make_augment(["crop", "flip", "cutout"])
     >>> images = torch.zeros(8, 3, 32, 32, dtype=torch.uint8)
     >>> out = augment(images, torch.Generator().manual_seed(0))

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
+from sklimb.training.mixing import as_numbers
 from sklimb.training.samplers import UniformOrder, WeightedOrder
-from sklimb.training.transforms import as_numbers
 
 
 def check_enough(y, n_rows, classes):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from sklimb._random import stream_generator
-from sklimb.training.augment import Augment, Crop, Flip, make_augment
-from sklimb.training.policies import RandAugment
-from sklimb.training.views import PoolDraws
+from sklimb.training.augment.operations import Augment, Crop, Flip, make_augment
+from sklimb.training.augment.policies import RandAugment
+from sklimb.training.views.columns import PoolDraws
 
 
 @dataclass(frozen=True)

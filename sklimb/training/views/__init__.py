@@ -1,0 +1,1 @@
+"""Views of rows for self-supervised terms: of columns, of images."""
