@@ -27,10 +27,10 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from sklimb import TabularMLPClassifier
-from sklimb._prepare import prepare
+from sklimb.fitting.prepare import prepare
+from sklimb.fitting.train import step_seconds, train
 from sklimb.model_selection import PackedSearchCV
 from sklimb.model_selection._candidates import Folds, make_candidate
-from sklimb.training.fitting import step_seconds, train
 
 CORES = 2
 BATCH, PATIENCE = 64, 16

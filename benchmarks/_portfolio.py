@@ -22,7 +22,7 @@ from sklearn.preprocessing import label_binarize
 from tqdm import tqdm
 
 from sklimb import TabularMLPClassifier
-from sklimb.training.portfolio import MIN_MINORITY_ROWS, select
+from sklimb.fitting.portfolio import MIN_MINORITY_ROWS, select
 
 CANDIDATES = (
     {"frequency_scale": 0.1},

@@ -50,7 +50,7 @@ from _portfolio import (
 from _portfolio_report import as_markdown
 from scipy import stats
 
-from sklimb.training.portfolio import DEFAULT, MIN_MINORITY_ROWS
+from sklimb.fitting.portfolio import DEFAULT, MIN_MINORITY_ROWS
 
 THRESHOLDS = (0, 10, 20, 40, 80)
 REGRETS = (

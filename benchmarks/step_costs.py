@@ -20,9 +20,9 @@ from _common import RESULTS, environment, markdown, rounded, write_json
 from loop_overhead import WIDTH, make_data
 
 from sklimb import TabularMLPClassifier
-from sklimb._jobs import make_job
-from sklimb._prepare import prepare
-from sklimb.training.pack import Pack
+from sklimb.fitting.jobs import make_job
+from sklimb.fitting.pack import Pack
+from sklimb.fitting.prepare import prepare
 
 TASKS = 80
 NETWORKS = {

@@ -3,12 +3,12 @@
 from numbers import Integral, Real
 
 from sklimb._compat import HasMethods, Interval, RealNotInt, StrOptions
+from sklimb.fitting.plan import NUMBERS
 from sklimb.training.losses import LOSSES
 from sklimb.training.m2m import M2m
 from sklimb.training.mixing import MIXES
 from sklimb.training.monitor import MONITORS
 from sklimb.training.optimizers import OPTIMIZERS
-from sklimb.training.plan import NUMBERS
 from sklimb.training.reweighting import ROW_WEIGHTINGS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES

@@ -14,18 +14,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
-from sklimb._jobs import make_fold_jobs, make_job
 from sklimb._parameters import PARAMETER_CONSTRAINTS
-from sklimb._prepare import prepare, prepare_call
 from sklimb.explanation import attributions, check_baseline, check_explain
+from sklimb.fitting.checks import check_fit_arguments
+from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
+from sklimb.fitting.jobs import make_fold_jobs, make_job
+from sklimb.fitting.plan import NUMBERS
+from sklimb.fitting.portfolio import AUTO, resolved, settings_of
+from sklimb.fitting.prepare import prepare, prepare_call
+from sklimb.fitting.train import all_or_nothing, train
 from sklimb.inputs.table import read_table
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
-from sklimb.training.checks import check_fit_arguments
-from sklimb.training.compatibility import check_strategies, offers_partial_fit
-from sklimb.training.fitting import all_or_nothing, train
-from sklimb.training.plan import NUMBERS
-from sklimb.training.portfolio import AUTO, resolved, settings_of
 from sklimb.training.views.columns import Views
 
 

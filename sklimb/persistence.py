@@ -155,8 +155,8 @@ def load(path, device="auto"):
 
 
 def _restore(estimator, header, tensors):
-    from sklimb.training.fitting import resolve_device
-    from sklimb.training.predictor import make_net, set_prior
+    from sklimb.fitting.probabilities import make_net, set_prior
+    from sklimb.fitting.train import resolve_device
 
     arrays = _prefixed(tensors, "encoder.")
     estimator.encoder_ = estimator._encoder_class._from_state(

@@ -8,11 +8,11 @@ import torch
 
 from sklimb._compat import Interval, StrOptions
 from sklimb.base import BaseNeuralClassifier
+from sklimb.fitting.portfolio import resolved
 from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
 from sklimb.training.losses import make_loss
 from sklimb.training.optimizers import one_value
-from sklimb.training.portfolio import resolved
 
 
 class TabularMLPClassifier(BaseNeuralClassifier):

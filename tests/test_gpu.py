@@ -44,7 +44,7 @@ def test_cpu_and_gpu_train_alike():
 def test_a_table_larger_than_the_device_trains_the_same(monkeypatch):
     params = {**PLAIN, "device": "cuda"}
     there = TabularMLPClassifier(**params).fit(X, Y)
-    monkeypatch.setattr("sklimb.training.rows.fits", lambda *args: False)
+    monkeypatch.setattr("sklimb.fitting.device_rows.fits", lambda *args: False)
     assert same_bits(there, TabularMLPClassifier(**params).fit(X, Y))
 
 

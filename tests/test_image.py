@@ -403,7 +403,7 @@ def test_no_images_are_augmented_to_none(augment):
 
 
 def test_a_wrong_augmentation_is_told_before_pretraining(monkeypatch):
-    monkeypatch.setattr("sklimb._jobs.pretrain", pytest.fail)
+    monkeypatch.setattr("sklimb.fitting.jobs.pretrain", pytest.fail)
     with pytest.raises(ValueError, match="augment must be None, one or several"):
         fit(augment="spin", pretrained=SelfSupervisedPretrainer(method="simclr"))
 

@@ -195,7 +195,7 @@ def test_class_balanced_is_a_class_weight_of_the_same_numbers():
 
 def test_deferring_to_the_first_epoch_is_not_deferring():
     assert same_bits(
-        fit(drw_start=0.0), fit(loss=ClassBalancedLoss(sklimb._jobs.DRW_BETA))
+        fit(drw_start=0.0), fit(loss=ClassBalancedLoss(sklimb.fitting.jobs.DRW_BETA))
     )
     assert same_bits(fit(drw_start=0.0, sampler="sqrt"), fit(sampler="sqrt"))
 

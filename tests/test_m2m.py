@@ -16,14 +16,14 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
-from sklimb._jobs import make_job
-from sklimb._prepare import prepare
+from sklimb.fitting.jobs import make_job
+from sklimb.fitting.pack import Pack
+from sklimb.fitting.prepare import prepare
+from sklimb.fitting.train import _train_guides
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
 from sklimb.training.callbacks import Deferred
-from sklimb.training.fitting import _train_guides
 from sklimb.training.m2m import M2m, Translation, translate
-from sklimb.training.pack import Pack
 
 X, Y = fixed_table()
 # The table's rare class is 60 rows: chances of 0.999^240 would leave few rows.

@@ -165,10 +165,10 @@ def test_members_that_leave_do_not_change_the_support_of_the_others():
 
 
 def test_an_epoch_is_one_pass_over_the_query_rows():
-    from sklimb._jobs import make_job
-    from sklimb._prepare import prepare
+    from sklimb.fitting.device_rows import make_batches
+    from sklimb.fitting.jobs import make_job
+    from sklimb.fitting.prepare import prepare
     from sklimb.nn.join import Layout
-    from sklimb.training.rows import make_batches
 
     clf = TabularMLPClassifier(**PLAIN, metabalance_sampler="under")
     clf.set_params(metabalance_steps=3, query_batch_size=10)

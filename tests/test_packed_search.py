@@ -16,8 +16,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from sklimb import TabularEncoder, TabularResNetClassifier
-from sklimb._jobs import make_job
-from sklimb._prepare import prepare
+from sklimb.fitting.jobs import make_job
+from sklimb.fitting.prepare import prepare
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn.join import Layout, join
 from sklimb.training.losses import FocalLoss

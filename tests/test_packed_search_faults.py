@@ -18,7 +18,7 @@ from searches import assert_same_results, both, tiny, uneven_splits, uneven_tabl
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import roc_auc_score
 
-from sklimb._prepare import prepare
+from sklimb.fitting.prepare import prepare
 from sklimb.model_selection import PackedSearchCV, _packs
 from sklimb.model_selection._checkpoint import Checkpoint
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 
 import sklimb
 from sklimb import TabularMLPClassifier, TabularResNetClassifier
-from sklimb.training.portfolio import AUTO, DEFAULT, MIN_MINORITY_ROWS, select
+from sklimb.fitting.portfolio import AUTO, DEFAULT, MIN_MINORITY_ROWS, select
 
 X, Y = fixed_table(800)
 SMALL = {
@@ -163,7 +163,7 @@ def test_folds_are_weighed_once_and_together(capsys):
 )
 def test_a_fold_is_the_fit_on_its_rows(kind, more):
     """Folds have 529 and 528 rows: those that pad a batch are seen by nobody."""
-    from sklimb._prepare import prepare
+    from sklimb.fitting.prepare import prepare
     from sklimb.inputs.rowset import split_folds
 
     X, Y = fixed_table(793)
@@ -185,7 +185,7 @@ def test_a_fold_is_the_fit_on_its_rows(kind, more):
 
 
 def test_groups_stay_whole_in_folds_and_single_rows_train():
-    from sklimb._prepare import prepare
+    from sklimb.fitting.prepare import prepare
     from sklimb.inputs.rowset import split_folds
 
     y = Y.copy()

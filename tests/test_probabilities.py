@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss
 
 from sklimb import TabularMLPClassifier
 from sklimb.datasets import make_transactions
-from sklimb.training.intercept import solve_intercept
+from sklimb.fitting.intercept import solve_intercept
 
 SETTINGS = [
     {},

@@ -52,7 +52,7 @@ def second(method, stage=STAGE, **params):
 
 def rows_of(stage):
     """Training and held-out row numbers of the default split, rows all different."""
-    from sklimb._prepare import prepare
+    from sklimb.fitting.prepare import prepare
 
     fresh = clone(stage)
     rows = prepare(fresh, X, Y)
@@ -303,7 +303,7 @@ def test_ncm_is_the_formula():
 
 
 def test_means_of_a_fit_are_by_weight():
-    from sklimb._prepare import prepare
+    from sklimb.fitting.prepare import prepare
 
     weight = np.where(np.arange(len(Y)) % 2, 9.0, 1.0)
     rows = prepare(clone(STAGE), X, Y, weight)

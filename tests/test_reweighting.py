@@ -366,7 +366,7 @@ class Ignored:
 
 def test_balanced_rows_train_nobody():
     """Plain steps beside balanced rows are plain training on the rest, bit for bit."""
-    from sklimb._prepare import prepare
+    from sklimb.fitting.prepare import prepare
 
     clf = TabularMLPClassifier(**PLAIN)
     order = prepare(clf, X, Y).X  # canonical

@@ -18,11 +18,11 @@ from sklimb import (
     TabularResNetClassifier,
     _jobs,
 )
-from sklimb._jobs import make_job
-from sklimb._prepare import prepare
+from sklimb.fitting.jobs import make_job
+from sklimb.fitting.prepare import prepare
+from sklimb.fitting.pretraining import copy_backbone, held_out_rows
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
-from sklimb.training.pretraining import copy_backbone, held_out_rows
 from sklimb.training.terms import SCARF
 
 X, Y = fixed_table()
@@ -362,7 +362,7 @@ def test_refusal_of_bins_that_differ():
 
 
 def test_interruption_keeps_the_best_state(monkeypatch):
-    from sklimb.training import pretraining
+    from sklimb.fitting import pretraining
 
     epochs, original = [], pretraining._epoch
 

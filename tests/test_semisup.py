@@ -21,12 +21,12 @@ from sklearn.svm import LinearSVC
 
 import sklimb
 from sklimb import TabularMLPClassifier
-from sklimb._jobs import make_fold_jobs, make_job
-from sklimb._prepare import prepare
+from sklimb.fitting.device_rows import make_batches
+from sklimb.fitting.jobs import make_fold_jobs, make_job
+from sklimb.fitting.prepare import prepare
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn.join import Layout
 from sklimb.semisup import PseudoLabelClassifier
-from sklimb.training.rows import make_batches
 
 X, Y = (np.asarray(part) for part in fixed_table())
 L, U = slice(0, 150), slice(150, 400)

@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 import sklimb
 from sklimb import TabularMLPClassifier, TabularResNetClassifier
+from sklimb.fitting.temperature import HIGHEST, LOWEST, solve_temperature
 from sklimb.model_selection import PackedSearchCV
-from sklimb.training.temperature import HIGHEST, LOWEST, solve_temperature
 
 X, Y = fixed_table()
 # Long enough without a stop that the network is far too sure.
@@ -79,7 +79,7 @@ def test_three_classes_and_one_that_is_not_there():
     t = solve_temperature(log_p, y, weight, np.zeros(4), calibration)
 
     def loss(t):
-        from sklimb.training.intercept import solve_intercept
+        from sklimb.fitting.intercept import solve_intercept
 
         z = log_p / t + solve_intercept(log_p / t, y, weight)
         z -= np.log(np.exp(z).sum(1, keepdims=True))
@@ -105,7 +105,7 @@ def test_off_is_plain_and_on_changes_no_weight():
     # A temperature of 1 sent through the same code.
     again = fit()
     again.temperature_ = np.array([1.0 + 1e-15])
-    from sklimb.training.predictor import set_temperature
+    from sklimb.fitting.probabilities import set_temperature
 
     set_temperature(again, again.net_)
     assert again.net_.criterion_.temperature is not None

@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklimb._prepare import _split, read_rows
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
+from sklimb.fitting.checks import check_fit_arguments
+from sklimb.fitting.plan import class_weight_vector, make_plan
+from sklimb.fitting.prepare import _split, read_rows
 from sklimb.inputs.rowset import split_default
 from sklimb.nn.resnets import CosineLinear
-from sklimb.training.checks import check_fit_arguments
-from sklimb.training.plan import class_weight_vector, make_plan
 
 # Arguments of `fit` that say which rows are held out.
 SPLITTING = ("groups", "X_val", "y_val", "sample_weight_val")

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from sklimb.training.intercept import solve_intercept
+from sklimb.fitting.intercept import solve_intercept
 
 
 def best_temperature(logits, y, weight):

@@ -43,12 +43,12 @@ from sklimb.calibration._methods import (
     n_epochs,
 )
 from sklimb.calibration._probabilities import best_temperature
+from sklimb.fitting.checks import resolve_prior
+from sklimb.fitting.intercept import solve_intercept
+from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.labels import check_labels
 from sklimb.networks import FTTransformerClassifier
 from sklimb.tabular import TabularMLPClassifier
-from sklimb.training.checks import resolve_prior
-from sklimb.training.fitting import all_or_nothing
-from sklimb.training.intercept import solve_intercept
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.samplers import DRAWS
 

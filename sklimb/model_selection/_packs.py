@@ -9,11 +9,11 @@ import torch
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from sklimb._compat import _MultimetricScorer, _score
+from sklimb.fitting.train import train
 from sklimb.model_selection._candidates import classifier_of, make_candidate
 from sklimb.model_selection._halving import Halving, metric_of
 from sklimb.nn import PackedMLP
 from sklimb.nn.join import Layout
-from sklimb.training.fitting import train
 
 _NO_MEMORY = "did not fit in memory"
 

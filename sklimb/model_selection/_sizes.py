@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import torch
 
-from sklimb.training.fitting import step_seconds
+from sklimb.fitting.train import step_seconds
 
 SIZES = (1, 4, 16, 64, 256, 1024)
 # A size must beat the one before by this much, or no larger one is tried: where

@@ -19,9 +19,9 @@ from sklimb._compat import (
     _check_sample_weight,
     _fit_context,
 )
-from sklimb._prepare import warn_if_foreign
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
+from sklimb.fitting.prepare import warn_if_foreign
 from sklimb.inputs.labels import check_labels
 from sklimb.semisup._stack import check_unlabeled, stacked
 

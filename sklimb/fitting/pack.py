@@ -7,6 +7,9 @@ import numpy as np
 import torch
 from skorch.helper import predefined_split
 
+from sklimb.fitting.device_rows import make_batches, make_panel
+from sklimb.fitting.plan import NUMBERS
+from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
 from sklimb.training.callbacks import (
     Deferred,
@@ -25,10 +28,7 @@ from sklimb.training.m2m_batches import (
 )
 from sklimb.training.monitor import BestScores, Monitor
 from sklimb.training.optimizers import OPTIMIZERS, one_value
-from sklimb.training.plan import NUMBERS
-from sklimb.training.predictor import bound_loss, log_shift, make_net
 from sklimb.training.reweighting import make_row_weighting
-from sklimb.training.rows import make_batches, make_panel
 from sklimb.training.scales import class_scale, one_if_equal
 from sklimb.training.steps import STEPS
 from sklimb.training.terms import JointTerm, make_term

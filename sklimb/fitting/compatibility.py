@@ -7,9 +7,9 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
-from sklimb.training.checks import _numbers
+from sklimb.fitting.checks import _numbers
+from sklimb.fitting.portfolio import settings_of
 from sklimb.training.losses import make_loss
-from sklimb.training.portfolio import settings_of
 from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
 from sklimb.training.scales import SCALES
 from sklimb.training.terms import TERMS, MoCo, Rotation, make_term

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from sklimb.training.intercept import solve_intercept
+from sklimb.fitting.intercept import solve_intercept
 
 # Beyond them probabilities are those of a label or of the class shares.
 LOWEST, HIGHEST = 0.1, 30.0
@@ -42,7 +42,7 @@ def solve_temperature(log_p, y, weight, log_shift=0.0, calibration=None):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklimb.training.temperature import solve_temperature
+    >>> from sklimb.fitting.temperature import solve_temperature
     >>> log_p = np.log([[0.9, 0.1]] * 5)  # right in three of five cases
     >>> t = solve_temperature(log_p, np.array([0, 0, 0, 1, 1]), np.ones(5))
     >>> round(1 / (1 + (1 / 9) ** (1 / t)), 6)

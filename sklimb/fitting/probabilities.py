@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from sklimb.training.intercept import solve_intercept
+from sklimb.fitting.intercept import solve_intercept
+from sklimb.fitting.temperature import solve_temperature
 from sklimb.training.losses import bind, make_loss
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
 from sklimb.training.scales import one_if_equal
-from sklimb.training.temperature import solve_temperature
 
 
 def make_net(loss, module, n_classes, device, term=None, **net_params):

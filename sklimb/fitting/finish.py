@@ -4,19 +4,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sklimb.nn.join import Layout, join
-from sklimb.training.m2m import make_m2m
-from sklimb.training.m2m_batches import warn_if_nothing_moved
-from sklimb.training.monitor import Monitor
-from sklimb.training.plan import NUMBERS
-from sklimb.training.portfolio import MIN_MINORITY_ROWS, select, settings_of
-from sklimb.training.predictor import (
+from sklimb.fitting.plan import NUMBERS
+from sklimb.fitting.portfolio import MIN_MINORITY_ROWS, select, settings_of
+from sklimb.fitting.probabilities import (
     bound_loss,
     make_net,
     set_prior,
     set_temperature,
     temperatures,
 )
+from sklimb.nn.join import Layout, join
+from sklimb.training.m2m import make_m2m
+from sklimb.training.m2m_batches import warn_if_nothing_moved
+from sklimb.training.monitor import Monitor
 
 
 def finish(job, net, keep, own, partial):

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
+from sklimb.fitting.device_rows import fits
 from sklimb.inputs.on_disk import take_rows
 from sklimb.training.batches import Batches, Draw
 from sklimb.training.moco import make_pretraining_term
 from sklimb.training.optimizers import PackedAdamW
-from sklimb.training.rows import fits
 from sklimb.training.samplers import UniformOrder, WeightedOrder
 from sklimb.training.terms import JointTerm
 from sklimb.training.views.columns import Pool

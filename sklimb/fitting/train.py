@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import torch
 
-from sklimb.training.finishing import combine, finish, weigh
-from sklimb.training.pack import Pack
-from sklimb.training.plan import NUMBERS
+from sklimb.fitting.finish import combine, finish, weigh
+from sklimb.fitting.pack import Pack
+from sklimb.fitting.plan import NUMBERS
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")

@@ -9,6 +9,17 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._random import member_seeds
+from sklimb.fitting.checks import (
+    check_loss,
+    check_numbers_vary,
+    check_per_class,
+    check_temperature_rows,
+    resolve_prior,
+)
+from sklimb.fitting.pack import Job
+from sklimb.fitting.plan import NUMBERS, class_weight_vector, make_plan
+from sklimb.fitting.portfolio import settings_of
+from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.inputs.on_disk import take_rows
 from sklimb.inputs.rowset import (
     check_classes_left,
@@ -16,20 +27,9 @@ from sklimb.inputs.rowset import (
 )
 from sklimb.nn.join import Layout
 from sklimb.training.balanced_rows import check_enough
-from sklimb.training.checks import (
-    check_loss,
-    check_numbers_vary,
-    check_per_class,
-    check_temperature_rows,
-    resolve_prior,
-)
 from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.m2m import GUIDE_PARAMETERS
 from sklimb.training.monitor import check_monitor
-from sklimb.training.pack import Job
-from sklimb.training.plan import NUMBERS, class_weight_vector, make_plan
-from sklimb.training.portfolio import settings_of
-from sklimb.training.pretraining import copy_backbone, pretrain
 from sklimb.training.samplers import sampler_pair
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 
+from sklimb.fitting.plan import NUMBERS
+from sklimb.fitting.portfolio import settings_of
 from sklimb.training.losses import make_loss
-from sklimb.training.plan import NUMBERS
-from sklimb.training.portfolio import settings_of
 
 
 def _numbers(value):

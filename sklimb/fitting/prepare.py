@@ -16,6 +16,15 @@ from sklearn.utils import check_consistent_length
 from sklimb._compat import _check_sample_weight
 from sklimb._random import root_seed
 from sklimb.explanation import balanced_median_row
+from sklimb.fitting.checks import (
+    check_columns_of_pretrained,
+    check_fit_arguments,
+    check_same_as_pretrained,
+    check_same_columns,
+    check_same_network,
+)
+from sklimb.fitting.compatibility import check_strategies
+from sklimb.fitting.train import resolve_device
 from sklimb.inputs.labels import (
     check_labels,
     check_same_classes,
@@ -28,16 +37,7 @@ from sklimb.inputs.rowset import (
     hold_out,
     without_copies,
 )
-from sklimb.training.checks import (
-    check_columns_of_pretrained,
-    check_fit_arguments,
-    check_same_as_pretrained,
-    check_same_columns,
-    check_same_network,
-)
-from sklimb.training.compatibility import check_strategies
 from sklimb.training.compiled import check_compiler
-from sklimb.training.fitting import resolve_device
 from sklimb.training.views.columns import Pool
 
 # What `prepare` looks at.

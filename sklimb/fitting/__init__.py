@@ -1,0 +1,1 @@
+"""One fit: rows become jobs, jobs become packs, packs become fitted attributes."""
