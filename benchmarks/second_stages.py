@@ -20,8 +20,8 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from sklimb import TabularMLPClassifier, TabularResNetClassifier
-from sklimb.calibration import ClassifierRetrainer
 from sklimb.datasets import load_table
+from sklimb.two_stage import ClassifierRetrainer
 
 SMALL = {"d_block": 64, "max_epochs": 50, "n_iter_no_change": 8, "random_state": 0}
 METHODS = ("crt", "tau", "lws", "ncm", "mislas", "oltr")

@@ -11,7 +11,7 @@ import torch
 from sklearn.base import clone
 
 from sklimb import ImageResNetClassifier
-from sklimb.calibration import ClassifierRetrainer
+from sklimb.two_stage import ClassifierRetrainer
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "papers"
 FAMILY = ["erm", "erm_uniform", "crt"]

@@ -18,7 +18,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import sklimb
 from sklimb import ImageResNetClassifier
-from sklimb.calibration import ClassifierRetrainer
 from sklimb.inputs import image_files as _decoding
 from sklimb.inputs import on_disk as _row_files
 from sklimb.inputs.images import read_pictures
@@ -26,6 +25,7 @@ from sklimb.inputs.on_disk import joined_rows, take_rows
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training import batches
+from sklimb.two_stage import ClassifierRetrainer
 
 SHAPE = (9, 8, 3)
 SMALL = {

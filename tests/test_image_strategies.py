@@ -16,8 +16,6 @@ from test_image import SMALL, X, Y, fit, same
 
 import sklimb
 from sklimb import ImageResNetClassifier, TabularMLPClassifier
-from sklimb.calibration import ClassifierRetrainer
-from sklimb.calibration._first_stage import Backbone
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.semisup import PseudoLabelClassifier
@@ -28,6 +26,8 @@ from sklimb.training.moco import make_pretraining_term
 from sklimb.training.terms import SCARF, MoCo, Rotation, SimCLR, VICReg
 from sklimb.training.views.columns import Pool
 from sklimb.training.views.images import ImageViews, turned
+from sklimb.two_stage import ClassifierRetrainer
+from sklimb.two_stage._first_stage import Backbone
 
 TERMS = ["vicreg", "simclr", "rotation"]
 # Ten twos: chances of 0.999^50 would leave few images.

@@ -24,9 +24,11 @@ from sklimb import (
     TabularResNetClassifier,
 )
 from sklimb._random import stream_generator
-from sklimb.calibration import ClassifierRetrainer
-from sklimb.calibration._first_stage import Backbone
-from sklimb.calibration._heads import (
+from sklimb.nn import PackedLinear
+from sklimb.training import net
+from sklimb.two_stage import ClassifierRetrainer
+from sklimb.two_stage._first_stage import Backbone
+from sklimb.two_stage._heads import (
     TAUS,
     LinearHead,
     NearestMean,
@@ -34,11 +36,9 @@ from sklimb.calibration._heads import (
     label_aware_eps,
     tau_normalised,
 )
-from sklimb.calibration._methods import METHODS
-from sklimb.calibration._oltr import ModulatedHead
-from sklimb.calibration._probabilities import best_temperature
-from sklimb.nn import PackedLinear
-from sklimb.training import net
+from sklimb.two_stage._methods import METHODS
+from sklimb.two_stage._oltr import ModulatedHead
+from sklimb.two_stage._probabilities import best_temperature
 
 X, Y = fixed_table()
 SMALL = {**PLAIN, "early_stopping": "auto", "max_epochs": 10}

@@ -3,8 +3,8 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklimb import TabularMLPClassifier
-from sklimb.calibration import ClassifierRetrainer
-from sklimb.calibration._methods import METHODS
+from sklimb.two_stage import ClassifierRetrainer
+from sklimb.two_stage._methods import METHODS
 
 # Small and quick; everything else is the default.
 STAGE = TabularMLPClassifier(

@@ -7,11 +7,11 @@ from _shared import timed_fit
 from sklearn.frozen import FrozenEstimator
 
 from sklimb import ImageResNetClassifier
-from sklimb.calibration import ClassifierRetrainer
 from sklimb.datasets import load_cifar10, make_long_tailed
 from sklimb.metrics import many_medium_few_report
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.training.losses import FocalLoss
+from sklimb.two_stage import ClassifierRetrainer
 
 GROUPS = ("many", "medium", "few")
 _JOINT = {"joint_ssl": "vicreg", "joint_ssl_weight": 0.1}

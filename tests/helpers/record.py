@@ -32,10 +32,10 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
-from sklimb.calibration import ClassifierRetrainer
-from sklimb.calibration._methods import METHODS
 from sklimb.datasets import make_transactions
 from sklimb.model_selection import PackedSearchCV
+from sklimb.two_stage import ClassifierRetrainer
+from sklimb.two_stage._methods import METHODS
 
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "record.json"

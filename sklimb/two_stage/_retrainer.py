@@ -25,24 +25,6 @@ from sklimb._compat import (
 )
 from sklimb._random import member_seeds, root_seed
 from sklimb.base import _mix
-from sklimb.calibration._first_stage import (
-    Backbone,
-    check_known,
-    draws,
-    read_stage,
-    transformed,
-    unwrap,
-)
-from sklimb.calibration._methods import (
-    CHOOSING,
-    METHODS,
-    NO_PROBABILITIES,
-    STATISTICS,
-    Task,
-    batch_size,
-    n_epochs,
-)
-from sklimb.calibration._probabilities import best_temperature
 from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.intercept import solve_intercept
 from sklimb.fitting.train import all_or_nothing
@@ -51,6 +33,24 @@ from sklimb.networks import FTTransformerClassifier
 from sklimb.tabular import TabularMLPClassifier
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.samplers import DRAWS
+from sklimb.two_stage._first_stage import (
+    Backbone,
+    check_known,
+    draws,
+    read_stage,
+    transformed,
+    unwrap,
+)
+from sklimb.two_stage._methods import (
+    CHOOSING,
+    METHODS,
+    NO_PROBABILITIES,
+    STATISTICS,
+    Task,
+    batch_size,
+    n_epochs,
+)
+from sklimb.two_stage._probabilities import best_temperature
 
 # Rows of features at a time: what a head makes on the way stays small.
 _BLOCK_ROWS = 4096
@@ -178,7 +178,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     --------
     >>> from sklearn.frozen import FrozenEstimator
     >>> from sklimb import TabularMLPClassifier
-    >>> from sklimb.calibration import ClassifierRetrainer
+    >>> from sklimb.two_stage import ClassifierRetrainer
     >>> from sklimb.datasets import make_transactions
     >>> data = make_transactions(2000, fraud_rate=0.05, random_state=0)
     >>> clf = TabularMLPClassifier(d_block=32, max_epochs=10, random_state=0)

@@ -1,5 +1,5 @@
 """Meta-estimators that make more of a classifier that has been trained."""
 
-from sklimb.calibration._retrainer import ClassifierRetrainer
+from sklimb.two_stage._retrainer import ClassifierRetrainer
 
 __all__ = ["ClassifierRetrainer"]

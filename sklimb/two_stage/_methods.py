@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_generator
-from sklimb.calibration._first_stage import draws
-from sklimb.calibration._heads import (
+from sklimb.two_stage._first_stage import draws
+from sklimb.two_stage._heads import (
     LinearHead,
     NearestMean,
     best_tau,
@@ -16,7 +16,7 @@ from sklimb.calibration._heads import (
     label_aware_eps,
     tau_normalised,
 )
-from sklimb.calibration._oltr import MEMORY_LR, ModulatedHead
+from sklimb.two_stage._oltr import MEMORY_LR, ModulatedHead
 
 # Second stages of the papers; "lws" as in the authors' configuration.
 EPOCHS = {"lws": 5}
