@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from sklimb import TabularMLPClassifier
-from sklimb.training.net import BLOCK_ROWS
+from sklimb.training.device import BLOCK_ROWS
 
 WIDTH, CLASSES = 64, 2
 # Epochs of one timing by batch size: about a second each.

@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 from sklimb._compat import HasMethods, Interval, RealNotInt, StrOptions
-from sklimb.fitting.plan import NUMBERS
+from sklimb.training.device import NUMBERS
 from sklimb.training.losses import LOSSES
 from sklimb.training.m2m import M2m
 from sklimb.training.mixing import MIXES

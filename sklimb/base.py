@@ -19,13 +19,13 @@ from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
 from sklimb.fitting.jobs import make_fold_jobs, make_job
-from sklimb.fitting.plan import NUMBERS
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
 from sklimb.fitting.prepare import prepare, prepare_call
 from sklimb.fitting.train import all_or_nothing, train
 from sklimb.inputs.table import read_table
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
+from sklimb.training.device import NUMBERS
 from sklimb.training.views.columns import Views
 
 

@@ -9,13 +9,13 @@ from sklimb._compat import HasMethods, StrOptions
 from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
-from sklimb.fitting.plan import NUMBERS
 from sklimb.inputs.image_files import check_items
 from sklimb.inputs.images import ImageEncoder, are_pictures, read_pictures
 from sklimb.inputs.on_disk import spans
 from sklimb.nn.image_network import ImageNetwork, check_backbone, make_backbone
 from sklimb.nn.stacked import StackedMembers
 from sklimb.training.augment.operations import make_augment
+from sklimb.training.device import NUMBERS
 from sklimb.training.losses import make_loss
 from sklimb.training.views.images import ImageViews, Scene
 

@@ -156,7 +156,7 @@ def load(path, device="auto"):
 
 def _restore(estimator, header, tensors):
     from sklimb.fitting.probabilities import make_net, set_prior
-    from sklimb.fitting.train import resolve_device
+    from sklimb.training.device import resolve_device
 
     arrays = _prefixed(tensors, "encoder.")
     estimator.encoder_ = estimator._encoder_class._from_state(

@@ -20,7 +20,8 @@ from sklimb import (
     explanation,
 )
 from sklimb.datasets import load_table
-from sklimb.explanation import balanced_median_row, baseline_values
+from sklimb.explanation import baseline_values
+from sklimb.fitting.baseline import balanced_median_row
 from sklimb.networks import _NetworkClassifier
 
 X, Y = fixed_table()

@@ -164,7 +164,7 @@ def test_folds_are_weighed_once_and_together(capsys):
 def test_a_fold_is_the_fit_on_its_rows(kind, more):
     """Folds have 529 and 528 rows: those that pad a batch are seen by nobody."""
     from sklimb.fitting.prepare import prepare
-    from sklimb.inputs.rowset import split_folds
+    from sklimb.inputs.splits import split_folds
 
     X, Y = fixed_table(793)
     params = {**SMALL, "dtype": "float64", "numeric_transform": None, **more}
@@ -186,7 +186,7 @@ def test_a_fold_is_the_fit_on_its_rows(kind, more):
 
 def test_groups_stay_whole_in_folds_and_single_rows_train():
     from sklimb.fitting.prepare import prepare
-    from sklimb.inputs.rowset import split_folds
+    from sklimb.inputs.splits import split_folds
 
     y = Y.copy()
     y[0] = 2  # a class of one row

@@ -16,8 +16,8 @@ from sklimb import (
     FTTransformerClassifier,
     TabularMLPClassifier,
     TabularResNetClassifier,
-    _jobs,
 )
+from sklimb.fitting import jobs
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import prepare
 from sklimb.fitting.pretraining import copy_backbone, held_out_rows
@@ -249,13 +249,13 @@ def test_searches_vary_it():
 
 
 def test_a_search_pretrains_once_a_fold_and_pretrainer(monkeypatch):
-    calls, original = [], _jobs.pretrain
+    calls, original = [], jobs.pretrain
 
     def counted(*given):
         calls.append(1)
         return original(*given)
 
-    monkeypatch.setattr(_jobs, "pretrain", counted)
+    monkeypatch.setattr(jobs, "pretrain", counted)
     clf = clone(SMALL).set_params(dtype="float64", max_epochs=2)
     grid = {"lr": [1e-3, 3e-3, 1e-2]}
     grid["pretrained"] = [pretrainer(), pretrainer(max_epochs=2)]

@@ -18,7 +18,8 @@ from sklearn.model_selection import (
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 
 from sklimb import TabularMLPClassifier
-from sklimb.inputs.rowset import RowSet, split_default
+from sklimb.inputs.rowset import RowSet
+from sklimb.inputs.splits import split_default
 from sklimb.inputs.table import read_table
 from sklimb.training.callbacks import LearningRate
 from sklimb.training.optimizers import PackedAdamW, PackedSGD

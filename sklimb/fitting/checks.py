@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from sklimb.fitting.plan import NUMBERS
 from sklimb.fitting.portfolio import settings_of
+from sklimb.training.device import NUMBERS
 from sklimb.training.losses import make_loss
 
 

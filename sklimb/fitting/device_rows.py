@@ -8,9 +8,10 @@ from sklimb.inputs.on_disk import joined_rows
 from sklimb.nn.join import Layout
 from sklimb.training.balanced_rows import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Rows
+from sklimb.training.device import fits
 from sklimb.training.episodes import Episodes
 from sklimb.training.mixing import Mixer
-from sklimb.training.panel import Panel
+from sklimb.training.monitor import Panel
 from sklimb.training.scales import one_if_equal, smoothing_table
 from sklimb.training.terms import make_term
 
@@ -139,13 +140,6 @@ def soft_targets(jobs, dtype, device):
             for m in job.members
         ]
     return torch.tensor(one_if_equal(tables), dtype=dtype, device=device)
-
-
-def fits(n_bytes, device):
-    """Whether rows may stay on the device: they may fill half of what is free."""
-    if device.type != "cuda":
-        return True
-    return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
 
 
 class _Parts:

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sklimb.fitting.plan import NUMBERS
 from sklimb.fitting.portfolio import MIN_MINORITY_ROWS, select, settings_of
 from sklimb.fitting.probabilities import (
     bound_loss,
@@ -14,6 +13,7 @@ from sklimb.fitting.probabilities import (
     temperatures,
 )
 from sklimb.nn.join import Layout, join
+from sklimb.training.device import NUMBERS
 from sklimb.training.m2m import make_m2m
 from sklimb.training.m2m_batches import warn_if_nothing_moved
 from sklimb.training.monitor import Monitor

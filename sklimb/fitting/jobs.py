@@ -17,16 +17,14 @@ from sklimb.fitting.checks import (
     resolve_prior,
 )
 from sklimb.fitting.pack import Job
-from sklimb.fitting.plan import NUMBERS, class_weight_vector, make_plan
+from sklimb.fitting.plan import class_weight_vector, make_plan
 from sklimb.fitting.portfolio import settings_of
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.inputs.on_disk import take_rows
-from sklimb.inputs.rowset import (
-    check_classes_left,
-    split_folds,
-)
+from sklimb.inputs.splits import check_classes_left, split_folds
 from sklimb.nn.join import Layout
 from sklimb.training.balanced_rows import check_enough
+from sklimb.training.device import NUMBERS
 from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.m2m import GUIDE_PARAMETERS
 from sklimb.training.monitor import check_monitor

@@ -8,7 +8,6 @@ import torch
 from skorch.helper import predefined_split
 
 from sklimb.fitting.device_rows import make_batches, make_panel
-from sklimb.fitting.plan import NUMBERS
 from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
 from sklimb.training.callbacks import (
@@ -20,6 +19,7 @@ from sklimb.training.callbacks import (
     WeightAverage,
 )
 from sklimb.training.compiled import Compiled
+from sklimb.training.device import NUMBERS
 from sklimb.training.m2m import make_m2m
 from sklimb.training.m2m_batches import (
     TranslatedBatches,

@@ -14,9 +14,6 @@ from sklimb.training.samplers import (
     resample,
 )
 
-# What weights and encoded rows are held in, by the parameter `dtype`.
-NUMBERS = {"float32": "float32", "float64": "float64", "bfloat16": "float32"}
-
 
 @dataclass
 class Plan:

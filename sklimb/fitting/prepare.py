@@ -15,7 +15,7 @@ from sklearn.utils import check_consistent_length
 
 from sklimb._compat import _check_sample_weight
 from sklimb._random import root_seed
-from sklimb.explanation import balanced_median_row
+from sklimb.fitting.baseline import balanced_median_row
 from sklimb.fitting.checks import (
     check_columns_of_pretrained,
     check_fit_arguments,
@@ -24,20 +24,16 @@ from sklimb.fitting.checks import (
     check_same_network,
 )
 from sklimb.fitting.compatibility import check_strategies
-from sklimb.fitting.train import resolve_device
 from sklimb.inputs.labels import (
     check_labels,
     check_same_classes,
     group_codes,
     label_codes,
 )
-from sklimb.inputs.rowset import (
-    RowSet,
-    check_classes_left,
-    hold_out,
-    without_copies,
-)
+from sklimb.inputs.rowset import RowSet
+from sklimb.inputs.splits import check_classes_left, hold_out, without_copies
 from sklimb.training.compiled import check_compiler
+from sklimb.training.device import resolve_device
 from sklimb.training.views.columns import Pool
 
 # What `prepare` looks at.

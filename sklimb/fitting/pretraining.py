@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
-from sklimb.fitting.device_rows import fits
 from sklimb.inputs.on_disk import take_rows
 from sklimb.training.batches import Batches, Draw
+from sklimb.training.device import fits
 from sklimb.training.moco import make_pretraining_term
 from sklimb.training.optimizers import PackedAdamW
 from sklimb.training.samplers import UniformOrder, WeightedOrder

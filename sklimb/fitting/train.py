@@ -7,32 +7,10 @@ import torch
 
 from sklimb.fitting.finish import combine, finish, weigh
 from sklimb.fitting.pack import Pack
-from sklimb.fitting.plan import NUMBERS
+from sklimb.training.device import NUMBERS
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
-
-
-def resolve_device(device):
-    """The torch device of a `device` parameter.
-
-    Raises
-    ------
-    ValueError
-        The name is no device, or the machine has no such device.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-        torch.empty(0, device=resolved)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")[:120]
-        raise ValueError(
-            f"device must be 'auto', 'cpu' or a device of this machine, got "
-            f"{device!r}: {reason}. Use device='auto' to take what is there."
-        ) from error
-    return resolved
 
 
 def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None):

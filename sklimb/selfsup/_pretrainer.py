@@ -21,14 +21,14 @@ from sklimb._random import member_seeds, root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_same_network
 from sklimb.fitting.compatibility import check_joint_ssl
-from sklimb.fitting.plan import NUMBERS
 from sklimb.fitting.prepare import read_unlabeled
 from sklimb.fitting.pretraining import Schedule, pretrain
 from sklimb.fitting.probabilities import make_net
-from sklimb.fitting.train import all_or_nothing, resolve_device
+from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
 from sklimb.tabular import TabularMLPClassifier
+from sklimb.training.device import NUMBERS, resolve_device
 from sklimb.training.losses import CrossEntropy
 from sklimb.training.terms import METHODS, MoCo, make_term
 from sklimb.training.views.columns import Pool

@@ -11,14 +11,11 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
-from sklimb.training.panel import padded_blocks
+from sklimb.training.device import BLOCK_ROWS, padded_blocks
 from sklimb.training.steps import clip_gradients
 
 # Most rows of a validation block, members times rows: what stays in the caches.
 _PANEL_ROWS = 1024
-# Rows of one inference block: small enough that one row costs little, large enough
-# that a million rows cost what the arithmetic costs.
-BLOCK_ROWS = {"cpu": 256, "cuda": 4096}
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 

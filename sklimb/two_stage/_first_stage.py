@@ -17,7 +17,7 @@ from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.plan import class_weight_vector, make_plan
 from sklimb.fitting.prepare import _split, read_rows
-from sklimb.inputs.rowset import split_default
+from sklimb.inputs.splits import split_default
 from sklimb.nn.resnets import CosineLinear
 
 # Arguments of `fit` that say which rows are held out.

@@ -1,0 +1,53 @@
+"""The device and dtype of a fit, what fits on it, and padded blocks of rows."""
+
+import torch
+
+# What weights and encoded rows are held in, by the parameter `dtype`.
+NUMBERS = {"float32": "float32", "float64": "float64", "bfloat16": "float32"}
+# Rows of one inference block: small enough that one row costs little, large enough
+# that a million rows cost what the arithmetic costs.
+BLOCK_ROWS = {"cpu": 256, "cuda": 4096}
+
+
+def resolve_device(device):
+    """The torch device of a `device` parameter.
+
+    Raises
+    ------
+    ValueError
+        The name is no device, or the machine has no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")[:120]
+        raise ValueError(
+            f"device must be 'auto', 'cpu' or a device of this machine, got "
+            f"{device!r}: {reason}. Use device='auto' to take what is there."
+        ) from error
+    return resolved
+
+
+def fits(n_bytes, device):
+    """Whether rows may stay on the device: they may fill half of what is free."""
+    if device.type != "cuda":
+        return True
+    return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def padded_blocks(X, size):
+    """Blocks of exactly `size` rows of X (sets, rows, columns), padded with zeros.
+
+    Products of one row and of many rows differ in float32; with one shape they do not,
+    so a prediction does not depend on its neighbours.
+    """
+    for begin in range(0, X.shape[1], size):
+        block = X[:, begin : begin + size]
+        n = block.shape[1]
+        if n < size:
+            rest = block.new_zeros(len(block), size - n, block.shape[2])
+            block = torch.cat([block, rest], 1)
+        yield begin, n, block
