@@ -9,7 +9,7 @@ import torch
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 # Networks of timm are tested where the extra "vision" is installed.
-collect_ignore = [] if find_spec("timm") else ["test_timm.py"]
+collect_ignore = [] if find_spec("timm") else ["nn/test_timm.py"]
 
 
 @pytest.fixture(scope="session")

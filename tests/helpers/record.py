@@ -78,7 +78,7 @@ def images():
 
 def cases():
     """(name, function that returns a fitted estimator and rows to read)."""
-    from test_common import META, NETWORKS, SMALL, STRATEGIES
+    from helpers.strategies import META, NETWORKS, SMALL, STRATEGIES
 
     small = {**SMALL, "max_epochs": 8, "random_state": 0}
     for strategy in STRATEGIES:

@@ -1,0 +1,127 @@
+"""The benchmark on long-tailed images: a shared network is as good as an own one."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from sklimb import ImageResNetClassifier
+from sklimb.two_stage import ClassifierRetrainer
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "papers"
+FAMILY = ["erm", "erm_uniform", "crt"]
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """The script, with 40 noisy training images of three classes and 12 test images."""
+    threads = torch.get_num_threads()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+    script, fits = (importlib.import_module(n) for n in ("cifar_lt", "_cifar_lt"))
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [30, 7, 3])
+    X = rng.integers(0, 128, (52, 3, 32, 32), dtype=np.uint8)
+    y_test = np.repeat([0, 1, 2], 4)
+    for c in range(3):
+        X[np.concatenate([y, y_test]) == c, c] += 40
+    parts = (X[:40], y), (X[40:], y_test)
+    monkeypatch.setattr(fits, "images", lambda data_home: parts)
+    monkeypatch.setattr(fits, "make_rows", lambda *args: parts[0])
+    yield script
+    torch.set_num_threads(threads)
+
+
+def test_a_shared_network_gives_what_each_method_gives_alone(script, monkeypatch):
+    fits = importlib.import_module("_cifar_lt")
+    settings = {**script.SCALES["tiny"], "epochs": 2, "lr": 0.01}
+    keys = [("lt100", method, 0, "digest") for method in FAMILY]
+    assert len({fits.network_of(key) for key in keys}) == 1
+    seen = []
+    monkeypatch.setattr(fits, "_line", lambda predicted, *rest: seen.append(predicted))
+    fits.run(keys, settings, None, "cpu")
+    (X, y), (X_test, _) = fits.images(None)
+    X_test = X_test[np.random.default_rng(0).permutation(len(X_test))]
+    plain = clone(fits.classifier("erm", settings, 0, "cpu"))
+    plain.set_params(target_prior=None)
+    models = [
+        plain,
+        clone(plain).set_params(target_prior="uniform"),
+        ClassifierRetrainer(clone(plain), "crt", target_prior=None, random_state=0),
+    ]
+    assert isinstance(plain, ImageResNetClassifier)
+    for predicted, model in zip(seen, models, strict=True):
+        assert np.array_equal(predicted, model.fit(X, y).predict(X_test))
+    # Or the check would pass for any three equal answers.
+    assert len({tuple(predicted) for predicted in seen}) == 3
+
+
+def test_a_network_is_trained_once_and_kept_lines_are_not_run_again(
+    script, monkeypatch, tmp_path, capsys
+):
+    fits = importlib.import_module("_cifar_lt")
+    trained = []
+
+    def classifier(method, *args, make=fits.classifier):
+        trained.append(method)
+        return make(method, *args)
+
+    monkeypatch.setattr(fits, "classifier", classifier)
+    args = ["--tiny", "--jobs", "1", "--out", str(tmp_path), "--methods"]
+    script.main([*args, *FAMILY])
+    assert trained == ["erm", "erm"]  # two seeds
+    first = json.loads((tmp_path / "cifar_lt.json").read_text())
+    assert set(first["summary"]["lt100"]) == set(FAMILY)
+    script.main([*args, *FAMILY, "mislas"])
+    assert trained == ["erm", "erm", "mislas", "mislas"]
+    second = json.loads((tmp_path / "cifar_lt.json").read_text())
+    del second["summary"]["lt100"]["mislas"]
+    assert first["summary"] == second["summary"]
+
+
+def test_curves_share_what_they_can_and_choose_rates_by_validation(
+    script, monkeypatch, tmp_path, capsys
+):
+    curves = importlib.import_module("image_curves")
+    rng = np.random.default_rng(0)
+    y = np.tile(np.arange(4), 30)
+    X = rng.integers(0, 255, (120, 3, 32, 32), dtype=np.uint8)
+    monkeypatch.setattr(curves, "images", lambda data_home: ((X, y), (X[:40], y[:40])))
+    scale = {**curves.SCALES["tiny"], "total": 40, "rates": (0.1, 0.01)}
+    monkeypatch.setitem(curves.SCALES, "tiny", scale)
+    # Two batch sizes x two rates, two more augmentations, one more network.
+    assert len(curves.settings_of(scale)) == 7
+    for ratio in (1.0, 0.1):
+        train, validation, order = curves.make_rows(y, 40, ratio, 2, seed=0)
+        assert not set(train) & set(validation) and len(validation) == 8
+        assert abs(len(train) - 40) <= 2  # rounding
+        counts = [(y[train] == label).sum() for label in order]
+        assert counts == sorted(counts, reverse=True)
+        # Each count is rounded, so the ratio is within half an image of the rarest.
+        assert counts[-1] / counts[0] == pytest.approx(ratio, abs=0.5 / counts[0])
+    with pytest.raises(ValueError, match=r"has 30 images.*Lower the total"):
+        curves.make_rows(y, 200, 1.0, 2, seed=0)
+    args = ["--tiny", "--jobs", "1", "--out", str(tmp_path)]
+    curves.main(args)
+    first = json.loads((tmp_path / "image_curves.json").read_text())
+    for suffix in (".md", ".png"):
+        assert (tmp_path / f"image_curves{suffix}").stat().st_size > 500
+    kept = (tmp_path / "partial" / "image_curves-tiny.jsonl").read_text()
+    rows = [json.loads(line) for line in kept.splitlines()]
+    assert len(rows) == 7 * 2 * 2
+    own = [
+        row
+        for row in rows
+        if (row["ratio"], row["batch_size"], row["seed"]) == (0.1, 16, 1)
+    ]
+    best = max(own, key=lambda row: row["validation"])
+    assert first["curves"]["batch_size"]["0.1"]["16"]["lr"][1] == best["lr"]
+    monkeypatch.setattr(curves, "run", None)  # nothing is run again
+    curves.main(args)
+    assert json.loads((tmp_path / "image_curves.json").read_text()) == first

@@ -1,0 +1,148 @@
+"""The papers' scripts, at a scale of seconds: three files each, and nothing twice."""
+
+import importlib
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "papers"
+# What keeps each script under a few seconds.
+FEW = {
+    "metabalance": ["--tables", "loan"],
+    "simplifying": ["--tables", "adult", "--models", "xgboost", "mlp", "mlp_sam"],
+    "representation": ["--tables", "adult", "--models", "xgboost", "mlp"],
+}
+# Rows of ours that S003 does not have.
+OWN = {"naive_long", "l2rw", "xgboost", "logistic"}
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Imports a file of benchmarks/papers; undoes what the import sets."""
+    threads = torch.get_num_threads()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+    yield importlib.import_module
+    torch.set_num_threads(threads)
+
+
+def tiny(module, name, out, *more):
+    script = module(name)
+    script.main(["--tiny", "--jobs", "1", "--out", str(out), *FEW[name], *more])
+    return json.loads((out / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_writes_three_files_and_resumes(module, name, tmp_path, monkeypatch, capsys):
+    first = tiny(module, name, tmp_path)
+    for suffix in (".json", ".md", ".png"):
+        assert (tmp_path / f"{name}{suffix}").stat().st_size > 500
+    text = (tmp_path / f"{name}.md").read_text()
+    assert text.startswith("**Tiny scale**")
+    assert "| claim |" in text and "| nan" not in text
+    assert first["claims"] and first["scale"] == "tiny"
+    assert first["published"] and first["question"].endswith("?")
+
+    def fail(*args):
+        raise AssertionError("a fit that is kept was run again")
+
+    script = module(name)
+    kept = sorted((tmp_path / "partial").glob("*.jsonl"))
+    before = [path.read_text() for path in kept]
+    for owner in (script, getattr(script, "_simplifying", script)):
+        monkeypatch.setattr(owner, "run", fail, raising=False)
+    if name == "simplifying":
+        monkeypatch.setattr(script._batch_size, "run", fail)
+    assert tiny(module, name, tmp_path) == first
+    # One line is lost: one fit is run, and only one.
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+    kept[0].write_text("".join(before[0].splitlines(keepends=True)[:-1]))
+    tiny(module, name, tmp_path)
+    assert [len(p.read_text().splitlines()) for p in kept] == [
+        len(text.splitlines()) for text in before
+    ]
+
+
+def test_published_figures(module):
+    published, script = module("_published"), module("metabalance")
+    for name in ("loan", "fraud"):
+        figures = published.METABALANCE[name]
+        assert set(figures) == set(script.TITLES) - OWN
+        assert set(published.METABALANCE_ERRORS[name]) < set(figures)
+        assert all(0.5 < value < 1 for value in figures.values())
+    # S002's baselines are Gorishniy's ensembles, rounded.
+    for name, models in published.GORISHNIY.items():
+        for model, (single, ensemble) in models.items():
+            assert single < ensemble
+            printed = published.SIMPLIFYING[name][model]
+            assert printed == pytest.approx(ensemble, abs=0.0006), (name, model)
+    lines = (FOLDER.parents[1] / "benchmarks/papers/README.md").read_text()
+    assert "not comparable" in lines
+
+
+def test_fraud_is_never_shown_as_comparable(module, tmp_path, capsys):
+    args = ["--tiny", "--jobs", "1", "--out", str(tmp_path), "--tables", "fraud"]
+    module("metabalance").main([*args, "--networks", "paper"])
+    assert "a subset of the paper's rows" in (tmp_path / "metabalance.md").read_text()
+    content = json.loads((tmp_path / "metabalance.json").read_text())
+    assert any("not comparable" in note for note in content["notes"])
+
+
+def test_learning_rates_are_chosen_on_validation_rows(module):
+    choose = module("metabalance").choose
+    row = {"method": "m", "choices": [1, 2, 3], "validation": [0.6, 0.8, None]}
+    assert choose([{**row, "test": [0.9, 0.5, 0.99]}])["test"] == 0.5
+
+
+def test_paper_networks_have_the_papers_layers(module):
+    fits = module("_metabalance")
+    X = np.random.default_rng(0).normal(size=(60, 29)).astype(np.float32)
+    y = (X[:, 0] > 0).astype(int)
+    model = fits.paper_network("fraud", 0, 1, {}, "cpu").fit(X, y)
+    shapes = [tuple(p.shape[1:]) for p in model.net_.module_.parameters()]
+    widths = [29, 16, 24, 20, 24, 2]
+    wanted = [s for a, b in pairwise(widths) for s in ((b, a), (b,))]
+    assert shapes == wanted
+    # Four learning rates, and no dropout in prediction.
+    p = model.predict_proba_members(X)
+    assert len(p) == 4
+    assert np.array_equal(p, model.predict_proba_members(X))
+
+
+def test_a_learning_rate_that_diverges_is_left_out(module, monkeypatch):
+    fits = module("_metabalance")
+    monkeypatch.setattr(fits, "RATES", (0.05, 1e30))
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(60, 12)).astype(np.float32) for _ in range(3)]
+    parts = [(x, (x[:, 0] > 0).astype(int)) for x in X]
+    settings = {"parameters": {}, "epochs": 1, "meta_epochs": 1}
+    scores = fits._fit_paper("loan", 0, settings, parts, "cpu")
+    assert scores["test"][1] is None and 0 <= scores["test"][0] <= 1
+
+
+def test_ratios(module):
+    fits, batches = module("_representation"), module("_batch_size")
+    assert fits.accuracy((0.5, 0.9), 1.0) == pytest.approx(0.7)
+    # One rare row a hundred: (100 * 0.9 + 1 * 0.5) / 101.
+    assert fits.accuracy((0.5, 0.9), 0.01) == pytest.approx(90.5 / 101)
+    assert fits.counts(1100, 0.1) == (100, 1000)
+    # At one rare row in four odds of 2 become 1/2, odds of 9 become 9/4.
+    p = [np.array([0.9, 2 / 3]), np.array([0.1, 0.9])]
+    assert fits.after_prior_shift(p, 0.25) == [0.5, 0.5]
+    counts = batches.exponential_counts(9, 9000, 0.01)
+    assert counts.sum() == pytest.approx(9000, abs=9)
+    assert counts[-1] / counts[0] == pytest.approx(0.01, rel=0.05)  # rounding
+    y = np.repeat(np.arange(3), [900, 500, 400])
+    train, validation, test = batches.make_rows(y, 500, 0.1, 100, 0)
+    assert not set(train) & set(test) and not set(validation) & set(test)
+    assert np.bincount(y[test]).tolist() == [100, 100, 100]
+    assert len(set(train) & set(validation)) == 0
+    with pytest.raises(ValueError, match="Lower the total"):
+        batches.make_rows(y, 5000, 1.0, 100, 0)

@@ -1,0 +1,185 @@
+"""save and load: the same bits, no pickle, and files that are whole or not there."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers.packs import PLAIN, fixed_table
+from imblearn.over_sampling import SMOTE
+from safetensors import SafetensorError, safe_open
+
+import sklimb
+from sklimb import TabularMLPClassifier
+from sklimb.training.losses import FocalLoss
+
+SMALL = {"max_epochs": 2, "d_block": 16, "d_embedding": 8, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"num_embeddings": "ple", "n_members": 2},
+        {"num_embeddings": "plr-lite", "sampler": "balanced"},
+        {"num_embeddings": "linear", "loss": FocalLoss(1.5)},
+        {"num_embeddings": None, "dtype": "float64", "target_prior": [0.5, 0.5]},
+        {"sampler": "under", "smoothing_scale": np.array([1.0, 2.0])},
+    ],
+    ids=str,
+)
+def test_predictions_have_the_same_bits(params, loan, tmp_path):
+    X, y = loan
+    clf = TabularMLPClassifier(**SMALL, **params).fit(X, y)
+    path = tmp_path / "model.safetensors"
+    clf.save(path)
+    again = sklimb.load(path)
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(again.embed(X), clf.embed(X))
+    np.testing.assert_array_equal(again.predict(X), clf.predict(X))
+    np.testing.assert_array_equal(again.prior_shift_, clf.prior_shift_)
+    assert again.n_iter_ == clf.n_iter_ and again.history_ == clf.history_
+    assert again.feature_names_in_.tolist() == list(X.columns)
+    again.save(path)
+    np.testing.assert_array_equal(
+        sklimb.load(path).predict_proba(X), clf.predict_proba(X)
+    )
+
+
+def test_labels_of_every_kind(tmp_path):
+    X, y = fixed_table()
+    for labels in (["no", "yes"], [-1, 1], [False, True], [0.0, 1.0]):
+        clf = TabularMLPClassifier(**PLAIN).fit(X, np.array(labels)[y])
+        clf.save(tmp_path / "m")
+        again = sklimb.load(tmp_path / "m")
+        assert again.classes_.dtype == clf.classes_.dtype
+        np.testing.assert_array_equal(again.predict(X), clf.predict(X))
+
+
+def test_loaded_classifiers_go_on(loan, tmp_path):
+    X, y = loan
+    clf = TabularMLPClassifier(**SMALL, warm_start=True).fit(X, y)
+    clf.save(tmp_path / "m")
+    again = sklimb.load(tmp_path / "m")
+    a = clf.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(a, again.fit(X, y).predict_proba(X))
+
+
+def test_a_file_is_tensors_and_json(loan, tmp_path):
+    clf = TabularMLPClassifier(**SMALL, sampler=SMOTE(k_neighbors=3))
+    clf.fit(loan[0].select_dtypes("number"), loan[1])
+    clf.save(tmp_path / "m")
+    with safe_open(tmp_path / "m", framework="np") as file:
+        header = json.loads(file.metadata()["sklimb"])
+    assert header["dropped"] == ["sampler"]
+    with pytest.warns(UserWarning, match="could not hold sampler: set them anew"):
+        assert sklimb.load(tmp_path / "m").sampler == "uniform"
+
+
+def test_parameters_survive(loan, tmp_path):
+    X, y = loan
+    clf = TabularMLPClassifier(
+        **{**SMALL, "d_block": np.int64(16)},
+        class_weight={np.int64(0): 1, 1: np.float32(5)},
+        loss=FocalLoss(1.5),
+    ).fit(X, y)
+    clf.save(tmp_path / "m")
+    again = sklimb.load(tmp_path / "m")
+    assert again.class_weight == {0: 1, 1: 5.0} and again.loss == FocalLoss(1.5)
+    p = clf.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(again.fit(X, y).predict_proba(X), p)
+
+
+def test_the_fitted_loss_is_saved_not_the_parameter(tmp_path):
+    X, y = fixed_table()
+    clf = TabularMLPClassifier(**PLAIN, loss="focal").fit(X, y).set_params(loss="ce")
+    clf.save(tmp_path / "m")
+    again = sklimb.load(tmp_path / "m")
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    labels = np.array(["loss", "gain"])[y]
+    clf = TabularMLPClassifier(**PLAIN, class_weight={"loss": 5.0}).fit(X, labels)
+    clf.save(tmp_path / "m")
+    assert sklimb.load(tmp_path / "m").class_weight == {"loss": 5.0}
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    clf = TabularMLPClassifier(**PLAIN).fit(*fixed_table())
+    with pytest.raises(FileNotFoundError, match="existing folder"):
+        clf.save(tmp_path / "no" / "m")
+    with pytest.raises(FileNotFoundError, match="must be a file"):
+        clf.save(tmp_path)
+    link = tmp_path / "link"
+    clf.save(tmp_path / "m")
+    link.symlink_to(tmp_path / "m")
+    clf.save(link)
+    assert link.is_symlink()
+    assert os.stat(tmp_path / "m").st_mode & 0o077 == 0o077 & ~_umask() & 0o066
+
+
+def _umask():
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def test_a_full_disk_leaves_the_old_file(loan, tmp_path, monkeypatch):
+    clf = TabularMLPClassifier(**SMALL).fit(*loan)
+    path = tmp_path / "m"
+    clf.save(path)
+    before = path.read_bytes()
+
+    def full(tensors, name, metadata):
+        with open(name, "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sklimb.persistence.save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        clf.save(path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["m"]
+
+
+def test_what_cannot_be_saved_or_loaded(loan, tmp_path):
+    class Own:
+        def __call__(self, logits, target):
+            return -(target * logits.log_softmax(-1)).sum(-1)
+
+        def log_probability(self, logits):
+            return logits.double().log_softmax(-1)
+
+    clf = TabularMLPClassifier(**SMALL, loss=Own()).fit(*loan)
+    with pytest.raises(ValueError, match="log_probability of its own"):
+        clf.save(tmp_path / "m")
+    (tmp_path / "other").write_text("something else entirely")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        sklimb.load(tmp_path / "other")
+    with pytest.raises(FileNotFoundError):
+        sklimb.load(tmp_path / "nothing")
+
+
+def test_import_is_light():
+    code = (
+        "import sys, torch, sklearn, pandas, skorch; before = set(sys.modules); "
+        "import sklimb; extras = {'xgboost', 'lightgbm', 'catboost', 'matplotlib', "
+        "'pyarrow', 'polars', 'dask', 'rich', 'imblearn'}; "
+        "print(sorted(extras & (set(sys.modules) - before)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.stdout.strip() == "[]", out.stderr
+
+
+def test_a_full_disk_is_an_oserror_and_leaves_the_old_file(tmp_path, monkeypatch):
+    clf = TabularMLPClassifier(**{**PLAIN, "max_epochs": 1}).fit(*fixed_table())
+    clf.save(tmp_path / "m")
+    before = (tmp_path / "m").read_bytes()
+
+    def full(*args, **kwargs):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("sklimb.persistence.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        clf.save(tmp_path / "m")
+    assert [f.name for f in tmp_path.iterdir()] == ["m"]
+    assert (tmp_path / "m").read_bytes() == before

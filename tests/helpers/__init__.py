@@ -1,0 +1,1 @@
+"""What several tests share: tables, packs, searches, oracles, the record of results."""
