@@ -1,10 +1,12 @@
 """scikit-learn classifiers for class-imbalanced tables and images, trained by torch."""
 
-from sklimb.image import ImageResNetClassifier
-from sklimb.networks import FTTransformerClassifier, TabularResNetClassifier
+from sklimb.ft_transformer import FTTransformerClassifier
+from sklimb.image_resnet import ImageResNetClassifier
 from sklimb.persistence import load
 from sklimb.preprocessing import TabularEncoder
-from sklimb.tabular import TabularMLPClassifier
+from sklimb.tabular_mlp import TabularMLPClassifier
+from sklimb.tabular_network import TabularNetworkClassifier
+from sklimb.tabular_resnet import TabularResNetClassifier
 from sklimb.training.losses import LOSSES
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "ImageResNetClassifier",
     "TabularEncoder",
     "TabularMLPClassifier",
+    "TabularNetworkClassifier",
     "TabularResNetClassifier",
     "load",
 ]

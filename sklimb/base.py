@@ -14,7 +14,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
-from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
@@ -23,6 +22,9 @@ from sklimb.fitting.portfolio import AUTO, resolved, settings_of
 from sklimb.fitting.prepare import prepare, prepare_call
 from sklimb.fitting.train import all_or_nothing, train
 from sklimb.inputs.table import read_table
+from sklimb.parameters.attributes import ATTRIBUTES
+from sklimb.parameters.loop import LoopParameters
+from sklimb.parameters.strategies import StrategyParameters
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.device import NUMBERS
@@ -35,14 +37,16 @@ def _mix(weights, p):
 
 
 class BaseNeuralClassifier(
+    LoopParameters,
+    StrategyParameters,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,
     metaclass=ABCMeta,
 ):
-    """What every sklimb classifier shares; see TabularMLPClassifier for parameters."""
+    """Base of all classifiers of sklimb."""
 
-    _parameter_constraints: ClassVar[dict] = PARAMETER_CONSTRAINTS
+    _attributes: ClassVar[dict] = ATTRIBUTES
     # What "auto" stands for.
     _auto: ClassVar[dict] = AUTO
     _auto_batch_size: ClassVar[int] = 256
@@ -53,7 +57,7 @@ class BaseNeuralClassifier(
     # What X holds: "columns" or "images". Some self-supervised terms are for one alone.
     _of: ClassVar[str] = "columns"
     # For one fit: which rows have pseudo-labels, and whether these count as labels.
-    _pseudo_labels: "tuple[np.ndarray, bool] | None" = None
+    _pseudo_labels = None
 
     @abstractmethod
     def _make_members(self, plan, members):

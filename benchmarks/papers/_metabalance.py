@@ -2,6 +2,7 @@
 
 import warnings
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -104,18 +105,15 @@ class _Layers(nn.Module):
 class _PaperNetwork(TabularResNetClassifier):
     """The parameters and strategies of the ResNet, the networks of the paper."""
 
-    widths: tuple[int, ...] = ()
-    dropout_after: int | None = None
+    widths: ClassVar[tuple] = ()
+    dropout_after: ClassVar[int | None] = None
 
-    def _network_arguments(self):
+    def network_arguments(self):
         return {"widths": list(self.widths), "dropout_after": self.dropout_after}
 
     @staticmethod
-    def _make_network(arguments):
-        arguments = dict(arguments)
-        n_columns = arguments.pop("n_numeric") + arguments.pop("n_indicators")
-        n_columns += len(arguments.pop("cardinalities"))
-        return _Layers(n_columns, **arguments)
+    def make_network(n_numeric, n_indicators, cardinalities, n_classes, **own):
+        return _Layers(n_numeric + n_indicators + len(cardinalities), n_classes, **own)
 
 
 class LoanNetwork(_PaperNetwork):

@@ -27,7 +27,7 @@ from sklimb.fitting.probabilities import make_net
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
-from sklimb.tabular import TabularMLPClassifier
+from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.device import NUMBERS, resolve_device
 from sklimb.training.losses import CrossEntropy
 from sklimb.training.terms import METHODS, MoCo, make_term

@@ -28,9 +28,9 @@ from sklimb.base import _mix
 from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.intercept import solve_intercept
 from sklimb.fitting.train import all_or_nothing
+from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.inputs.labels import check_labels
-from sklimb.networks import FTTransformerClassifier
-from sklimb.tabular import TabularMLPClassifier
+from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.samplers import DRAWS
 from sklimb.two_stage._first_stage import (

@@ -16,13 +16,14 @@ import sklimb
 from sklimb import (
     FTTransformerClassifier,
     TabularMLPClassifier,
+    TabularNetworkClassifier,
     TabularResNetClassifier,
     explanation,
 )
 from sklimb.datasets import load_table
 from sklimb.explanation import baseline_values
 from sklimb.fitting.baseline import balanced_median_row
-from sklimb.networks import _NetworkClassifier
+from sklimb.parameters import parameter
 
 X, Y = fixed_table()
 # Each of two rows may miss by half of it.
@@ -103,31 +104,18 @@ class Linear(nn.Module):
         return self.head(x)
 
 
-class LinearClassifier(_NetworkClassifier):
+class LinearClassifier(TabularNetworkClassifier):
     """What a user writes for a network of his own."""
 
-    def __init__(
-        self,
-        *,
-        n_members=1,
-        dtype="float64",
-        max_epochs=2,
-        early_stopping=False,
-        random_state=0,
-    ):
-        self.n_members, self.dtype, self.max_epochs = n_members, dtype, max_epochs
-        self.early_stopping, self.random_state = early_stopping, random_state
-        rest = TabularResNetClassifier().get_params()
-        for name in set(rest) - set(self.get_params()):
-            setattr(self, name, rest[name])
-
-    def _network_arguments(self):
-        return {}
+    n_members: int = parameter(1)
+    dtype: str = parameter("float64")
+    max_epochs: int = parameter(2)
+    early_stopping: bool = parameter(False)
+    random_state: int = parameter(0)
 
     @staticmethod
-    def _make_network(arguments):
-        n = arguments["n_numeric"] + arguments["n_indicators"]
-        return Linear(n + len(arguments["cardinalities"]))
+    def make_network(n_numeric, n_indicators, cardinalities, n_classes):
+        return Linear(n_numeric + n_indicators + len(cardinalities))
 
 
 def test_of_a_linear_network_they_are_weight_times_difference():

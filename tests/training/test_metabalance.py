@@ -269,7 +269,7 @@ class _OnceNetwork(TabularResNetClassifier):
     """A ResNet with such an operation at its end."""
 
     @staticmethod
-    def _make_network(arguments):
+    def make_network(**arguments):
         return _OnceBackbone(**arguments)
 
 

@@ -1,20 +1,25 @@
 """ImageResNetClassifier: images in the place of tables, everything else alike."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from sklimb._compat import HasMethods, StrOptions
-from sklimb._parameters import PARAMETER_CONSTRAINTS
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
 from sklimb.inputs.image_files import check_items
 from sklimb.inputs.images import ImageEncoder, are_pictures, read_pictures
 from sklimb.inputs.on_disk import spans
-from sklimb.nn.image_network import ImageNetwork, check_backbone, make_backbone
+from sklimb.nn.image_network import (
+    BACKBONES,
+    ImageNetwork,
+    check_backbone,
+    make_backbone,
+)
 from sklimb.nn.stacked import StackedMembers
-from sklimb.training.augment.operations import make_augment
+from sklimb.parameters.fields import one_of, parameter
+from sklimb.training.augment.operations import AUGMENTS, make_augment
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import make_loss
 from sklimb.training.views.images import ImageViews, Scene
@@ -22,7 +27,6 @@ from sklimb.training.views.images import ImageViews, Scene
 # Images of one inference block: a network of images is arithmetic from few rows on.
 _BLOCK_ROWS = 32
 _OF_NETWORK = ("mean", "std", "channels_last", "test_time_flips")
-_OF_TABLES = ("categorical_features", "numeric_transform", "min_frequency")
 
 
 class ImageResNetClassifier(BaseNeuralClassifier):
@@ -31,66 +35,6 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     All imbalance strategies of `TabularMLPClassifier` are parameters here too, and work
     on the same training room. Bytes stay bytes until a batch is augmented, on the
     device.
-
-    Parameters
-    ----------
-    backbone : str, default="resnet32"
-        "resnet8", "resnet20", "resnet32", "resnet56" (He et al., 2016, section 4.2, for
-        small images), "resnet18", "resnet34", "resnet50", "resnet152",
-        "wide_resnet28_10", or "timm/" and a name of the timm library (needs the extra
-        `vision`).
-    pretrained : True, str, SelfSupervisedPretrainer or None, default=None
-        Weights of a timm backbone, which True downloads and a path reads; or as in
-        `TabularMLPClassifier`.
-    freeze : {"backbone"} or None, default=None
-        Train the last layer alone (a linear probe); running statistics stay.
-    image_shape : (height, width) or (height, width, channels), default=None
-        What flat rows of numbers hold, and what pictures and files are resized to.
-        Without it, flat rows are read as grey squares, or else as images of one line.
-    augment : str, list of str or None, default=None
-        What is done to each training image, on the device: "flip", "crop", "cutout",
-        "erasing", "trivial" (TrivialAugment), "randaugment", "autoaugment", "augmix",
-        "resized_crop", "jitter" (brightness, contrast, saturation, hue; of grey images
-        the first two), "grayscale", "blur", or several in order.
-    test_time_flips : bool, default=False
-        Predict, validate and embed with features that are averaged with those of the
-        mirrored image.
-    channels_last : bool, default=False
-        Memory layout of activations, for tensor cores.
-    joint_ssl : {"vicreg", "simclr", "rotation"} or object or None, default=None
-        A self-supervised term beside the loss, as in `TabularMLPClassifier`. Its two
-        views of an image are made as its `views` say, ``SimCLR(views="color")``:
-        "randaugment" are crops with a margin of an eighth of the side, flipped by
-        chance, after `RandAugment(2, 9)`; "color" are resized crops, flipped, with
-        jittered colours or grey, as in SimCLR; "auto" is "randaugment"; a list names
-        augmentations, as `augment` does. "rotation" asks by how many quarters a
-        cropped and flipped image was turned; images must be square.
-    mix : {"mixup", "cutmix"} or None, default=None
-        As in `TabularMLPClassifier`; "cutmix" takes a rectangle.
-    optimizer : {"adamw", "sgd"}, default="sgd"
-    lr : float or "auto", default="auto"
-        "auto" is 0.1.
-    weight_decay : float or "auto", default="auto"
-        "auto" is 0.0005.
-    lr_schedule : {"constant", "cosine"}, default="cosine"
-    warmup_epochs : int, default=0
-    max_epochs : int, default=100
-    batch_size : int or "auto", default="auto"
-        "auto" is 128, or all images if there are fewer.
-    n_iter_no_change : int, default=100
-        With a cosine the last epochs are the best: the best weights are kept, and
-        nothing stops early.
-    loss, class_weight, drw_start, sampler, smoothing_eps, \
-            smoothing_scale, smoothing_max, sam_asymmetric_rho, sam_scale, \
-            sam_scale_max, sam_norm, joint_ssl_weight, mix_alpha, m2m, \
-            metabalance_sampler, metabalance_steps, inner_lr, beta, second_order, \
-            support_batch_size, query_batch_size, row_weighting, \
-            row_weighting_rows, target_prior, temperature_scaling, n_members, \
-            portfolio, ema_decay, clip_norm, early_stopping, validation_fraction, \
-            validation_split, validation_folds, monitor, warm_start, \
-            merge_duplicates, dtype, device, compile, random_state, verbose, \
-            callbacks, net_params
-        As in `TabularMLPClassifier`, with the same defaults and attributes.
 
     Attributes
     ----------
@@ -136,141 +80,89 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     _encoder_class = ImageEncoder
     _offers_cosine_head: ClassVar[bool] = True
     _of: ClassVar[str] = "images"
-    _parameter_constraints: ClassVar[dict] = {
-        **{k: v for k, v in PARAMETER_CONSTRAINTS.items() if k not in _OF_TABLES},
-        "backbone": [str],
-        "pretrained": ["boolean", str, HasMethods(["fit", "transform"]), None],
-        "freeze": [StrOptions({"backbone"}), None],
-        "image_shape": [tuple, list, None],
-        "augment": [str, list, tuple, None],
-        "test_time_flips": ["boolean"],
-        "channels_last": ["boolean"],
-    }
 
-    def __init__(
-        self,
-        *,
-        backbone="resnet32",
-        pretrained=None,
-        freeze=None,
-        image_shape=None,
-        augment=None,
-        test_time_flips=False,
-        channels_last=False,
-        loss="ce",
-        class_weight=None,
-        drw_start=None,
-        sampler="uniform",
-        smoothing_eps=0.0,
-        smoothing_scale="complement",
-        smoothing_max=0.5,
-        sam_asymmetric_rho=0.0,
-        sam_scale="inverse",
-        sam_scale_max=10.0,
-        sam_norm="batch",
-        joint_ssl=None,
-        joint_ssl_weight=0.1,
-        mix=None,
-        mix_alpha=1.0,
-        m2m=None,
-        metabalance_sampler=None,
-        metabalance_steps=80,
-        inner_lr=0.01,
-        beta=0.0,
-        second_order=False,
-        support_batch_size=20,
-        query_batch_size=30,
-        row_weighting=None,
-        row_weighting_rows=10,
-        target_prior="train",
-        temperature_scaling=False,
-        n_members=1,
-        portfolio=None,
-        optimizer="sgd",
-        lr="auto",
-        weight_decay="auto",
-        lr_schedule="cosine",
-        warmup_epochs=0,
-        max_epochs=100,
-        batch_size="auto",
-        ema_decay=0.0,
-        clip_norm=None,
-        early_stopping="auto",
-        validation_fraction=0.15,
-        validation_split=None,
-        validation_folds=None,
-        monitor="loss",
-        n_iter_no_change=100,
-        warm_start=False,
-        merge_duplicates=True,
-        dtype="float32",
-        device="auto",
-        compile=False,
-        random_state=None,
-        verbose=0,
-        callbacks=None,
-        net_params=None,
-    ):
-        self.backbone = backbone
-        self.pretrained = pretrained
-        self.freeze = freeze
-        self.image_shape = image_shape
-        self.augment = augment
-        self.test_time_flips = test_time_flips
-        self.channels_last = channels_last
-        self.loss = loss
-        self.class_weight = class_weight
-        self.drw_start = drw_start
-        self.sampler = sampler
-        self.smoothing_eps = smoothing_eps
-        self.smoothing_scale = smoothing_scale
-        self.smoothing_max = smoothing_max
-        self.sam_asymmetric_rho = sam_asymmetric_rho
-        self.sam_scale = sam_scale
-        self.sam_scale_max = sam_scale_max
-        self.sam_norm = sam_norm
-        self.joint_ssl = joint_ssl
-        self.joint_ssl_weight = joint_ssl_weight
-        self.mix = mix
-        self.mix_alpha = mix_alpha
-        self.m2m = m2m
-        self.metabalance_sampler = metabalance_sampler
-        self.metabalance_steps = metabalance_steps
-        self.inner_lr = inner_lr
-        self.beta = beta
-        self.second_order = second_order
-        self.support_batch_size = support_batch_size
-        self.query_batch_size = query_batch_size
-        self.row_weighting = row_weighting
-        self.row_weighting_rows = row_weighting_rows
-        self.target_prior = target_prior
-        self.temperature_scaling = temperature_scaling
-        self.n_members = n_members
-        self.portfolio = portfolio
-        self.optimizer = optimizer
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.lr_schedule = lr_schedule
-        self.warmup_epochs = warmup_epochs
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.ema_decay = ema_decay
-        self.clip_norm = clip_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.validation_split = validation_split
-        self.validation_folds = validation_folds
-        self.monitor = monitor
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.merge_duplicates = merge_duplicates
-        self.dtype = dtype
-        self.device = device
-        self.compile = compile
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.net_params = net_params
+    backbone: str = parameter(
+        "resnet32",
+        [str],
+        one_of(*BACKBONES) + ' or "timm/" and a name of the timm library',
+        """ResNets with 6n + 2 layers for small images (He et al., 2016, section 4.2:
+        8 to 56 layers), those for large images (18 to 152), wide ones (Zagoruyko and
+        Komodakis, 2016), or any network of timm (needs the extra `vision`).""",
+    )
+    pretrained: Any = parameter(
+        None,
+        ["boolean", str, HasMethods(["fit", "transform"]), None],
+        "True, str, SelfSupervisedPretrainer or None",
+        """Weights of a timm backbone, which True downloads and a path reads; or
+        features to start from, as in `TabularMLPClassifier`.""",
+    )
+    freeze: str | None = parameter(
+        None,
+        [StrOptions({"backbone"}), None],
+        '{"backbone"} or None',
+        """Train the last layer alone (a linear probe); running statistics stay.""",
+    )
+    image_shape: tuple | list | None = parameter(
+        None,
+        [tuple, list, None],
+        "(height, width), (height, width, channels) or None",
+        """What flat rows of numbers hold, and what pictures and files are resized to.
+        Without it, flat rows are read as grey squares, or else as images of one
+        line.""",
+    )
+    augment: Any = parameter(
+        None,
+        [str, list, tuple, None],
+        one_of(*AUGMENTS) + ", list of these or None",
+        """What is done to each training image, on the device; several in order.
+        "trivial" is TrivialAugment, "jitter" changes brightness, contrast, saturation
+        and hue (of grey images the first two).""",
+    )
+    test_time_flips: bool = parameter(
+        False,
+        ["boolean"],
+        "bool",
+        """Predict, validate and embed with features that are averaged with those of
+        the mirrored image.""",
+    )
+    channels_last: bool = parameter(
+        False, ["boolean"], "bool", "Memory layout of activations, for tensor cores."
+    )
+    joint_ssl: Any = parameter(
+        None,
+        kind=one_of("vicreg", "simclr", "rotation") + ", object or None",
+        doc="""A self-supervised term beside the loss, which stays on the clean images.
+        Its two views of an image are made as its `views` say, `SimCLR(views="color")`:
+        "randaugment" are crops with a margin of an eighth of the side, flipped by
+        chance, after `RandAugment(2, 9)`; "color" are resized crops, flipped, with
+        jittered colours or grey, as in SimCLR; "auto" is "randaugment"; a list names
+        augmentations, as `augment` does. "rotation" asks by how many quarters a
+        cropped and flipped image was turned; images must be square.""",
+    )
+    mix: str | None = parameter(
+        None,
+        doc="""Mix each image of a batch with another one, and their labels: "mixup"
+        averages pixels, "cutmix" takes a rectangle.""",
+    )
+    support_batch_size: int = parameter(20)
+    query_batch_size: int = parameter(30)
+    optimizer: str = parameter("sgd")
+    lr: float | str = parameter("auto", doc="""Learning rate; "auto" is 0.1.""")
+    weight_decay: float | str = parameter(
+        "auto", doc=""""auto" is 0.0005. Decoupled for "adamw", an L2 term for "sgd"."""
+    )
+    lr_schedule: str = parameter("cosine")
+    max_epochs: int = parameter(100)
+    batch_size: int | str = parameter(
+        "auto",
+        doc="""Rows per step; "auto" is 128, or all images if there are fewer.""",
+    )
+    n_iter_no_change: int = parameter(
+        100,
+        doc="""Epochs without a better score after which a member is done. With a cosine
+        the last epochs are the best: the best weights are kept, and nothing stops
+        early.""",
+    )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,0 +1,35 @@
+"""Documentation of the fitted attributes that classifiers share."""
+
+ATTRIBUTES = {
+    "classes_": """array of shape (n_classes,)""",
+    "n_features_in_": """int""",
+    "feature_names_in_": """array of shape (n_features_in_,)
+    Only if X has string column names.""",
+    "encoder_": """TabularEncoder
+    Fitted on the training rows.""",
+    "net_": """skorch net
+    `net_.module_` is the packed network.""",
+    "n_iter_": """int
+    Epochs trained.""",
+    "best_epoch_, best_score_": """arrays of shape (n_members,)
+    Epoch whose weights each member keeps, and its validation score.""",
+    "history_": """list of dict
+    By epoch; names that end in `_members` hold one value a member.""",
+    "member_seeds_": """array of shape (n_members,)
+    `random_state` of the single fit that equals each member.""",
+    "member_weights_": """array of shape (n_members,)
+    Share of each member in predict_proba.""",
+    "portfolio_": """data frame
+    Settings, validation score and weight of each member; only with a portfolio.""",
+    "class_prior_": """array of shape (n_classes,)
+    Class shares of the training rows, by sample weight.""",
+    "prior_shift_": """array of shape (n_classes,)
+    Factor that the sampler put on each class and that is divided out.""",
+    "intercept_": """array of shape (n_members, n_classes)
+    Solved output biases.""",
+    "baseline_": """array of shape (n_encoded_columns,)
+    Encoded class-balanced median row, which `explain` compares rows with.""",
+    "temperature_": """array of shape (n_members,)
+    What each member's log probabilities are divided by, 0.1 to 30; 1 without
+    `temperature_scaling`.""",
+}

@@ -1,0 +1,196 @@
+"""The loop as constructor parameters: members, optimiser, validation, device."""
+
+from numbers import Integral, Real
+from typing import Any
+
+from sklimb._compat import HasMethods, Interval, StrOptions
+from sklimb.parameters.fields import Parameters, one_of, parameter
+from sklimb.training.device import NUMBERS
+from sklimb.training.monitor import MONITORS
+from sklimb.training.optimizers import OPTIMIZERS
+
+
+class LoopParameters(Parameters):
+    """How often, how fast, on what and until when a network trains."""
+
+    n_members: int = parameter(
+        1,
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        "Independent networks trained as one; their probabilities are averaged.",
+    )
+    portfolio: Any = parameter(
+        None,
+        [StrOptions({"default"}), list, tuple, None],
+        'None, "default" or list of dict',
+        """Settings of members that are trained side by side and combined by greedy
+        selection on the validation rows: one fit that tunes itself. Each dict sets
+        some of lr, weight_decay, dropout, smoothing_eps, frequency_scale and
+        sam_asymmetric_rho; a parameter that you set to a value of your own (not
+        "auto"; not 0.0 for `smoothing_eps` and `sam_asymmetric_rho`) is held fixed
+        over the list. `n_members` is then the number of networks a setting.""",
+    )
+    pretrained: Any = parameter(
+        None,
+        [HasMethods(["fit", "transform"]), None],
+        "SelfSupervisedPretrainer or None",
+        """Features to start from; all layers but the last, which is drawn as always. An
+        unfitted one trains inside `fit`, each member by itself, on the training rows
+        and X_unlabeled; a fitted one, wrapped in `sklearn.frozen.FrozenEstimator`,
+        gives all members its weights, and its encoder.""",
+    )
+    optimizer: str = parameter(
+        "adamw",
+        [StrOptions(set(OPTIMIZERS))],
+        one_of(*OPTIMIZERS),
+        """"sgd" has Nesterov momentum 0.9; change it by `net_params`.""",
+    )
+    lr: float | str = parameter(
+        "auto",
+        [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        'float or "auto"',
+        """Learning rate; "auto" is 0.001.""",
+    )
+    weight_decay: float | str = parameter(
+        "auto",
+        [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        'float or "auto"',
+        """"auto" is 0.0001. Decoupled for "adamw", an L2 term for "sgd".""",
+    )
+    lr_schedule: str = parameter(
+        "constant",
+        [StrOptions({"constant", "cosine"})],
+        '{"constant", "cosine"}',
+        "Course of the learning rate over `max_epochs`.",
+    )
+    warmup_epochs: int = parameter(
+        0,
+        [Interval(Integral, 0, None, closed="left")],
+        "int",
+        "Epochs in which the learning rate rises.",
+    )
+    max_epochs: int = parameter(
+        200,
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        "Most passes over the training rows.",
+    )
+    batch_size: int | str = parameter(
+        "auto",
+        [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        'int or "auto"',
+        """Rows a step; "auto" is 256, or all rows if there are fewer.""",
+    )
+    ema_decay: float = parameter(
+        0.0,
+        [Interval(Real, 0, 1, closed="left")],
+        "float in [0, 1)",
+        "Decay of the average of weights that predicts; 0 is off.",
+    )
+    clip_norm: float | None = parameter(
+        None,
+        [Interval(Real, 0, None, closed="neither"), None],
+        "float or None",
+        "Largest norm of each member's gradient.",
+    )
+    early_stopping: Any = parameter(
+        "auto",
+        [StrOptions({"auto"}), "boolean"],
+        '"auto" or bool',
+        """Hold rows out, keep each member's best weights, stop when none gets better.
+        "auto" does so unless no class has two different rows.""",
+    )
+    validation_fraction: float = parameter(
+        0.15,
+        [Interval(Real, 0, 1, closed="neither")],
+        "float in (0, 1)",
+        "Share of each class that is held out.",
+    )
+    validation_split: Any = parameter(
+        None,
+        ["cv_object", None],
+        "int, splitter, iterable or None",
+        """A scikit-learn splitter whose last split is taken instead (for
+        `TimeSeriesSplit` the latest rows validate).""",
+    )
+    validation_folds: int | None = parameter(
+        None,
+        [Interval(Integral, 2, None, closed="left"), None],
+        "int or None",
+        """Folds instead of one split: each member is trained once a fold and stopped on
+        the rows that its fold holds out, and all of them predict. For few rows.""",
+    )
+    monitor: str = parameter(
+        "loss",
+        [StrOptions(set(MONITORS))],
+        one_of(*MONITORS),
+        "What the held-out rows measure.",
+    )
+    n_iter_no_change: int = parameter(
+        16,
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        "Epochs without a better score after which a member is done.",
+    )
+    warm_start: bool = parameter(
+        False,
+        ["boolean"],
+        "bool",
+        "Go on from the last fit, with its encoder and classes.",
+    )
+    merge_duplicates: bool = parameter(
+        True,
+        ["boolean"],
+        "bool",
+        "Identical rows become one with the summed weight, before the internal split.",
+    )
+    dtype: str = parameter(
+        "float32",
+        [StrOptions(set(NUMBERS))],
+        one_of(*NUMBERS),
+        """Numbers of the network. "bfloat16" trains with products in bfloat16 and
+        weights in float32, for GPUs; it predicts in float32.""",
+    )
+    device: str = parameter(
+        "auto",
+        [str],
+        "str",
+        """"auto" takes a CUDA device if there is one.""",
+    )
+    compile: Any = parameter(
+        False,
+        ["boolean", StrOptions({"reduce-overhead", "max-autotune"})],
+        'bool or {"reduce-overhead", "max-autotune"}',
+        """Train through `torch.compile`; a name is its mode, and both take CUDA graphs
+        on a GPU. Sums are rounded in another order than without it; prediction and
+        pre-training are not compiled. The first batches take seconds to minutes,
+        once a shape. On a CPU it pays for convolutions, and small MLPs get slower.""",
+    )
+    random_state: Any = parameter(
+        None,
+        ["random_state"],
+        "int, RandomState instance or None",
+        "Equal seed, device, versions and thread count give equal bits.",
+    )
+    verbose: int = parameter(
+        0,
+        ["verbose"],
+        "int",
+        "1 shows one progress bar.",
+    )
+    callbacks: list | None = parameter(
+        None,
+        [list, tuple, None],
+        "list of skorch callbacks or None",
+        "Further callbacks of the loop; what they see is averaged over members.",
+    )
+    net_params: dict | None = parameter(
+        None,
+        [dict, None],
+        "dict or None",
+        """Further arguments of the optimiser, such as
+        `{"optimizer__betas": (0.9, 0.99)}`.""",
+    )

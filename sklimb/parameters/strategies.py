@@ -1,0 +1,246 @@
+"""The imbalance strategies as constructor parameters."""
+
+from numbers import Integral, Real
+from typing import Any
+
+from sklimb._compat import HasMethods, Interval, StrOptions
+from sklimb.parameters.fields import Parameters, one_of, parameter
+from sklimb.training.losses import LOSSES
+from sklimb.training.m2m import M2m
+from sklimb.training.mixing import MIXES
+from sklimb.training.reweighting import ROW_WEIGHTINGS
+from sklimb.training.samplers import SAMPLERS
+from sklimb.training.scales import SCALES
+from sklimb.training.terms import TERMS
+
+
+class StrategyParameters(Parameters):
+    """What is minimised, which rows make a step, how they are changed."""
+
+    loss: Any = parameter(
+        "ce",
+        [StrOptions(set(LOSSES)), callable, HasMethods("bind")],
+        one_of(*LOSSES) + " or callable",
+        """Loss of a row; see `sklimb.training.losses`. What a loss does to the class
+        shares is a device of training, which `target_prior` divides out: "train" gives
+        the probabilities of the rows at hand, "uniform" those that favour no class. A
+        callable takes logits and soft targets, both of shape (members, rows, classes),
+        and returns (members, rows). `FocalLoss(gamma)` sets gamma; its probabilities
+        are converted back to P(y | x).""",
+    )
+    class_weight: Any = parameter(
+        None,
+        [StrOptions({"balanced"}), dict, None],
+        'None, "balanced" or dict',
+        """Factor of each class in the loss. A statement of yours: probabilities follow
+        it.""",
+    )
+    drw_start: float | None = parameter(
+        None,
+        [Interval(Real, 0, 1, closed="left"), None],
+        "float in [0, 1) or None",
+        """Share of `max_epochs` after which `sampler` or the weights of
+        loss="class_balanced" begin; with neither, the weights of rare classes (deferred
+        re-weighting, Cao et al., 2019). Validation counts from then on.""",
+    )
+    sampler: Any = parameter(
+        "uniform",
+        [StrOptions(set(SAMPLERS)), HasMethods("fit_resample")],
+        one_of(*SAMPLERS) + " or imbalanced-learn object",
+        """Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by
+        the square root of their share; "over", "under", "smote" and objects
+        re-sample the encoded training rows once, after the internal split. A sampler
+        as a step of a Pipeline before this classifier puts synthetic twins on both
+        sides of that split and shifts probabilities that nobody can correct: prefer
+        this parameter.""",
+    )
+    smoothing_eps: float = parameter(
+        0.0,
+        [Interval(Real, 0, 1, closed="left")],
+        "float in [0, 1)",
+        "Label smoothing of a class with factor 1 (S002 A.7); 0 is off.",
+    )
+    smoothing_scale: Any = parameter(
+        "complement",
+        [StrOptions(set(SCALES)), "array-like"],
+        one_of(*SCALES) + " or array of shape (n_classes,)",
+        """How smoothing differs by class: `eps_c = min(smoothing_max, eps * r_c)`.
+        "complement" r = (1 - p) K / (K - 1) and "inverse" r = 1 / (K p) smooth rare
+        classes more, "head" r = K p smooths frequent ones more (MiSLAS), "uniform" is
+        plain smoothing, "max_ratio" r = max(p) / p is the authors' code, "printed"
+        r = 1 / (1 - p) is equation 6 of S002, which contradicts its text.""",
+    )
+    smoothing_max: float = parameter(
+        0.5,
+        [Interval(Real, 0, 1, closed="left")],
+        "float in [0, 1)",
+        "Largest eps of a class.",
+    )
+    sam_asymmetric_rho: float = parameter(
+        0.0,
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        """Radius of sharpness-aware minimisation (Foret et al., 2021) with a larger
+        ascent for rare classes (SAM-A, S002 3.2); 0 is off. One more forward and
+        backward pass a step.""",
+    )
+    sam_scale: Any = parameter(
+        "inverse",
+        [StrOptions(set(SCALES)), "array-like"],
+        one_of(*SCALES) + " or array of shape (n_classes,)",
+        """How the ascent differs by class, as `smoothing_scale`; "uniform" is plain
+        SAM.""",
+    )
+    sam_scale_max: float = parameter(
+        10.0,
+        [Interval(Real, 1, None, closed="left")],
+        "float",
+        "Largest factor of a class.",
+    )
+    sam_norm: str = parameter(
+        "batch",
+        [StrOptions({"batch", "weighted"})],
+        '{"batch", "weighted"}',
+        """Length of the perturbation: rho times the batch's mean factor, or always rho
+        (the authors' code). A batch without a rare row climbs less with "batch".""",
+    )
+    joint_ssl: Any = parameter(
+        None,
+        [StrOptions(set(TERMS)), callable, None],
+        one_of("vicreg", "simclr", "scarf") + ", object or None",
+        """Self-supervised term beside the supervised loss, which stays on the clean
+        rows: some columns of each row are replaced by those of other rows, twice,
+        and a projector of the features of both views is trained to agree ("vicreg")
+        or to be found again ("simclr", "scarf"). An object sets more, such as
+        `SCARF(corruption=0.4)`; see `sklimb.training.terms`. A step costs three to
+        four times as much, in small networks up to eight. `fit` takes rows without
+        labels as X_unlabeled.""",
+    )
+    joint_ssl_weight: float = parameter(
+        0.1,
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        """Factor of the term. "vicreg" is of the order of 20, "simclr" and "scarf" are
+        of the size of the supervised loss and take 0.1 to 1.""",
+    )
+    mix: str | None = parameter(
+        None,
+        [StrOptions(set(MIXES)), None],
+        one_of(*MIXES) + " or None",
+        """Mix each row of a batch with another one, and their labels. "mixup" averages
+        numbers and draws categories, "cutmix" takes each column from one of both.""",
+    )
+    mix_alpha: float = parameter(
+        1.0,
+        [Interval(Real, 0, None, closed="neither")],
+        "float",
+        """Shares are from Beta(mix_alpha, mix_alpha): 1 is uniform, towards 0 rows stay
+        as they are.""",
+    )
+    m2m: Any = parameter(
+        None,
+        [StrOptions({"default"}), M2m, None],
+        'None, "default" or M2m',
+        """Major-to-minor translation (Kim et al., 2020): after 0.8 of `max_epochs`
+        classes are drawn equally, and rows of frequent classes are moved until a
+        plain network, trained first on the same rows, takes them for the rare class
+        that they stand for. "default" is `sklimb.training.m2m.M2m()`, which says
+        what each setting does. Costs a second fit, and in the last epochs many
+        passes a step.""",
+    )
+    metabalance_sampler: Any = parameter(
+        None,
+        [
+            StrOptions({*SAMPLERS, "natural"}),
+            HasMethods("fit_resample"),
+            list,
+            tuple,
+            None,
+        ],
+        one_of("natural", *SAMPLERS) + ", imbalanced-learn object, pair or None",
+        """MetaBalance (Bansal et al., S003): each task takes a step on support rows and
+        is judged on query rows; weights follow what makes that judgement better. A
+        pair gives the samplers of both; one alone is the query's, with natural
+        support. "natural" or any name or object that `sampler` takes; None is off.""",
+    )
+    metabalance_steps: int = parameter(
+        80,
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        "Tasks an update.",
+    )
+    inner_lr: float = parameter(
+        0.01,
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        "Rate of a task's step.",
+    )
+    beta: float = parameter(
+        0.0,
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        "Share of the support loss in the update.",
+    )
+    second_order: bool = parameter(
+        False,
+        ["boolean"],
+        "bool",
+        "Differentiate through the inner step, as printed; the authors' code does not.",
+    )
+    support_batch_size: int = parameter(
+        24,
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        "Support rows per task; `batch_size` is not used with MetaBalance.",
+    )
+    query_batch_size: int = parameter(
+        16,
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        "Query rows per task. An epoch is one pass over the query rows.",
+    )
+    row_weighting: Any = parameter(
+        None,
+        [
+            StrOptions(set(ROW_WEIGHTINGS)),
+            HasMethods("make_step"),
+            None,
+        ],
+        one_of(*ROW_WEIGHTINGS) + ", object or None",
+        """Learn the weight of each row of a batch from what it does for a few balanced
+        rows: in closed form ("l2rw", Ren et al., 2018) or by a small network of the
+        row's loss ("meta_weight_net", Shu et al., 2019). Weights sum to 1 over a
+        batch; sample and class weights multiply them. See
+        `sklimb.training.reweighting` for `MetaWeightNet(hidden, lr)` and for ways of
+        your own; None is off. What weights do to the class shares is not known in
+        advance, so `prior_shift_` does not hold it, but the solved output bias gives
+        the mean probabilities back (with target_prior=None nothing does). Validation
+        is by probabilities before that: a `monitor` of ranks, such as "roc_auc",
+        looks past the shift.""",
+    )
+    row_weighting_rows: int = parameter(
+        10,
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        """Rows of each class that each member keeps apart as balanced rows, drawn
+        evenly from its training rows (sample weights do not matter); it never trains
+        on them otherwise.""",
+    )
+    target_prior: Any = parameter(
+        "train",
+        [StrOptions({"train", "uniform"}), "array-like", None],
+        '{"train", "uniform"}, array of shape (n_classes,) or None',
+        """Class shares that probabilities assume. "train" divides out what `sampler`
+        did and solves the output bias, so that mean probabilities equal the
+        (weighted) class shares of the rows given; None leaves the network's output
+        alone.""",
+    )
+    temperature_scaling: bool = parameter(
+        False,
+        ["boolean"],
+        "bool",
+        """Divide each member's log probabilities by the one number that gives them the
+        least log loss on its held-out rows (Guo et al., 2017), with the output bias
+        that `target_prior` then asks for. One member's order of two classes stays as
+        it is. Rows of X_val serve too, and should have the class shares of X.""",
+    )
