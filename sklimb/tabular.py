@@ -41,9 +41,10 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     sampler : str or imbalanced-learn object, default="uniform"
         Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by the
         square root of their share; "over", "under", "smote" and objects re-sample the
-        encoded training rows once, after the internal split. A sampler as a step of a
-        Pipeline before this classifier puts synthetic twins on both sides of that split
-        and shifts probabilities that nobody can correct: prefer this parameter.
+        encoded training rows once, after the internal split. An object keeps its own
+        `random_state`; None follows that of the fit. A sampler as a step of a Pipeline
+        before this classifier puts synthetic twins on both sides of that split and
+        shifts probabilities that nobody can correct: prefer this parameter.
     smoothing_eps : float in [0, 1), default=0.0
         Label smoothing of a class with factor 1 (S002 A.7); 0 is off.
     smoothing_scale : str or array of shape (n_classes,), default="complement"
@@ -133,10 +134,10 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     portfolio : None, "default" or list of dict, default=None
         Settings of members that are trained side by side and combined by greedy
         selection on the validation rows: one fit that tunes itself. Each dict sets
-        some of lr, weight_decay, dropout, smoothing_eps, frequency_scale and
-        sam_asymmetric_rho; a parameter that you set to a value of your own (not
-        "auto"; not 0.0 for `smoothing_eps` and `sam_asymmetric_rho`) is held fixed
-        over the list. `n_members` is then the number of networks a setting.
+        some of lr, weight_decay, dropout, smoothing_eps, frequency_scale,
+        sam_asymmetric_rho and joint_ssl_weight; a parameter that you set to another
+        value than its default is held fixed over the list. `n_members` is then the
+        number of networks a setting.
     pretrained : SelfSupervisedPretrainer or None, default=None
         Features to start from; all layers but the last, which is drawn as always. An
         unfitted one trains inside `fit`, each member by itself, on the training rows
@@ -183,7 +184,8 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     batch_size : int or "auto", default="auto"
         Rows a step; "auto" is 256, or all rows if there are fewer.
     ema_decay : float in [0, 1), default=0.0
-        Decay of the average of weights that predicts; 0 is off.
+        Decay of the average of weights, and of running statistics (BatchNorm), that
+        predicts; 0 is off.
     clip_norm : float or None, default=None
         Largest norm of each member's gradient.
     early_stopping : "auto" or bool, default="auto"
@@ -242,7 +244,10 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     history_ : list of dict
         By epoch; names that end in `_members` hold one value a member.
     member_seeds_ : array of shape (n_members,)
-        `random_state` of the single fit that equals each member.
+        `random_state` of the single fit that equals each member, if it is given the
+        same rows: those of an internal split and of re-sampling before training follow
+        `random_state`, so that only member 0 meets them again. Hold out by `X_val`, a
+        `validation_split` or not at all, and give a sampler object its own seed.
     member_weights_ : array of shape (n_members,)
         Share of each member in predict_proba.
     portfolio_ : data frame

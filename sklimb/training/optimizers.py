@@ -5,9 +5,33 @@ equal values are one run, and each run takes torch's fused kernel on its slice o
 weights: packs are sorted so that runs are long.
 """
 
+import os
+import sys
+from importlib import import_module
 from itertools import groupby
+from threading import Lock
 
 import torch
+
+_CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"
+_lock = Lock()
+
+
+def load_torch_optim():
+    """Import what torch's optimisers import at their first step.
+
+    It is torch's compiler, which names its cache folder in the environment, for all
+    processes that begin from then on. Here that variable is left as it was.
+    """
+    with _lock:
+        if "torch._dynamo" in sys.modules:
+            return
+        before = os.environ.get(_CACHE_DIR)
+        import_module("torch._dynamo")
+        if before is None:
+            os.environ.pop(_CACHE_DIR, None)
+        else:
+            os.environ[_CACHE_DIR] = before
 
 
 def one_value(value):
@@ -122,6 +146,7 @@ class PackedAdamW(_Packed, torch.optim.AdamW):
     _names = ("exp_avg", "exp_avg_sq")
 
     def __init__(self, params, lr=1e-3, weight_decay=0.0, n_steps=None, **kwargs):
+        load_torch_optim()
         super().__init__(params, lr=1e-3, weight_decay=0.0, fused=True, **kwargs)
         self._settle(lr, weight_decay, n_steps)
 
@@ -169,6 +194,7 @@ class PackedSGD(_Packed, torch.optim.SGD):
         nesterov=True,
         **kwargs,
     ):
+        load_torch_optim()
         super().__init__(
             params, lr=1e-2, momentum=momentum, nesterov=nesterov, fused=True, **kwargs
         )

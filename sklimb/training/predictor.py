@@ -7,6 +7,7 @@ from sklimb.training.intercept import solve_intercept
 from sklimb.training.losses import bind, make_loss
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
+from sklimb.training.optimizers import load_torch_optim
 from sklimb.training.scales import one_if_equal
 from sklimb.training.temperature import solve_temperature
 
@@ -14,6 +15,7 @@ from sklimb.training.temperature import solve_temperature
 def make_net(loss, module, n_classes, device, term=None, **net_params):
     """A fresh, initialised net around a packed module."""
     objective = Objective(module, loss, term=term)
+    load_torch_optim()  # skorch makes an optimiser for a net that only predicts too
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
     net.n_classes = n_classes
     return net.initialize()
