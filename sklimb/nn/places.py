@@ -1,4 +1,4 @@
-"""How does a network run on tensors that are not its own: a bare `functional_call`.
+"""Networks on tensors that are not their own, as by a bare `functional_call`.
 
 torch's own walks over all names several times a call: 1 ms for a ResNet-8, which is
 more than the arithmetic of a small table's batch. torch.compile walks once, and can
@@ -87,6 +87,30 @@ class TracedPlaces:
         out = functional_call(self.methods[method], state, (x,))
         # functional_call has put into `state` what forward assigned anew.
         return out, [state[name] for name in self.names[1]]
+
+
+def replica(module):
+    """A network of the same tensors in dicts of its own, for one thread to write to.
+
+    Made as torch.nn.DataParallel makes its replicas, and of attributes that are plain
+    dicts, where networks cache what they compute, it has copies. Other attributes are
+    shared: layers must be reached by their names (`self.layer`), not by lists or bound
+    methods that were put aside.
+    """
+    return _replica(module, {})
+
+
+def _replica(module, made):
+    if id(module) not in made:
+        made[id(module)] = new = module._replicate_for_data_parallel()
+        new._parameters = module._parameters
+        for name, value in vars(new).items():
+            if type(value) is dict or name == "_parameters":
+                vars(new)[name] = value.copy()
+        for name, child in new._modules.items():
+            if child is not None:
+                new._modules[name] = _replica(child, made)
+    return made[id(module)]
 
 
 def _parts(module, seen):
