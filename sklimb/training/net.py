@@ -2,6 +2,7 @@
 
 import copy
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -84,7 +85,10 @@ class _Net(ClassifierMixin, NeuralNet):
         self.whole_, self.members_ = None, np.arange(self.n_all_)
 
     def release(self):
-        """Forget the training rows and tools: a fitted net holds what predicts."""
+        """Forget the training rows and tools: a fitted net holds what predicts.
+
+        From here on no method writes to it, so any number of threads may predict.
+        """
         self.module, self.criterion = type(self.module_), type(self.criterion_)
         self.train_split, self.callbacks, self.callbacks_ = None, None, []
         for name in ("batches_", "step_", "average_", "hooks_", "updates_", "whole_"):
@@ -94,6 +98,7 @@ class _Net(ClassifierMixin, NeuralNet):
             p.grad = None
         self.criterion_.term = self.criterion_.compiled = None
         self.parameters_, self.monitor_, self.optimizer_ = None, None, None
+        self._set_training(False)
         return self
 
     @property
@@ -272,12 +277,24 @@ class _Net(ClassifierMixin, NeuralNet):
     @torch.no_grad()
     def _blocks(self, X, function):
         """`function` of every padded block, cut to the rows that are real."""
-        self._set_training(False)
+        # A released net predicts in many threads and is left alone.
+        if self.module_.training:
+            with self._predicting():
+                return self._blocks(X, function)
         device = torch.device(self.device)
         out = []
         for _, n, block in padded_blocks(X.unsqueeze(0), self._block_rows()):
             out.append(function(block.to(device))[:, :n])
         return out[0] if len(out) == 1 else torch.cat(out, 1)
+
+    @contextmanager
+    def _predicting(self):
+        """For callbacks that look at predictions in the middle of an epoch."""
+        self._set_training(False)
+        try:
+            yield
+        finally:
+            self._set_training(True)
 
     def blocks_log_probability(self, X):
         """log P of each member, (K, rows, classes), float64."""
