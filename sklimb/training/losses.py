@@ -168,7 +168,13 @@ class LDAMLoss(_NeedsCounts):
 
     Cross-entropy of `s (z_c - m_c [c = y])` with `m_c = max_m (n_min / n_c)^(1/4)`. The
     logits are cosines: the network gets a normalised last layer without bias. Rows'
-    classes are those of the largest target. Probabilities are the softmax of `s z`.
+    classes are those of the largest target.
+
+    At the minimum P, the posterior of the rows drawn, is the stationary distribution of
+    `Q[y, k] = softmax_k(s (z_k - m_y [k = y]))`, since the slope by `z_k` is 0:
+    `sum_y P_y (Q[y, k] - [k = y]) = 0`. With `a_k = exp(s z_k)` and
+    `b_k = exp(s (z_k - m_k))` it is `P_k ~ a_k (sum_j a_j - a_k + b_k)`, so
+    probabilities are read from that; softmax(s z) would be sure of far too much.
 
     Parameters
     ----------
@@ -201,8 +207,15 @@ class LDAMLoss(_NeedsCounts):
         return (self.max_m * (rarest / share).pow(0.25).clamp_max(1.0),)
 
     def posterior(self, logits, margin):
-        """Scaled cosines."""
-        return self.s * logits
+        """Logarithms of the stationary distribution, up to a constant."""
+        log_p = torch.log_softmax(self.s * logits, -1)
+        # The weight of all the others: for the largest class by their sum, where
+        # 1 - p would leave nothing of it.
+        top = log_p.argmax(-1, keepdim=True)
+        of_top = log_p.scatter(-1, top, -torch.inf).logsumexp(-1, keepdim=True)
+        rest = torch.log(-torch.expm1(log_p.scatter(-1, top, -1.0)))
+        rest = rest.scatter(-1, top, of_top)
+        return log_p + torch.logaddexp(rest, log_p - self.s * margin)
 
     def of(self, logits, target, margin):
         """One loss a row."""
