@@ -4,10 +4,12 @@ To add a loss, write a function or a frozen dataclass with `__call__(logits, tar
 shapes (K, batch, classes) x 2 -> (K, batch), and name it in LOSSES. `target` holds
 probabilities (smoothed or mixed labels). A loss whose optimal softmax is not P(y | x)
 also has `log_probability(logits)`; one that depends on the rows a class has
-`bind(counts)`, one that only weighs classes `class_factor(counts)`.
+`bind(counts)`, one that only weighs classes `class_factor(counts)`. What a temperature
+divides are log probabilities, or else there is `tempered(logits, scale)`.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -90,12 +92,24 @@ class _Bound:
         return torch.log_softmax(adjusted, -1)
 
 
+class _BoundMargins(_Bound):
+    """A bound loss with margins, whose posterior is no power of a softmax."""
+
+    def tempered(self, logits, scale):
+        """log P at the temperature 1 / scale: logits and margins times `scale`."""
+        statistics = [s.double() * scale for s in self.statistics]
+        adjusted = self.unbound.posterior(logits.double() * scale, *statistics)
+        return torch.log_softmax(adjusted, -1)
+
+
 class _NeedsCounts:
     """A loss that is told the rows a class by `bind`."""
 
+    bound: ClassVar[type] = _Bound
+
     def bind(self, counts):
         """The loss for `counts`, a tensor (K or 1, classes) of rows by weight."""
-        return _Bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
+        return self.bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
 
 
 def _shares(counts):
@@ -199,6 +213,7 @@ class LDAMLoss(_NeedsCounts):
     cosine_head = True
     # Mixed labels have no class whose margin it could be.
     needs_hard_labels = True
+    bound: ClassVar[type] = _BoundMargins
 
     def statistics(self, counts):
         """Margin of each class."""
