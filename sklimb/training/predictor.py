@@ -92,13 +92,18 @@ def _tempered(loss, member):
     device = loss.statistics[0].device
 
     def tempered(logits, scale):
-        with torch.inference_mode(False):  # whatever the caller's mode is
+        # Whatever the caller's mode is. Backwards twice is forwards: torch.func.jvp
+        # warns of what torch itself has deprecated.
+        with torch.inference_mode(False), torch.enable_grad():
             z = torch.from_numpy(logits).to(device).unsqueeze(0)
-            scale = torch.tensor(scale, dtype=torch.float64, device=device)
-            log_p, slope = torch.func.jvp(
-                lambda scale: loss.tempered(z, scale), (scale,), (scale / scale,)
+            at = torch.tensor(
+                float(scale), dtype=torch.float64, device=device, requires_grad=True
             )
-        return log_p[0].cpu().numpy(), slope[0].cpu().numpy()
+            log_p = loss.tempered(z, at)
+            along = torch.zeros_like(log_p, requires_grad=True)
+            (slope,) = torch.autograd.grad(log_p, at, along, create_graph=True)
+            (slope,) = torch.autograd.grad(slope, along)
+        return log_p[0].detach().cpu().numpy(), slope[0].cpu().numpy()
 
     return tempered
 
