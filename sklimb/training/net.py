@@ -300,6 +300,10 @@ class _Net(ClassifierMixin, NeuralNet):
         """log P of each member, (K, rows, classes), float64."""
         return self._blocks(X, self._log_probability)
 
+    def blocks_logits(self, X):
+        """Outputs of each member's network, (K, rows, classes)."""
+        return self._blocks(X, self.module_)
+
     def _log_probability(self, block):
         return self.criterion_.log_probability(self.module_(block))
 
