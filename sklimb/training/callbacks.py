@@ -11,6 +11,8 @@ import torch
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
+from sklimb.training.device import to_device
+
 
 class StopTraining(KeyboardInterrupt):
     """Ends the fit loop; a KeyboardInterrupt because that is what skorch listens to."""
@@ -116,7 +118,7 @@ class WeightAverage(Callback):
             torch._foreach_lerp_(self.average_, net.parameters(), float(step[0]))
             return
         for average, p in zip(self.average_, net.parameters(), strict=True):
-            own = torch.tensor(step, dtype=p.dtype, device=p.device)
+            own = to_device(torch.tensor(step, dtype=p.dtype), p.device)
             average.lerp_(p, own.view(-1, *[1] * (p.ndim - 1)))
 
     @torch.no_grad()
