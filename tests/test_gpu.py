@@ -1,7 +1,7 @@
 """On a CUDA device: the same training room. Left out by `make test`.
 
-benchmarks/gpu runs these too, where there may be no pytest: no fixtures but tmp_path and
-monkeypatch's setattr, no marks but parametrize. It rehearses them on a CPU.
+benchmarks/gpu runs these too, where there may be no pytest: no fixtures but tmp_path
+and monkeypatch's setattr, no marks but parametrize. It rehearses them on a CPU.
 """
 
 import os
@@ -77,20 +77,6 @@ def test_bfloat16_trains():
     full = TabularMLPClassifier(**{**PLAIN, "device": DEVICE}).fit(X, Y)
     gap = np.abs(clf.fit(X, Y).predict_proba(X) - full.predict_proba(X)).max()
     assert 0 < gap < 0.05
-
-
-@pytest.mark.parametrize("mode", [True, "reduce-overhead"])
-@pytest.mark.parametrize(
-    "params",
-    [{}, {"sam_asymmetric_rho": 0.05}, {"n_members": 3, "dropout": 0.2}],
-    ids=str,
-)
-def test_compiled_training_is_training(mode, params):
-    params = {**PLAIN, **params, "dtype": "float64", "device": DEVICE}
-    plain = TabularMLPClassifier(**params).fit(X, Y)
-    clf = TabularMLPClassifier(**params, compile=mode).fit(X, Y)
-    # Sums in another order, in float64.
-    np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-8)
 
 
 @contextmanager
@@ -199,3 +185,18 @@ def test_the_host_waits_for_no_image(params, monkeypatch):
     clf = ImageResNetClassifier(**settings, random_state=0, device=DEVICE, **params)
     with no_waiting_in_epochs(monkeypatch):
         clf.fit(images, np.arange(80) % 10 // 7)
+
+
+# Last, because compiling takes longest.
+@pytest.mark.parametrize("mode", [True, "reduce-overhead"])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"sam_asymmetric_rho": 0.05}, {"n_members": 3, "dropout": 0.2}],
+    ids=str,
+)
+def test_compiled_training_is_training(mode, params):
+    params = {**PLAIN, **params, "dtype": "float64", "device": DEVICE}
+    plain = TabularMLPClassifier(**params).fit(X, Y)
+    clf = TabularMLPClassifier(**params, compile=mode).fit(X, Y)
+    # Sums in another order, in float64.
+    np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-8)

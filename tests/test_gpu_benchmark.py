@@ -1,4 +1,4 @@
-"""`make gpu`, rehearsed without a GPU and without the packages that are missing there."""
+"""`make gpu`, rehearsed without a GPU and without the packages it may not find."""
 
 import importlib
 import json

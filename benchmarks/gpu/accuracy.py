@@ -1,4 +1,4 @@
-"""ResNet-32 on long-tailed CIFAR-10, one method after another, published figures beside."""
+"""ResNet-32 on long-tailed CIFAR-10, method after method, beside published figures."""
 
 import time
 

@@ -65,10 +65,13 @@ def run_parts(parts, seconds, report, context, at_once=1):
             state, detail = FAILED, traceback.format_exc()
         report.state(part, state, detail, time.monotonic() - started)
 
+    pairs = list(zip(parts, ends, strict=True))
+    if at_once == 1:  # in this thread, which an interrupt ends at once
+        for pair in pairs:
+            run(*pair)
+        return
     with ThreadPoolExecutor(at_once) as pool:
-        for running in [
-            pool.submit(run, *pair) for pair in zip(parts, ends, strict=True)
-        ]:
+        for running in [pool.submit(run, *pair) for pair in pairs]:
             running.result()
 
 

@@ -62,8 +62,8 @@ class Report:
         content["seconds"] = time.monotonic() - self._begin
         rows = {name: part["rows"] for name, part in content["parts"].items()}
         content["goals"] = self.goals(rows)
-        text = json.dumps(rounded(content), indent=1, default=float) + "\n"
-        for suffix, text in (("json", text), ("md", as_markdown(content))):
+        data = json.dumps(rounded(content), indent=1, default=float) + "\n"
+        for suffix, text in (("json", data), ("md", as_markdown(content))):
             path = self.folder / f"{self.name}.{suffix}"
             scratch = path.with_suffix(f".{suffix}.part")
             scratch.write_text(text)

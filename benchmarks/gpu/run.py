@@ -14,6 +14,7 @@ must have.
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -51,6 +52,8 @@ def main(argv=None):
         raise SystemExit(f"{args.data} is missing: run benchmarks/gpu/prepare.py.")
     parts, goals, name, title = chosen(args)
     report = Report(folder, name, title, parts, goals)
+    # A part's process is ended with this one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     begin = time.monotonic()
     for start in ("forkserver", "spawn"):
         context = get_context(start)
@@ -89,7 +92,7 @@ def chosen(args):
     data, device = args.data, scale.device
     first = Part("machine", "0. Machine", 60, p.machine, (scale,))
     speed = [
-        Part("first_look", "1. Tests marked gpu", 90, p.first_look, (scale, data)),
+        Part("first_look", "1. Tests marked gpu", 120, p.first_look, (scale, data)),
         Part("steps", "2. Steps a second", 120, p.steps, (scale,)),
         Part("searches", "3. Loan search, 64 x 5", 60, p.searches, (scale, data)),
         Part("images", "4. ResNet-32", 120, p.image_passes, (scale, data)),
