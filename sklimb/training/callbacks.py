@@ -11,6 +11,8 @@ import torch
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
+from sklimb.training.device import to_device
+
 
 class StopTraining(KeyboardInterrupt):
     """Ends the fit loop; a KeyboardInterrupt because that is what skorch listens to."""
@@ -125,7 +127,7 @@ class WeightAverage(Callback):
             torch._foreach_lerp_(self.average_, self.averaged_, float(step[0]))
             return
         for average, t in zip(self.average_, self.averaged_, strict=True):
-            own = torch.tensor(step, dtype=t.dtype, device=t.device)
+            own = to_device(torch.tensor(step, dtype=t.dtype), t.device)
             average.lerp_(t, own.view(-1, *[1] * (t.ndim - 1)))
 
     @torch.no_grad()

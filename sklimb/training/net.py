@@ -12,6 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
+from sklimb.training.device import to_device
 from sklimb.training.panel import padded_blocks
 from sklimb.training.steps import clip_gradients
 
@@ -193,7 +194,7 @@ class _Net(ClassifierMixin, NeuralNet):
         # Not `iterator`, which skorch asked for once: `Deferred` may have changed them.
         for batch in self.batches_:
             total += take_step(batch)["loss"]
-        steps = torch.tensor(self.batches_.n_steps, device=self.device)
+        steps = to_device(torch.tensor(self.batches_.n_steps), self.device)
         self.epoch_losses_ = total / steps
 
     def _step_with_hooks(self, batch):

@@ -48,6 +48,9 @@ class _Packed:
     """
 
     active = None
+    # Which members have made no update yet, so that no step asks the device; None is
+    # not known, of a state that was loaded.
+    _fresh = None
 
     def _settle(self, lr, weight_decay, n_steps):
         for group in self.param_groups:
@@ -74,8 +77,9 @@ class _Packed:
                 for name, value in self.state[p].items():
                     if isinstance(value, torch.Tensor) and value.ndim:
                         self.state[p][name] = value[index.to(value.device)]
-        if self.n_steps_ is not None:
-            self.n_steps_ = [self.n_steps_[k] for k in members]
+        for name in ("n_steps_", "_fresh"):
+            if getattr(self, name) is not None:
+                setattr(self, name, [getattr(self, name)[k] for k in members])
         self._runs_of = None
 
     def _settle_runs(self):
@@ -108,6 +112,8 @@ class _Packed:
             self._start(params)
         moments = [[self.state[p][name] for p in params] for name in self._names]
         counts = self.state[params[0]]["step"]
+        if self._fresh is None:
+            self._fresh = (counts == 0).tolist()
         for begin, end, lr, decay in self._runs:
             if self.active is not None and not self.active[begin]:
                 continue
@@ -120,7 +126,9 @@ class _Packed:
                 lr,
                 decay,
                 group,
+                first=self._fresh[begin],
             )
+            self._fresh[rows] = [False] * (end - begin)
 
     def _start(self, params):
         """Moments of zero, and the updates that each member has made."""
@@ -128,6 +136,7 @@ class _Packed:
         for p in params:
             self.state[p] = {name: torch.zeros_like(p) for name in self._names}
             self.state[p]["step"] = counts
+        self._fresh = [True] * len(counts)
 
 
 class PackedAdamW(_Packed, torch.optim.AdamW):
@@ -150,7 +159,7 @@ class PackedAdamW(_Packed, torch.optim.AdamW):
         super().__init__(params, lr=1e-3, weight_decay=0.0, fused=True, **kwargs)
         self._settle(lr, weight_decay, n_steps)
 
-    def _fused(self, params, grads, moments, counts, lr, decay, group):
+    def _fused(self, params, grads, moments, counts, lr, decay, group, first):
         counts += 1
         # The kernel that torch.optim.AdamW(fused=True) calls.
         torch._fused_adamw_(
@@ -200,8 +209,7 @@ class PackedSGD(_Packed, torch.optim.SGD):
         )
         self._settle(lr, weight_decay, n_steps)
 
-    def _fused(self, params, grads, moments, counts, lr, decay, group):
-        first = bool(counts[0] == 0)
+    def _fused(self, params, grads, moments, counts, lr, decay, group, first):
         counts += 1
         torch._fused_sgd_(
             params,
