@@ -2,11 +2,16 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
+# `make gpu GPU_PYTHON=python3.12` takes what a machine has; see benchmarks/gpu.
+GPU_PYTHON ?= $(BIN)/python
+GPU_NEEDS = $(if $(filter $(BIN)/python,$(GPU_PYTHON)),install)
+GPU_DATA = benchmarks/gpu/data.npz
 # One run must not fight itself for the cores.
 export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
 .PHONY: help install demo test test-slow lint bench papers papers-quick clean
+.PHONY: gpu gpu-accuracy gpu-rehearse
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -58,6 +63,18 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/representation.py --quick
 	$(BIN)/python benchmarks/papers/cifar_lt.py --scale cpu
 	$(BIN)/python benchmarks/papers/image_curves.py --quick
+
+$(GPU_DATA):
+	$(GPU_PYTHON) benchmarks/gpu/prepare.py
+
+gpu: $(GPU_NEEDS) $(GPU_DATA) ## everything on one GPU, 8 minutes at most
+	$(GPU_PYTHON) benchmarks/gpu/run.py
+
+gpu-accuracy: $(GPU_NEEDS) $(GPU_DATA) ## ResNet-32, 200 epochs, on one GPU, 8 minutes more
+	$(GPU_PYTHON) benchmarks/gpu/run.py --accuracy
+
+gpu-rehearse: $(GPU_NEEDS) ## all parts of both, on the CPU, in a minute
+	$(GPU_PYTHON) benchmarks/gpu/run.py --rehearse
 
 clean: ## what the commands above made
 	rm -rf $(VENV) demo_output build *.egg-info

@@ -207,11 +207,13 @@ def interval(mean, error, n):
 
 def environment():
     """Versions, machine and date, for the records."""
-    packages = ("sklimb", "torch", "scikit-learn", "numpy", "scipy", "pandas")
+    packages = ("torch", "scikit-learn", "numpy", "scipy", "pandas")
+    installed = {name: version(name) for name in packages}
     return {
         "date": date.today().isoformat(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
+        # Its own word: it may be imported from a folder and not be installed.
+        "packages": {"sklimb": sklimb.__version__, **installed},
         "machine": f"{_cpu()}, {joblib.cpu_count()} cores",
         "system": f"{platform.system()} {platform.machine()}",
         "threads_per_fit": torch.get_num_threads(),
@@ -231,6 +233,25 @@ def markdown(header, rows):
     """A Markdown table; the first column to the left, the others to the right."""
     lines = [header, [":--"] + ["--:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def short(value):
+    """Three digits of a number, or all before the point; "-" for None."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def verdict(what, bound, measured, reached):
+    """One goal; `measured` is None if it was not run."""
+    word = "not run" if measured is None else "met" if reached else "missed"
+    return {"what": what, "goal": bound, "measured": measured, "verdict": word}
+
+
+def goals_table(goals):
+    """Markdown of what `verdict` returns."""
+    rows = [[g["what"], g["goal"], short(g["measured"]), g["verdict"]] for g in goals]
+    return markdown(["", "goal", "measured", ""], rows)
 
 
 def rounded(content):

@@ -4,17 +4,13 @@ import gc
 import re
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import joblib
 import numpy as np
-import psutil
 import torch
 from _common import table
-from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.metrics import get_scorer
@@ -75,40 +71,6 @@ class Scale:
 
 
 QUICK = Scale(1500, 2, 2, 3, 2, 320, 2, (1, 8, 32), (8, 32), 4)
-
-
-def fresh(function, *args):
-    """Result of a call in a process of its own, which may use all cores.
-
-    "others_cores" of the result is what the rest of the machine did meanwhile.
-    """
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(_with_cores, function, *args).result()
-
-
-def _with_cores(function, *args):
-    torch.set_num_threads(CORES)
-    busy, own, begin = _busy_seconds(), _own_seconds(), time.perf_counter()
-    try:
-        row = function(*args)
-        others = _busy_seconds() - busy - (_own_seconds() - own)
-    finally:  # or the process waits for its workers to be idle for five minutes
-        get_reusable_executor().shutdown(kill_workers=True)
-    return {**row, "others_cores": max(others, 0.0) / (time.perf_counter() - begin)}
-
-
-def _busy_seconds():
-    """Processor seconds of the whole machine so far."""
-    times = psutil.cpu_times()
-    return times.user + times.system + getattr(times, "nice", 0.0)
-
-
-def _own_seconds():
-    """Processor seconds of this process and its workers so far."""
-    here = psutil.Process()
-    times = [p.cpu_times() for p in (here, *here.children(recursive=True))]
-    return sum(t.user + t.system for t in times)
 
 
 def classifier(**params):
@@ -248,8 +210,18 @@ def loans(scale, data_home):
 
 
 def search(width, name, scale, data_home):
-    """One search from the data frame to the scores of all fits."""
-    method, (X, y) = METHODS[name], loans(scale, data_home)
+    """`search_on` the loans."""
+    return search_on(*loans(scale, data_home), width, name, scale)
+
+
+def search_on(X, y, width, name, scale, device=None):
+    """One search from the data frame to the scores of all fits.
+
+    `device` is that of the method unless given.
+    """
+    method = METHODS[name]
+    if device is not None:
+        method = replace(method, device=device)
     params = {**WIDTHS[width], "max_epochs": scale.epochs, "device": method.device}
     clf, grid = classifier(**params), candidates(scale, method.some)
     found = grid
@@ -279,8 +251,8 @@ def _timed_search(method, clf, grid, X, y, scale):
     n_jobs = method.how.get("n_jobs", 1)
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         # The workers' start and imports are not what is measured.
-        calls = [joblib.delayed(_warm_up)(method.device) for _ in range(2 * n_jobs)]
-        joblib.Parallel(n_jobs)(calls)
+        warm_up = joblib.delayed(_warm_up)(method.device, n_jobs)
+        joblib.Parallel(n_jobs)([warm_up] * (2 * n_jobs))
         begin = time.perf_counter()
         found.fit(X, y)
         seconds = time.perf_counter() - begin
@@ -299,11 +271,12 @@ def _timed_search(method, clf, grid, X, y, scale):
     }
 
 
-def _warm_up(device):
+def _warm_up(device, n_jobs):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(100, 3)), np.arange(100) % 2
     classifier(max_epochs=1, device=device).fit(X, y)
-    time.sleep(1)  # so that each worker gets a call
+    if n_jobs > 1:
+        time.sleep(1)  # so that each worker gets a call
 
 
 def _training_rows(X, y, cv):
@@ -343,6 +316,8 @@ def ensemble(n_threads, scale):
 
 def pack(n_members, scale, data_home):
     """Step and peak memory of one pack of a search, made as the search makes it."""
+    import psutil  # not needed, and not there, where benchmarks/gpu runs
+
     X, y = loans(scale, data_home)
     cv = StratifiedKFold(5, shuffle=True, random_state=0)
     clf = classifier(**WIDTHS["small"], max_epochs=2)

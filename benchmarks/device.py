@@ -30,19 +30,30 @@ import torch
 from _common import (
     RESULTS,
     environment,
+    goals_table,
     markdown,
     rounded,
+    short,
     source_digest,
+    verdict,
     write_json,
 )
-from _device import FORMULA, NO_GPU, QUICK, Plan, measure_steps, not_run
-from _packed import CORES, METHODS, candidates, fresh, search
+from _device import (
+    FORMULA,
+    NO_GPU,
+    QUICK,
+    SEARCH_GOAL,
+    STEPS_GOAL,
+    Plan,
+    measure_steps,
+    not_run,
+)
+from _fresh import fresh
+from _packed import CORES, METHODS, candidates, search
 from _packed_report import in_words, summary
 
 # The faster way to search first.
 SEARCHES = {"cpu": ("packed", "grid"), "cuda": ("cuda", "cuda grid")}
-STEPS_GOAL = 2.0
-SEARCH_GOAL = 30.0
 LONGEST = 480
 
 
@@ -88,12 +99,6 @@ def measure_all_steps(plan):
         rows += found["rows"]
         measured[device] = found["rates"]
     return rows, measured
-
-
-def verdict(what, bound, measured, reached):
-    """One goal; `measured` is None if it was not run."""
-    word = "not run" if measured is None else "met" if reached else "missed"
-    return {"what": what, "goal": bound, "measured": measured, "verdict": word}
 
 
 def all_goals(steps, searches, seconds):
@@ -155,13 +160,6 @@ def search_line(row):
     ]
 
 
-def short(value):
-    """Three digits, or all before the point."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def rate_line(device, measured):
     if not measured["run"]:
         return f"{device}: not run ({measured['reason']})."
@@ -192,10 +190,7 @@ def texts(steps, measured, searches, goals):
         "did meanwhile, in cores.",
         markdown(SEARCH_HEAD, [search_line(row) for row in searches]),
         "## Goals",
-        markdown(
-            ["", "goal", "measured", ""],
-            [[g["what"], g["goal"], short(g["measured"]), g["verdict"]] for g in goals],
-        ),
+        goals_table(goals),
     ]
 
 

@@ -35,6 +35,7 @@ from _common import (
     source_digest,
     write_json,
 )
+from _fresh import fresh
 from _packed import (
     BATCH,
     CORES,
@@ -46,7 +47,6 @@ from _packed import (
     WIDTHS,
     Scale,
     ensemble,
-    fresh,
     matrix_rate,
     pack,
     search,

@@ -27,7 +27,8 @@ def stream_seed(seed, name, *index):
     """A 63-bit seed for one named stream of `seed`."""
     key = (STREAMS.index(name), *index)
     sequence = np.random.SeedSequence(entropy=int(seed), spawn_key=key)
-    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+    # An int first: numpy 1 does not shift a uint64 by an int.
+    return int(sequence.generate_state(1, np.uint64)[0]) >> 1
 
 
 def stream_generator(seed, name, *index, device="cpu"):
@@ -51,7 +52,8 @@ def member_seeds(seed, n_members):
     """One integer seed a member; member 0 keeps `seed` itself.
 
     So a single fit with `random_state=member_seeds(seed, K)[k]` draws what member k
-    of the pack draws.
+    of the pack draws; what all members share, the internal split and one-off
+    re-sampling, follows `seed` alone.
     """
     others = [stream_seed(seed, "member", k) >> 32 for k in range(1, n_members)]
     return np.array([seed, *others], dtype=np.int64)

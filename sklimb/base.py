@@ -317,7 +317,7 @@ class BaseNeuralClassifier(
 
     def _widest(self, module):
         """Numbers a row that a step holds, over eight: for the packs of a search."""
-        return getattr(module, "first_width", 0)
+        return sum(module.widths)  # of the packed MLP: its embedded inputs
 
     def _image_size(self):
         """(height, width) where rows are images, else None."""

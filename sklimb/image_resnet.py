@@ -18,8 +18,12 @@ from sklimb.nn.image_network import (
     make_backbone,
 )
 from sklimb.nn.stacked import StackedMembers
+from sklimb.nn.widths import numbers_held
 from sklimb.parameters.fields import one_of, parameter
-from sklimb.training.augment.operations import AUGMENTS, make_augment
+from sklimb.training.augment.operations import (
+    AUGMENTS,
+    make_augment,
+)
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import make_loss
 from sklimb.training.views.images import ImageViews, Scene
@@ -225,13 +229,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         return self.encoder_.image_shape_[1:]
 
     def _widest(self, module):
-        network, held = _make_network(self.module_config_["network"]).eval(), []
-        for part in network.modules():
-            if not list(part.children()):
-                part.register_forward_hook(lambda _, __, out: held.append(out.numel()))
-        with torch.no_grad():
-            network(torch.zeros(1, self.encoder_.n_numeric_))
-        return sum(held) // 8
+        network = _make_network(self.module_config_["network"])
+        return numbers_held(network, self.encoder_.n_numeric_) // 8
 
     def _make_views(self, term, layout):
         shape = self.encoder_.image_shape_

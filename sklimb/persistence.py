@@ -63,6 +63,7 @@ def save(estimator, path):
         "feature_names_in": _names(estimator),
         "encoder": encoder_config,
         "module": estimator.module_config_,
+        "one_by_one": getattr(estimator.net_.module_, "reason", ""),
         "dtype": estimator.dtype_,
         "n_iter": estimator.n_iter_,
         "history": estimator.history_,
@@ -190,6 +191,8 @@ def _restore(estimator, header, tensors):
     module.load_state_dict(state)
     if hasattr(module, "live"):
         module.all_live = bool(module.live.all())
+    if header.get("one_by_one"):  # vmap is not tried again at each prediction
+        module.packed, module.reason = False, header["one_by_one"]
     module.to(estimator._device)
     like = next(module.parameters())
     loss = bind(_from_json(header["loss"]), estimator._loss_counts, like)

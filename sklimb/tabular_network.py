@@ -6,6 +6,7 @@ from dataclasses import fields
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
 from sklimb.nn.stacked import StackedMembers
+from sklimb.nn.widths import numbers_held
 from sklimb.parameters.columns import ColumnParameters
 
 
@@ -95,6 +96,12 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
             network.reset_parameters(stream_generator(member["seed"], "init"))
             networks.append(network)
         return StackedMembers(networks)
+
+    def _widest(self, module):
+        network = self.make_network(**self.module_config_["network"])
+        encoder = self.encoder_
+        n_columns = encoder.n_numeric_ + encoder.n_indicators_
+        return numbers_held(network, n_columns + len(encoder.cardinalities_)) // 8
 
     @classmethod
     def _build_module(cls, config):

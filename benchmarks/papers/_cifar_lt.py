@@ -72,21 +72,28 @@ def make_rows(setup, n_max, seed, data_home):
     (X, y), _ = images(data_home)
     rng = np.random.default_rng(seed)
     if setup.startswith("lt"):
-        rows = np.concatenate(
-            [rng.permutation(np.flatnonzero(y == c))[:n_max] for c in range(10)]
-        )
         ratio = int(setup.removeprefix("lt"))
-        return make_long_tailed(X[rows], y[rows], ratio, random_state=seed)
+        rows = drawn(X, y, [n_max] * 10, rng)
+        return make_long_tailed(*rows, ratio, random_state=seed)
     large = rng.integers(10)
     counts = np.full(10, 5)
     if setup == "moderate":
         counts = ((0.001 + rng.random(10) / 100) * 5000).astype(int)
     counts[large] = n_max
-    rows = [
-        rng.permutation(np.flatnonzero(y == c))[:n]
-        for c, n in enumerate(np.minimum(counts, n_max))
-    ]
+    return drawn(X, y, np.minimum(counts, n_max), rng)
+
+
+def drawn(X, y, counts, rng):
+    """`counts[c]` images of each class c, or all that there are, and their labels."""
+    rows = [rng.permutation(np.flatnonzero(y == c))[:n] for c, n in enumerate(counts)]
     rows = np.concatenate(rows)
+    return X[rows], y[rows]
+
+
+def make_test_rows(n, data_home):
+    """`n` test images and their labels, the same for all fits."""
+    _, (X, y) = images(data_home)
+    rows = np.random.default_rng(0).permutation(len(y))[:n]
     return X[rows], y[rows]
 
 
@@ -139,20 +146,27 @@ def raw_labels(model, X):
 
 
 def run(keys, settings, data_home, device):
-    """Fit methods that share a network on one set-up; the lines that are kept.
-
-    The network is trained once, and its seconds are in the first line.
-    """
+    """Fit methods that share a network on one set-up; the lines that are kept."""
     setup, method, seed = keys[0][:3]
-    X, y = make_rows(setup, settings["n_max"], seed, data_home)
-    _, (X_test, y_test) = images(data_home)
-    test = np.random.default_rng(0).permutation(len(y_test))[: settings["test"]]
-    X_test, y_test = X_test[test], y_test[test]
-    network = classifier(method, settings, seed, device)
+    return fit_methods(
+        [key[1] for key in keys],
+        classifier(method, settings, seed, device),
+        make_rows(setup, settings["n_max"], seed, data_home),
+        make_test_rows(settings["test"], data_home),
+    )
+
+
+def fit_methods(methods, network, train, test):
+    """A line for each of the methods, whose network is trained once.
+
+    Its seconds are in the first line. `train` and `test` are images and labels.
+    """
+    (X, y), (X_test, y_test) = train, test
+    seed = network.random_state
     network, *spent = timed_fit(lambda: network.fit(X, y))
     lines = []
-    for key in keys:
-        stage = METHODS[key[1]][2]
+    for method in methods:
+        stage = METHODS[method][2]
         if stage == "raw":
             predicted = raw_labels(network, X_test)
         elif stage is None:

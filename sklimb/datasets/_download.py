@@ -1,8 +1,10 @@
 """Where a published file is: in the user's folder, in the cache, or on the web."""
 
+import glob
 import hashlib
 import os
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -90,17 +92,29 @@ def cache_folder(data_home=None):
 
 
 def cached_array(path, data_home, make):
-    """`make()`, an array that follows from the file at `path`, kept as .npy."""
-    kept = cache_folder(data_home) / f"{Path(path).stem}-{md5_of(path)[:12]}.npy"
-    if not kept.is_file():
-        handle, part = tempfile.mkstemp(dir=kept.parent, prefix=kept.name)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                np.save(out, make())
-            os.replace(part, kept)
-        finally:
-            Path(part).unlink(missing_ok=True)
-    return np.load(kept)
+    """`make()`, an array that follows from the file at `path`, kept as .npy.
+
+    Its name ends in its own MD5. One that was changed or cut since is made again.
+    """
+    folder, stem = cache_folder(data_home), f"{Path(path).stem}-{md5_of(path)[:12]}"
+    for kept in sorted(folder.glob(f"{glob.escape(stem)}-*.npy")):
+        if kept.stem == f"{stem}-{md5_of(kept)}":
+            return np.load(kept)
+        kept.unlink(missing_ok=True)
+        warnings.warn(
+            f"{kept} was changed or cut since it was written, and is made again.",
+            UserWarning,
+            stacklevel=3,
+        )
+    X = make()
+    handle, part = tempfile.mkstemp(dir=folder, prefix=stem)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            np.save(out, X)
+        os.replace(part, folder / f"{stem}-{md5_of(part)}.npy")
+    finally:
+        Path(part).unlink(missing_ok=True)
+    return X
 
 
 def md5_of(path):

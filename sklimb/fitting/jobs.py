@@ -17,7 +17,11 @@ from sklimb.fitting.checks import (
     resolve_prior,
 )
 from sklimb.fitting.pack import Job
-from sklimb.fitting.plan import class_weight_vector, make_plan
+from sklimb.fitting.plan import (
+    class_shares,
+    class_weight_vector,
+    make_plan,
+)
 from sklimb.fitting.portfolio import settings_of
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.inputs.on_disk import take_rows
@@ -131,7 +135,6 @@ def _job(estimator, prepared, members, module, partial):
     if estimator.m2m is not None:
         check_numbers_vary(prepared.X[:, : encoder.n_numeric_])
         plan = replace(plan, late=plan_of("balanced", device_factor))
-    _count_classes(estimator, counts, plan.last, partial, device_factor)
     validation = None
     if held_out is not None:
         check_monitor(estimator.monitor, held_out.y, n_classes)
@@ -144,6 +147,7 @@ def _job(estimator, prepared, members, module, partial):
         calibration = [(prepared.X, train.y, counted_weight * factor[train.y])]
         if validation is not None and not prepared.foreign:
             calibration.append(validation)
+    _count_classes(estimator, counts, plan.last, partial, device_factor, calibration)
     _warn_if_clamped(estimator, len(plan.y))
     epochs_before = 0
     if module is None:
@@ -220,17 +224,23 @@ def _warn_if_clamped(estimator, n_rows):
         )
 
 
-def _count_classes(estimator, weight, plan, partial, device_factor):
-    """Class shares of training, and what the sampler made of them."""
+def _count_classes(estimator, weight, plan, partial, device_factor, calibration):
+    """Class shares of training, and what the sampler made of them.
+
+    Probabilities are those of the rows that the output bias is solved on (of all calls
+    of partial_fit, where none is solved): target_prior moves them from there.
+    """
     if partial and hasattr(estimator, "net_"):
         weight = weight + estimator.class_weight_sum_
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = prior = weight / weight.sum()
     if partial:
         plan.accumulate(prior, estimator.sampler, device_factor)
+    if calibration is not None:
+        prior = class_shares(calibration, len(prior))
     wanted = resolve_prior(estimator.target_prior, prior, estimator.classes_)
-    shift = np.ones(len(estimator.classes_))
+    estimator.prior_shift_ = np.ones(len(prior))
     if wanted is not None:
-        known = (plan.drawn_prior > 0) & (wanted > 0)
-        shift[known] = plan.drawn_prior[known] / wanted[known]
-    estimator.prior_shift_ = shift
+        there = prior > 0
+        ratio = np.where(there, prior / np.where(there, wanted, 1), 1.0)
+        estimator.prior_shift_ = plan.shift * ratio

@@ -167,6 +167,12 @@ def make_plan(
     return Plan(X, y, loss_weight / mean, weight, order, prior, drawn)
 
 
+def class_shares(parts, n_classes):
+    """Shares of the classes in parts (X, y, weight) of rows, by weight."""
+    _, y, weight = zip(*parts, strict=True)
+    return _share(np.concatenate(y), np.concatenate(weight), n_classes)
+
+
 def _share(y, weight, n_classes):
     total = np.bincount(y, weights=weight, minlength=n_classes)
     return total / total.sum()

@@ -5,6 +5,8 @@ One fit trains several of them side by side and then chooses: greedy selection w
 replacement (Caruana et al., "Ensemble Selection from Libraries of Models", 2004).
 """
 
+from inspect import signature
+
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
@@ -16,6 +18,7 @@ VARIED = (
     "smoothing_eps",
     "frequency_scale",
     "sam_asymmetric_rho",
+    "joint_ssl_weight",
 )
 # What these are unless the caller or the portfolio says otherwise.
 AUTO = {"lr": 1e-3, "weight_decay": 1e-4, "dropout": 0.1, "frequency_scale": 0.1}
@@ -41,8 +44,8 @@ def resolved(estimator, name):
 
 def _is_set(estimator, name):
     """Whether the caller has set a parameter, which is then held fixed."""
-    value = getattr(estimator, name)
-    return value != "auto" if name in AUTO else value != 0
+    default = signature(type(estimator)).parameters[name].default
+    return getattr(estimator, name) != default
 
 
 def settings_of(estimator):
@@ -79,6 +82,11 @@ def settings_of(estimator):
             caller_name=f"portfolio[{i}]",
         )
     varied = sorted({n for setting in given for n in setting})
+    if "joint_ssl_weight" in varied and estimator.joint_ssl is None:
+        raise ValueError(
+            "portfolio varies joint_ssl_weight, and joint_ssl=None leaves nothing to "
+            "weigh. Set joint_ssl, or leave joint_ssl_weight out."
+        )
     fixed = [n for n in varied if _is_set(estimator, n)]
     kept = []
     for setting in given:

@@ -1,19 +1,23 @@
 """A net that predicts: what its logits mean, temperature, prior shift and intercept."""
 
+import copy
+
 import numpy as np
 import torch
 
 from sklimb.fitting.intercept import solve_intercept
-from sklimb.fitting.temperature import solve_temperature
+from sklimb.fitting.temperature import divided, solve_temperature
 from sklimb.training.losses import bind, make_loss
 from sklimb.training.net import _Net
 from sklimb.training.objective import Objective
+from sklimb.training.optimizers import load_torch_optim
 from sklimb.training.scales import one_if_equal
 
 
 def make_net(loss, module, n_classes, device, term=None, **net_params):
     """A fresh, initialised net around a packed module."""
     objective = Objective(module, loss, term=term)
+    load_torch_optim()  # skorch makes an optimiser for a net that only predicts too
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
     net.n_classes = n_classes
     return net.initialize()
@@ -42,10 +46,14 @@ def set_prior(estimator, net, drawn_shift=None, rows=None):
     objective.log_shift = torch.tensor(total, device=device)
 
 
-def _read(net, rows):
-    """log P of each member (K, rows, classes), labels and weights of parts of rows."""
+def _read(net, rows, function=None):
+    """log P of each member (K, rows, classes), labels and weights of parts of rows.
+
+    Or, in the place of log P, what `function` makes of a block.
+    """
     X, y, weight = zip(*rows, strict=True)
-    parts = [net.blocks_log_probability(torch.from_numpy(part)) for part in X]
+    function = function or net.blocks_log_probability
+    parts = [function(torch.from_numpy(part)) for part in X]
     log_p = torch.cat(parts, 1).cpu().numpy()
     return log_p, np.concatenate(y), np.concatenate(weight)
 
@@ -60,17 +68,46 @@ def set_temperature(estimator, net):
 def temperatures(net, job):
     """The temperature of each member by its job's held-out rows."""
     net.criterion_.log_shift = None
-    held_out, y, weight = _read(net, [job.validation])
-    if job.calibration is None:
-        return np.array([solve_temperature(own, y, weight) for own in held_out])
-    all_log_p, *rest = _read(net, job.calibration)
-    shift = np.log(job.plan.last.shift)
+    loss, function = net.criterion_.loss_function, None
+    tempered = [divided] * len(job.members)
+    if hasattr(loss, "tempered"):
+        function = net.blocks_logits
+        tempered = [_tempered(loss, k) for k in range(len(job.members))]
+    held_out, y, weight = _read(net, [job.validation], function)
+    shift, everything = 0.0, [None] * len(held_out)
+    if job.calibration is not None:
+        shift = np.log(job.plan.last.shift)
+        log_p, *rest = _read(net, job.calibration, function)
+        everything = [(own, *rest) for own in log_p]
     return np.array(
         [
-            solve_temperature(own, y, weight, shift, (log_p, *rest))
-            for own, log_p in zip(held_out, all_log_p, strict=True)
+            solve_temperature(own, y, weight, shift, *member)
+            for own, *member in zip(held_out, everything, tempered, strict=True)
         ]
     )
+
+
+def _tempered(loss, member):
+    """`tempered` of `solve_temperature` by a bound loss's own, for one member."""
+    loss = copy.copy(loss)
+    loss.take_([member])
+    device = loss.statistics[0].device
+
+    def tempered(logits, scale):
+        # Whatever the caller's mode is. Backwards twice is forwards: torch.func.jvp
+        # warns of what torch itself has deprecated.
+        with torch.inference_mode(False), torch.enable_grad():
+            z = torch.from_numpy(logits).to(device).unsqueeze(0)
+            at = torch.tensor(
+                float(scale), dtype=torch.float64, device=device, requires_grad=True
+            )
+            log_p = loss.tempered(z, at)
+            along = torch.zeros_like(log_p, requires_grad=True)
+            (slope,) = torch.autograd.grad(log_p, at, along, create_graph=True)
+            (slope,) = torch.autograd.grad(slope, along)
+        return log_p[0].detach().cpu().numpy(), slope[0].cpu().numpy()
+
+    return tempered
 
 
 def log_shift(shift, device):

@@ -17,7 +17,14 @@ from sklimb.fitting.intercept import solve_intercept
 LOWEST, HIGHEST = 0.1, 30.0
 
 
-def solve_temperature(log_p, y, weight, log_shift=0.0, calibration=None):
+def divided(log_p, scale):
+    """`log_p` over the temperature 1 / scale, and the derivative by `scale`."""
+    return scale * log_p, log_p
+
+
+def solve_temperature(
+    log_p, y, weight, log_shift=0.0, calibration=None, tempered=divided
+):
     """The temperature of least weighted log loss, within [LOWEST, HIGHEST].
 
     The root of the slope over log T and not the least of the loss, which rounding hides
@@ -33,6 +40,9 @@ def solve_temperature(log_p, y, weight, log_shift=0.0, calibration=None):
         What is taken off `log_p / T`: the prior shift of the training devices.
     calibration : tuple (log_p, y, weight) or None, default=None
         Rows that the output bias is solved on at each T; None is no bias.
+    tempered : callable, default=divided
+        `(log_p, 1 / T)` -> what `log_p / T` is otherwise, and its derivative by 1 / T:
+        for a loss whose logits, in the place of `log_p`, are divided.
 
     Returns
     -------
@@ -55,9 +65,10 @@ def solve_temperature(log_p, y, weight, log_shift=0.0, calibration=None):
     def slope(log_t):
         """Derivative of the log loss with respect to log T, times T."""
         scale = np.exp(-log_t)
-        b, db = _bias(scale, log_shift, log_p.shape[1], calibration)
-        p = softmax(scale * log_p - log_shift + b, axis=1)
-        moved = log_p + db  # the logits' derivative with respect to 1 / T
+        b, db = _bias(scale, log_shift, log_p.shape[1], calibration, tempered)
+        z, dz = tempered(log_p, scale)
+        p = softmax(z - log_shift + b, axis=1)
+        moved = dz + db  # the logits' derivative with respect to 1 / T
         own = np.take_along_axis(moved, y[:, None], 1)[:, 0]
         return float(share @ (own - (p * moved).sum(1)))
 
@@ -69,22 +80,23 @@ def solve_temperature(log_p, y, weight, log_shift=0.0, calibration=None):
     return float(np.exp(brentq(slope, low, high, xtol=1e-13)))
 
 
-def _bias(scale, log_shift, n_classes, calibration):
+def _bias(scale, log_shift, n_classes, calibration, tempered):
     """The solved output bias at 1 / T = `scale`, and its derivative with respect to it.
 
-    With z = scale * log_p - log_shift + b, the condition mean softmax(z) = class shares
+    With z = log_p / T - log_shift + b, the condition mean softmax(z) = class shares
     holds at every scale, so its derivative is 0.
     """
     b, derivative = np.zeros(n_classes), np.zeros(n_classes)
     if calibration is None:
         return b, derivative
     log_p, y, weight = calibration
-    logits = scale * log_p - log_shift
+    z, dz = tempered(log_p, scale)
+    logits = z - log_shift
     b = solve_intercept(logits, y, weight)
     there = np.bincount(y, weights=weight, minlength=n_classes) > 0
-    log_p, p = log_p[:, there], softmax((logits + b)[:, there], axis=1)
+    dz, p = dz[:, there], softmax((logits + b)[:, there], axis=1)
     weighted = p * (weight / weight.sum())[:, None]
-    push = (weighted * (log_p - (p * log_p).sum(1, keepdims=True))).sum(0)
+    push = (weighted * (dz - (p * dz).sum(1, keepdims=True))).sum(0)
     curvature = np.diag(weighted.sum(0)) - weighted.T @ p
     derivative[there] = np.linalg.lstsq(curvature, -push, rcond=1e-12)[0]
     return b, derivative

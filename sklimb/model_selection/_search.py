@@ -26,6 +26,7 @@ from sklimb._compat import (
     _warn_or_raise_about_fit_failures,
 )
 from sklimb._random import root_seed
+from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.labels import check_labels
 from sklimb.model_selection._candidates import (
     Folds,
@@ -99,10 +100,10 @@ class PackedSearchCV(BaseSearchCV):
     Notes
     -----
     What may differ inside a pack: learning rate, weight decay, dropout,
-    `smoothing_eps`, `sam_asymmetric_rho` (above 0), `frequency_scale`, `class_weight`,
-    seeds and everything about rows. What changes the network or the step (width, batch
-    size, sampler, loss) starts another pack. Candidates with skorch callbacks are
-    trained alone.
+    `smoothing_eps`, `sam_asymmetric_rho` (above 0), `joint_ssl_weight`,
+    `frequency_scale`, `class_weight`, seeds and everything about rows. What changes the
+    network or the step (width, batch size, sampler, loss) starts another pack.
+    Candidates with skorch callbacks are trained alone.
 
     Examples
     --------
@@ -202,7 +203,13 @@ class PackedSearchCV(BaseSearchCV):
             Before training: an estimator that is not sklimb's, parameters that do not
             exist, an empty grid, groups of the wrong length, a checkpoint of another
             search, halving_factor without early stopping. After it: every fit failed.
+            The search is then as it was before.
         """
+        with all_or_nothing(self):
+            self._fit(X, y, params)
+        return self
+
+    def _fit(self, X, y, params):
         classifier_of(self.estimator)
         candidates = self._candidates()
         for candidate in candidates:  # before any training
@@ -253,7 +260,6 @@ class PackedSearchCV(BaseSearchCV):
         multiple = isinstance(scorer, _MultimetricScorer)
         self.scorer_ = scorer._scorers if multiple else scorer
         self.cv_results_ = results
-        return self
 
     def _candidates(self):
         """The parameters of all candidates, in order."""

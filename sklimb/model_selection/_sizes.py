@@ -48,7 +48,8 @@ def _bytes_a_member(job):
     """Weights, moments, gradients, best weights; activations and masks of a batch."""
     n_members = job.module.n_members
     weights = sum(p.nbytes for p in job.module.parameters()) / n_members
-    width = sum(job.module.mask_widths()) + job.plan.X.shape[1]
+    masks = job.module.mask_widths()
+    width = job.plan.X.shape[1] + (0 if masks == "seeds" else sum(masks))
     width = max(width, job.estimator._widest(job.module))
     size = torch.finfo(next(job.module.parameters()).dtype).bits // 8
     rows = job.batch_size * (1 if job.pool is None else 3)  # and two views

@@ -1,4 +1,4 @@
-"""How does a network run on tensors that are not its own: a bare `functional_call`.
+"""Networks on tensors that are not their own, as by a bare `functional_call`.
 
 torch's own walks over all names several times a call: 1 ms for a ResNet-8, which is
 more than the arithmetic of a small table's batch. torch.compile walks once, and can
@@ -7,6 +7,9 @@ follow torch's own alone.
 
 from torch import nn
 from torch.func import functional_call
+
+# Where nn.Module keeps what its attributes name.
+_TABLES = ("_parameters", "_buffers", "_modules")
 
 
 class Places:
@@ -87,6 +90,30 @@ class TracedPlaces:
         out = functional_call(self.methods[method], state, (x,))
         # functional_call has put into `state` what forward assigned anew.
         return out, [state[name] for name in self.names[1]]
+
+
+def replica(module):
+    """A network of the same tensors in dicts of its own, for one thread to write to.
+
+    As torch.nn.DataParallel makes its replicas, in a quarter of the time. Attributes
+    that are plain dicts, where networks cache what they compute, are copied too. All
+    others are shared: layers must be reached by their names (`self.layer`), not by
+    lists or bound methods that were put aside.
+    """
+    return _replica(module, {})
+
+
+def _replica(module, made):
+    if id(module) not in made:
+        made[id(module)] = new = module.__new__(type(module))
+        own = vars(new)  # nn.Module.__setattr__ is slow
+        for name, value in vars(module).items():
+            copied = type(value) is dict or name in _TABLES
+            own[name] = value.copy() if copied else value
+        for name, child in own["_modules"].items():
+            if child is not None:
+                own["_modules"][name] = _replica(child, made)
+    return made[id(module)]
 
 
 def _parts(module, seen):

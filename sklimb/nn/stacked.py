@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import stack_module_state, vmap
 from torch.nn.modules.dropout import _DropoutNd
 
-from sklimb.nn.functional_call import Method, Places, TracedPlaces
+from sklimb.nn.functional_call import Method, Places, TracedPlaces, replica
 
 _PASSES = ("forward", "embed")
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -110,8 +110,9 @@ class StackedMembers(nn.Module):
     members : nn.Module
         The architecture, with stacked parameters: not to be called itself.
     packed : bool
-        Whether all members run at once. It becomes False at the first call that vmap
-        cannot run; from then on members run one after another, with the same results.
+        Whether all members run at once. It becomes False at the first call in training
+        mode that vmap cannot run; from then on members run one after another, with the
+        same results.
     reason : str
         Why `packed` is False; "" while it is True.
 
@@ -124,6 +125,11 @@ class StackedMembers(nn.Module):
     Notes
     -----
     What forward changes in its buffers (running statistics) is kept in training mode.
+
+    In evaluation mode, without masks, nothing of the module is written to, so any
+    number of threads may call it. Each call runs a replica of the architecture, like
+    those of torch.nn.DataParallel: layers must be reached by their names
+    (`self.layer`), and random numbers are not looked for.
 
     **Shape**
 
@@ -273,8 +279,13 @@ class StackedMembers(nn.Module):
                 )
             keys = _Noise.keys(masks.to(x.device))
         # torch.compile cannot follow how Places exchanges tensors.
-        traced = torch.compiler.is_compiling()
-        places = TracedPlaces(self._methods) if traced else Places(self.members)
+        if torch.compiler.is_compiling():
+            places = TracedPlaces(self._methods)
+        elif self._may_write(keys):
+            places = Places(self.members)
+        else:
+            places = Places(replica(self.members))
+            return self._packed_or_one_by_one(places, method, x, None)[0]
         try:
             out, buffers = self._packed_or_one_by_one(places, method, x, keys)
         except ValueError as error:
@@ -291,6 +302,10 @@ class StackedMembers(nn.Module):
                 torch._foreach_copy_(places.buffers, buffers)
         return out
 
+    def _may_write(self, keys):
+        """Whether a call may write to this module, as only one thread at a time may."""
+        return self.training or keys is not None
+
     def _packed_or_one_by_one(self, places, method, x, keys):
         if not self.packed or self.n_members == 1:  # vmap costs time an operation
             return self._one_by_one(places, method, x, keys)
@@ -304,11 +319,12 @@ class StackedMembers(nn.Module):
                 raise
             # Is it vmap that fails, or the network? If the network does, this raises.
             result = self._one_by_one(places, method, x, keys)
-            self.packed = False
-            self.reason = (
-                f"{self._name} cannot run under torch.func.vmap, so members are "
-                "trained one after another: " + str(error).splitlines()[0]
-            )
+            if self._may_write(keys):
+                self.packed = False
+                self.reason = (
+                    f"{self._name} cannot run under torch.func.vmap, so members are "
+                    "trained one after another: " + str(error).splitlines()[0]
+                )
             return result
 
     def _one_by_one(self, places, method, x, keys):
@@ -316,9 +332,10 @@ class StackedMembers(nn.Module):
         # With p[k], each member's backward would fill a whole (K, ...) tensor.
         members = [[_unbind(t) for t in tensors] for tensors in state]
         results = []
-        # torch.compile cannot follow a look at the generators.
-        traced = torch.compiler.is_compiling()
-        with nullcontext() if traced else _no_draws(x.device, self._name):
+        # Other threads may draw while this one predicts. torch.compile cannot follow a
+        # look at the generators.
+        looks = self._may_write(keys) and not torch.compiler.is_compiling()
+        with _no_draws(x.device, self._name) if looks else nullcontext():
             for k in range(self.n_members):
                 own = ([t[k] for t in tensors] for tensors in members)
                 key = None if keys is None else keys[k]
@@ -336,6 +353,8 @@ class StackedMembers(nn.Module):
             buffers = [t.clone() for t in buffers]
 
         def run(parameters, buffers, key, x):
+            if key is None:
+                return places.call(method, parameters, buffers, x)
             self._noise.start(key)
             try:
                 return places.call(method, parameters, buffers, x)

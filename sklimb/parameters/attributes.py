@@ -16,7 +16,10 @@ ATTRIBUTES = {
     "history_": """list of dict
     By epoch; names that end in `_members` hold one value a member.""",
     "member_seeds_": """array of shape (n_members,)
-    `random_state` of the single fit that equals each member.""",
+    `random_state` of the single fit that equals each member, if it is given the same
+    rows: those of an internal split and of re-sampling before training follow
+    `random_state`, so that only member 0 meets them again. Hold out by `X_val`, a
+    `validation_split` or not at all, and give a sampler object its own seed.""",
     "member_weights_": """array of shape (n_members,)
     Share of each member in predict_proba.""",
     "portfolio_": """data frame

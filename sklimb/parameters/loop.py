@@ -25,10 +25,10 @@ class LoopParameters(Parameters):
         'None, "default" or list of dict',
         """Settings of members that are trained side by side and combined by greedy
         selection on the validation rows: one fit that tunes itself. Each dict sets
-        some of lr, weight_decay, dropout, smoothing_eps, frequency_scale and
-        sam_asymmetric_rho; a parameter that you set to a value of your own (not
-        "auto"; not 0.0 for `smoothing_eps` and `sam_asymmetric_rho`) is held fixed
-        over the list. `n_members` is then the number of networks a setting.""",
+        some of lr, weight_decay, dropout, smoothing_eps, frequency_scale,
+        sam_asymmetric_rho and joint_ssl_weight; a parameter that you set to another
+        value than its default is held fixed over the list. `n_members` is then the
+        number of networks per setting.""",
     )
     pretrained: Any = parameter(
         None,
@@ -88,7 +88,8 @@ class LoopParameters(Parameters):
         0.0,
         [Interval(Real, 0, 1, closed="left")],
         "float in [0, 1)",
-        "Decay of the average of weights that predicts; 0 is off.",
+        """Decay of the average of weights, and of running statistics (BatchNorm), that
+        predicts; 0 is off.""",
     )
     clip_norm: float | None = parameter(
         None,

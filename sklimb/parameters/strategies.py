@@ -49,10 +49,11 @@ class StrategyParameters(Parameters):
         one_of(*SAMPLERS) + " or imbalanced-learn object",
         """Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by
         the square root of their share; "over", "under", "smote" and objects
-        re-sample the encoded training rows once, after the internal split. A sampler
-        as a step of a Pipeline before this classifier puts synthetic twins on both
-        sides of that split and shifts probabilities that nobody can correct: prefer
-        this parameter.""",
+        re-sample the encoded training rows once, after the internal split. An object
+        keeps its own `random_state`; None follows that of the fit. A sampler as a
+        step of a Pipeline before this classifier puts synthetic twins on both sides
+        of that split and shifts probabilities that nobody can correct: prefer this
+        parameter.""",
     )
     smoothing_eps: float = parameter(
         0.0,

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
+from sklimb.training.device import to_device
 from sklimb.training.mixing import as_numbers, mix_labels
 from sklimb.training.views.columns import mask_seed
 
@@ -174,7 +175,8 @@ class Batches:
         self._n_rows = np.array([self._drawn(draw.n_rows) for draw in self.draws])
         self._steps = [-(-n // self.batch_size) for n in self._n_rows.tolist()]
         begins = [draw.begin for draw in self.draws]
-        self._begins = torch.tensor(begins, device=device).unsqueeze(1)
+        self._host_begins = torch.tensor(begins).unsqueeze(1)
+        self._begins = self._host_begins.to(device)
         rows = [int(self._n_rows[d]) for d in self.draw_of]
         self._rows_of = torch.tensor(rows, device=device).unsqueeze(1)
 
@@ -244,7 +246,7 @@ class Batches:
         if self.X.device == flat.device:
             X = self.X.index_select(0, flat)
         else:  # a table that is larger than the device
-            rows = (host_index + self._begins.cpu()).flatten()
+            rows = (host_index + self._host_begins).flatten()
             X = to_device(self.X.index_select(0, rows), flat.device)
         X = X.view(n_draws, n, -1)
         y = self.y.index_select(0, flat).view(n_draws, n)
@@ -379,10 +381,3 @@ class Batches:
                 keep = 1.0 - rate
                 own.bernoulli_(keep, generator=generator).div_(keep)
         return out
-
-
-def to_device(tensor, device):
-    """A copy on a device, without waiting for it."""
-    if torch.device(device).type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)

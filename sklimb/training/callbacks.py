@@ -11,6 +11,8 @@ import torch
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
+from sklimb.training.device import to_device
+
 
 class StopTraining(KeyboardInterrupt):
     """Ends the fit loop; a KeyboardInterrupt because that is what skorch listens to."""
@@ -89,14 +91,23 @@ class Deferred(Callback):
 class WeightAverage(Callback):
     """Exponential moving average of the weights, used for validation and prediction.
 
-    Early on the decay is (1 + t) / (10 + t), so that the start is forgotten.
+    Early on the decay is (1 + t) / (10 + t), so that the start is forgotten. Buffers
+    such as BatchNorm's running statistics are averaged with the weights that they are
+    of; whole numbers, such as its count of batches, are those of the last update.
     """
 
     def __init__(self, decay):
         self.decay = decay
 
     def on_train_begin(self, net, **kwargs):
-        self.average_ = [p.detach().clone() for p in net.parameters()]
+        buffers = [
+            t
+            for t in net.module_.member_tensors()
+            if not isinstance(t, torch.nn.Parameter) and t.is_floating_point()
+        ]
+        # Updates change these tensors in place; members that leave, their content.
+        self.averaged_ = [*net.parameters(), *buffers]
+        self.average_ = [t.detach().clone() for t in self.averaged_]
         self.n_updates_ = np.zeros(len(self.average_[0]))
 
     def take_(self, members):
@@ -113,18 +124,17 @@ class WeightAverage(Callback):
         t = self.n_updates_
         step = np.where(updated, 1 - np.minimum(self.decay, (1 + t) / (10 + t)), 0.0)
         if (step == step[0]).all():
-            torch._foreach_lerp_(self.average_, net.parameters(), float(step[0]))
+            torch._foreach_lerp_(self.average_, self.averaged_, float(step[0]))
             return
-        for average, p in zip(self.average_, net.parameters(), strict=True):
-            own = torch.tensor(step, dtype=p.dtype, device=p.device)
-            average.lerp_(p, own.view(-1, *[1] * (p.ndim - 1)))
+        for average, t in zip(self.average_, self.averaged_, strict=True):
+            own = to_device(torch.tensor(step, dtype=t.dtype), t.device)
+            average.lerp_(t, own.view(-1, *[1] * (t.ndim - 1)))
 
     @torch.no_grad()
     def swap(self, net):
-        """Exchange the network's weights and their average."""
-        parameters = net.parameters()
-        kept = [p.detach().clone() for p in parameters]
-        torch._foreach_copy_(parameters, self.average_)
+        """Exchange the network's weights and buffers and their average."""
+        kept = [t.detach().clone() for t in self.averaged_]
+        torch._foreach_copy_(self.averaged_, self.average_)
         torch._foreach_copy_(self.average_, kept)
 
 

@@ -51,3 +51,10 @@ def padded_blocks(X, size):
             rest = block.new_zeros(len(block), size - n, block.shape[2])
             block = torch.cat([block, rest], 1)
         yield begin, n, block
+
+
+def to_device(tensor, device):
+    """A copy on a device, without waiting for it."""
+    if torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

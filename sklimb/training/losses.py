@@ -4,10 +4,12 @@ To add a loss, write a function or a frozen dataclass with `__call__(logits, tar
 shapes (K, batch, classes) x 2 -> (K, batch), and name it in LOSSES. `target` holds
 probabilities (smoothed or mixed labels). A loss whose optimal softmax is not P(y | x)
 also has `log_probability(logits)`; one that depends on the rows a class has
-`bind(counts)`, one that only weighs classes `class_factor(counts)`.
+`bind(counts)`, one that only weighs classes `class_factor(counts)`. What a temperature
+divides are log probabilities, or else there is `tempered(logits, scale)`.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -90,12 +92,24 @@ class _Bound:
         return torch.log_softmax(adjusted, -1)
 
 
+class _BoundMargins(_Bound):
+    """A bound loss with margins, whose posterior is no power of a softmax."""
+
+    def tempered(self, logits, scale):
+        """log P at the temperature 1 / scale: logits and margins times `scale`."""
+        statistics = [s.double() * scale for s in self.statistics]
+        adjusted = self.unbound.posterior(logits.double() * scale, *statistics)
+        return torch.log_softmax(adjusted, -1)
+
+
 class _NeedsCounts:
     """A loss that is told the rows a class by `bind`."""
 
+    bound: ClassVar[type] = _Bound
+
     def bind(self, counts):
         """The loss for `counts`, a tensor (K or 1, classes) of rows by weight."""
-        return _Bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
+        return self.bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
 
 
 def _shares(counts):
@@ -168,7 +182,13 @@ class LDAMLoss(_NeedsCounts):
 
     Cross-entropy of `s (z_c - m_c [c = y])` with `m_c = max_m (n_min / n_c)^(1/4)`. The
     logits are cosines: the network gets a normalised last layer without bias. Rows'
-    classes are those of the largest target. Probabilities are the softmax of `s z`.
+    classes are those of the largest target.
+
+    At the minimum P, the posterior of the rows drawn, is the stationary distribution of
+    `Q[y, k] = softmax_k(s (z_k - m_y [k = y]))`, since the slope by `z_k` is 0:
+    `sum_y P_y (Q[y, k] - [k = y]) = 0`. With `a_k = exp(s z_k)` and
+    `b_k = exp(s (z_k - m_k))` it is `P_k ~ a_k (sum_j a_j - a_k + b_k)`, so
+    probabilities are read from that; softmax(s z) would be sure of far too much.
 
     Parameters
     ----------
@@ -193,6 +213,7 @@ class LDAMLoss(_NeedsCounts):
     cosine_head = True
     # Mixed labels have no class whose margin it could be.
     needs_hard_labels = True
+    bound: ClassVar[type] = _BoundMargins
 
     def statistics(self, counts):
         """Margin of each class."""
@@ -201,8 +222,15 @@ class LDAMLoss(_NeedsCounts):
         return (self.max_m * (rarest / share).pow(0.25).clamp_max(1.0),)
 
     def posterior(self, logits, margin):
-        """Scaled cosines."""
-        return self.s * logits
+        """Logarithms of the stationary distribution, up to a constant."""
+        log_p = torch.log_softmax(self.s * logits, -1)
+        # The weight of all the others: for the largest class by their sum, where
+        # 1 - p would leave nothing of it.
+        top = log_p.argmax(-1, keepdim=True)
+        of_top = log_p.scatter(-1, top, -torch.inf).logsumexp(-1, keepdim=True)
+        rest = torch.log(-torch.expm1(log_p.scatter(-1, top, -1.0)))
+        rest = rest.scatter(-1, top, of_top)
+        return log_p + torch.logaddexp(rest, log_p - self.s * margin)
 
     def of(self, logits, target, margin):
         """One loss a row."""

@@ -8,6 +8,7 @@ from skorch.callbacks import Callback
 
 from sklimb._random import stream_generator
 from sklimb.nn.join import Layout, join
+from sklimb.training.device import to_device
 from sklimb.training.m2m import Translation, make_m2m
 from sklimb.training.mixing import as_numbers
 
@@ -59,15 +60,14 @@ class TranslatedBatches:
         for i, batch in enumerate(batches):
             x = as_numbers(batch["X"], batch["weight"].dtype)
             left = (n_rows - i * size).clip(0, x.shape[1])
-            real = torch.arange(x.shape[1], device=device) < torch.tensor(
-                left, device=device
-            ).unsqueeze(1)
+            bound = to_device(torch.tensor(left), device).unsqueeze(1)
+            real = torch.arange(x.shape[1], device=device) < bound
             x, *marks = self.translation(
                 x, batch["y"], real, *_draws(generators, left, x)
             )
             self.shares += torch.stack(marks).sum(2)
             yield {**batch, "X": x}
-        self.shares /= torch.tensor(n_rows, device=device)
+        self.shares /= to_device(torch.tensor(n_rows), device)
 
 
 def _draws(generators, left, x):

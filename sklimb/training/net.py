@@ -2,6 +2,7 @@
 
 import copy
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
-from sklimb.training.device import BLOCK_ROWS, padded_blocks
+from sklimb.training.device import BLOCK_ROWS, padded_blocks, to_device
 from sklimb.training.steps import clip_gradients
 
 # Most rows of a validation block, members times rows: what stays in the caches.
@@ -81,7 +82,10 @@ class _Net(ClassifierMixin, NeuralNet):
         self.whole_, self.members_ = None, np.arange(self.n_all_)
 
     def release(self):
-        """Forget the training rows and tools: a fitted net holds what predicts."""
+        """Forget the training rows and tools: a fitted net holds what predicts.
+
+        From here on no method writes to it, so any number of threads may predict.
+        """
         self.module, self.criterion = type(self.module_), type(self.criterion_)
         self.train_split, self.callbacks, self.callbacks_ = None, None, []
         for name in ("batches_", "step_", "average_", "hooks_", "updates_", "whole_"):
@@ -91,6 +95,7 @@ class _Net(ClassifierMixin, NeuralNet):
             p.grad = None
         self.criterion_.term = self.criterion_.compiled = None
         self.parameters_, self.monitor_, self.optimizer_ = None, None, None
+        self._set_training(False)
         return self
 
     @property
@@ -185,7 +190,7 @@ class _Net(ClassifierMixin, NeuralNet):
         # Not `iterator`, which skorch asked for once: `Deferred` may have changed them.
         for batch in self.batches_:
             total += take_step(batch)["loss"]
-        steps = torch.tensor(self.batches_.n_steps, device=self.device)
+        steps = to_device(torch.tensor(self.batches_.n_steps), self.device)
         self.epoch_losses_ = total / steps
 
     def _step_with_hooks(self, batch):
@@ -269,16 +274,32 @@ class _Net(ClassifierMixin, NeuralNet):
     @torch.no_grad()
     def _blocks(self, X, function):
         """`function` of every padded block, cut to the rows that are real."""
-        self._set_training(False)
+        # A released net predicts in many threads and is left alone.
+        if self.module_.training:
+            with self._predicting():
+                return self._blocks(X, function)
         device = torch.device(self.device)
         out = []
         for _, n, block in padded_blocks(X.unsqueeze(0), self._block_rows()):
             out.append(function(block.to(device))[:, :n])
         return out[0] if len(out) == 1 else torch.cat(out, 1)
 
+    @contextmanager
+    def _predicting(self):
+        """For callbacks that look at predictions in the middle of an epoch."""
+        self._set_training(False)
+        try:
+            yield
+        finally:
+            self._set_training(True)
+
     def blocks_log_probability(self, X):
         """log P of each member, (K, rows, classes), float64."""
         return self._blocks(X, self._log_probability)
+
+    def blocks_logits(self, X):
+        """Outputs of each member's network, (K, rows, classes)."""
+        return self._blocks(X, self.module_)
 
     def _log_probability(self, block):
         return self.criterion_.log_probability(self.module_(block))

@@ -31,7 +31,8 @@ class Objective(nn.Module):
         # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
         # shift of the training devices, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
-        # What log probabilities are divided by before that, (K, 1, 1); None is 1.
+        # What log probabilities, or logits of a loss with `tempered`, are divided by
+        # before that, (K, 1, 1); None is 1.
         self.register_buffer("temperature", None)
 
     def take_(self, members):
@@ -123,9 +124,15 @@ class Objective(nn.Module):
         - logits: `(K, batch, classes)`, output alike
         """
         own = getattr(self.loss_function, "log_probability", None)
-        log_p = torch.log_softmax(logits.double(), -1) if own is None else own(logits)
-        if self.temperature is not None:
-            log_p = torch.log_softmax(log_p / self.temperature, -1)
+        tempered = getattr(self.loss_function, "tempered", None)
+        if self.temperature is not None and tempered is not None:
+            log_p = tempered(logits, 1 / self.temperature)
+        else:
+            log_p = logits.double() if own is None else own(logits)
+            if own is None:
+                log_p = torch.log_softmax(log_p, -1)
+            if self.temperature is not None:
+                log_p = torch.log_softmax(log_p / self.temperature, -1)
         if self.log_shift is not None:
             log_p = torch.log_softmax(log_p - self.log_shift, -1)
         return log_p

@@ -5,9 +5,33 @@ equal values are one run, and each run takes torch's fused kernel on its slice o
 weights: packs are sorted so that runs are long.
 """
 
+import os
+import sys
+from importlib import import_module
 from itertools import groupby
+from threading import Lock
 
 import torch
+
+_CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"
+_lock = Lock()
+
+
+def load_torch_optim():
+    """Import what torch's optimisers import at their first step.
+
+    It is torch's compiler, which names its cache folder in the environment, for all
+    processes that begin from then on. Here that variable is left as it was.
+    """
+    with _lock:
+        if "torch._dynamo" in sys.modules:
+            return
+        before = os.environ.get(_CACHE_DIR)
+        import_module("torch._dynamo")
+        if before is None:
+            os.environ.pop(_CACHE_DIR, None)
+        else:
+            os.environ[_CACHE_DIR] = before
 
 
 def one_value(value):
@@ -24,6 +48,9 @@ class _Packed:
     """
 
     active = None
+    # Which members have made no update yet, so that no step asks the device; None is
+    # not known, of a state that was loaded.
+    _fresh = None
 
     def _settle(self, lr, weight_decay, n_steps):
         for group in self.param_groups:
@@ -50,8 +77,9 @@ class _Packed:
                 for name, value in self.state[p].items():
                     if isinstance(value, torch.Tensor) and value.ndim:
                         self.state[p][name] = value[index.to(value.device)]
-        if self.n_steps_ is not None:
-            self.n_steps_ = [self.n_steps_[k] for k in members]
+        for name in ("n_steps_", "_fresh"):
+            if getattr(self, name) is not None:
+                setattr(self, name, [getattr(self, name)[k] for k in members])
         self._runs_of = None
 
     def _settle_runs(self):
@@ -84,6 +112,8 @@ class _Packed:
             self._start(params)
         moments = [[self.state[p][name] for p in params] for name in self._names]
         counts = self.state[params[0]]["step"]
+        if self._fresh is None:
+            self._fresh = (counts == 0).tolist()
         for begin, end, lr, decay in self._runs:
             if self.active is not None and not self.active[begin]:
                 continue
@@ -96,7 +126,9 @@ class _Packed:
                 lr,
                 decay,
                 group,
+                first=self._fresh[begin],
             )
+            self._fresh[rows] = [False] * (end - begin)
 
     def _start(self, params):
         """Moments of zero, and the updates that each member has made."""
@@ -104,6 +136,7 @@ class _Packed:
         for p in params:
             self.state[p] = {name: torch.zeros_like(p) for name in self._names}
             self.state[p]["step"] = counts
+        self._fresh = [True] * len(counts)
 
 
 class PackedAdamW(_Packed, torch.optim.AdamW):
@@ -122,10 +155,11 @@ class PackedAdamW(_Packed, torch.optim.AdamW):
     _names = ("exp_avg", "exp_avg_sq")
 
     def __init__(self, params, lr=1e-3, weight_decay=0.0, n_steps=None, **kwargs):
+        load_torch_optim()
         super().__init__(params, lr=1e-3, weight_decay=0.0, fused=True, **kwargs)
         self._settle(lr, weight_decay, n_steps)
 
-    def _fused(self, params, grads, moments, counts, lr, decay, group):
+    def _fused(self, params, grads, moments, counts, lr, decay, group, first):
         counts += 1
         # The kernel that torch.optim.AdamW(fused=True) calls.
         torch._fused_adamw_(
@@ -169,13 +203,13 @@ class PackedSGD(_Packed, torch.optim.SGD):
         nesterov=True,
         **kwargs,
     ):
+        load_torch_optim()
         super().__init__(
             params, lr=1e-2, momentum=momentum, nesterov=nesterov, fused=True, **kwargs
         )
         self._settle(lr, weight_decay, n_steps)
 
-    def _fused(self, params, grads, moments, counts, lr, decay, group):
-        first = bool(counts[0] == 0)
+    def _fused(self, params, grads, moments, counts, lr, decay, group, first):
         counts += 1
         torch._fused_sgd_(
             params,

@@ -20,6 +20,7 @@ from torch.autograd import forward_ad
 
 from sklimb._random import stream_generator
 from sklimb.nn.packed import draw_uniform
+from sklimb.training.device import to_device
 from sklimb.training.mixing import as_numbers
 from sklimb.training.steps import backward, take_gradients
 
@@ -200,7 +201,8 @@ class MetaWeightNetStep(_WeighingStep):
         """The current learning rate, one a member if they differ."""
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(lr, torch.Tensor):
-            return lr.to(like).view(-1, *[1] * n_axes)
+            lr = to_device(lr.to(like.dtype), like.device)
+            return lr.view(-1, *[1] * n_axes)
         return lr
 
     @torch.no_grad()
@@ -338,7 +340,8 @@ class WeightNet:
         """One number if all members share it, else a tensor (K, 1)."""
         if len(set(values)) == 1:
             return values[0]
-        return torch.tensor(values).to(self.flat).unsqueeze(1)
+        column = torch.tensor(values).to(self.flat.dtype)
+        return to_device(column, self.flat.device).unsqueeze(1)
 
 
 def _total(losses, weight):

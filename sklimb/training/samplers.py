@@ -90,8 +90,7 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
     if X.dtype == np.uint8:  # bytes would overflow when rows are subtracted
         X = X.astype(np.float32) / 255
     sampler = _make_sampler(sampler, X, y, classes, n_numeric, n_indicators)
-    # Also the samplers inside of a sampler.
-    _set_random_states(sampler, int(seed % 2**32))
+    _seed(sampler, int(seed % 2**32))
     n_rows = len(X)
     try:
         # The user's labels, so that sampling_strategy={"fraud": 500} means that class.
@@ -123,6 +122,17 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
     if len(new_X) >= n_rows and np.array_equal(new_X[:n_rows], X):
         new_weight[:n_rows] = weight
     return new_X, new_y, new_weight
+
+
+def _seed(sampler, seed):
+    """Seed a sampler, and the samplers inside of it, where the user has not."""
+    given = {
+        name: value
+        for name, value in sampler.get_params().items()
+        if name.endswith("random_state") and value is not None
+    }
+    _set_random_states(sampler, seed)
+    sampler.set_params(**given)
 
 
 def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_generator
+from sklimb.training.optimizers import load_torch_optim
 from sklimb.two_stage._first_stage import draws
 from sklimb.two_stage._heads import (
     LinearHead,
@@ -129,6 +130,7 @@ def remember(task):
     """OLTR: memory, selector and cosines on frozen features."""
     centroids = class_means(task.h, task.y, task.row_weight)
     head = ModulatedHead(task.weight, task.bias, centroids, task.generators())
+    load_torch_optim()
     # A plain step, whatever the optimiser: AdamW would undo the loss's small weight.
     memory = torch.optim.SGD([head.centroids], MEMORY_LR, momentum=0.9)
     others = [p for p in head.parameters() if p is not head.centroids]
@@ -153,6 +155,7 @@ CHOOSING = (*NO_PROBABILITIES, "lws")
 
 def make_optimizer(p, groups):
     """An optimiser of (parameters, factor of lr) groups; members share lr."""
+    load_torch_optim()
     groups = [{"params": params, "lr": p.lr * factor} for params, factor in groups]
     if p.optimizer == "sgd":
         return torch.optim.SGD(

@@ -27,6 +27,7 @@ from sklimb._random import member_seeds, root_seed
 from sklimb.base import _mix
 from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.intercept import solve_intercept
+from sklimb.fitting.plan import class_shares
 from sklimb.fitting.train import all_or_nothing
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.inputs.labels import check_labels
@@ -399,14 +400,15 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 [best_temperature(z, y, weight) for z in self._logits(h)]
             )
         self.intercept_ = np.zeros((n_members, n_classes))
-        wanted = resolve_prior(self.target_prior, self.class_prior_, self.classes_)
+        prior = class_shares([everything], n_classes)
+        wanted = resolve_prior(self.target_prior, prior, self.classes_)
         if wanted is None:
             return
         h, y, weight = everything
         for k, z in enumerate(self._logits(h)):
             log_p = z / self.temperature_[k]
             self.intercept_[k] = solve_intercept(log_p, y, weight)
-        self.intercept_ += np.log(wanted / self.class_prior_)
+        self.intercept_ += np.log(wanted / prior)
 
     @torch.no_grad()
     def _logits(self, h):

@@ -49,6 +49,19 @@ def test_each_member_is_the_single_fit_with_its_setting():
         np.testing.assert_allclose(p[k], one.predict_proba(X), atol=1e-10)
 
 
+def test_members_may_differ_in_the_weight_of_the_self_supervised_term():
+    weights = [{"joint_ssl_weight": w} for w in (0.0, 0.1, 2.0)]
+    params = {"dtype": "float64", "joint_ssl": "vicreg", "early_stopping": False}
+    many = make(portfolio=weights, **params).fit(X, Y)
+    p = many.predict_proba_members(X)
+    assert many.portfolio_["joint_ssl_weight"].tolist() == [0.0, 0.1, 2.0]
+    for k, seed in enumerate(many.member_seeds_):
+        one = make(**{**params, **weights[k], "random_state": int(seed)}).fit(X, Y)
+        np.testing.assert_allclose(p[k], one.predict_proba(X), atol=1e-10)
+    with pytest.raises(ValueError, match="nothing left to vary"):
+        make(portfolio=weights, joint_ssl="vicreg", joint_ssl_weight=0.2).fit(X, Y)
+
+
 def test_what_the_caller_sets_is_held_fixed():
     clf = make(portfolio=LIST, lr=2e-3).fit(X, Y)
     assert clf.portfolio_.columns.tolist()[:2] == ["dropout", "best_epoch"]
@@ -64,6 +77,7 @@ def test_what_the_caller_sets_is_held_fixed():
         ({"portfolio": "default", **dict.fromkeys(DEFAULT[0], 0.1)}, None),
         ({"portfolio": [{"d_block": 3}, {}]}, r"portfolio\[0\] names 'd_block'"),
         ({"portfolio": [{"lr": -1.0}, {}]}, r"'lr' parameter of portfolio\[0\]"),
+        ({"portfolio": [{"joint_ssl_weight": 1.0}, {}]}, "nothing to weigh"),
         ({"portfolio": []}, "at least one dict"),
         ({"portfolio": "best"}, "portfolio"),
         ({"validation_folds": 1}, "validation_folds"),

@@ -102,6 +102,21 @@ def test_decoded_images_are_kept(tmp_path):
     assert len(list((tmp_path / "sklimb").iterdir())) == 2  # no half-written files
 
 
+@pytest.mark.parametrize("how", ["cut", "changed", "empty"])
+def test_a_decoded_file_that_was_damaged_is_made_again(tmp_path, how):
+    file, wanted = tmp_path / "a.parquet", np.arange(300)
+    file.write_bytes(b"one")
+    _download.cached_array(file, tmp_path, wanted.copy)
+    [kept] = (tmp_path / "sklimb").iterdir()
+    content = kept.read_bytes()
+    damaged = {"cut": content[:-1], "changed": content[:-1] + b"\x01", "empty": b""}
+    kept.write_bytes(damaged[how])
+    with pytest.warns(UserWarning, match="changed or cut since it was written"):
+        again = _download.cached_array(file, tmp_path, wanted.copy)
+    np.testing.assert_array_equal(again, wanted)
+    assert [f.read_bytes() for f in (tmp_path / "sklimb").iterdir()] == [content]
+
+
 def test_without_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match=r'pip install "sklimb\[vision\]"'):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from sklimb.nn.functional_call import Places
+from sklimb.nn.functional_call import Places, replica
 from sklimb.nn.stacked import StackedMembers
 
 
@@ -57,6 +57,47 @@ def test_is_functional_call():
     assert all(a is b for a, b in zip(own, held, strict=True))
     assert all(map(torch.equal, own, before))
     assert not torch.equal(network(x), out)
+
+
+def test_a_replica_shares_tensors_alone():
+    network, x = make(0)
+    network.cache = {}
+    other = replica(network)
+    assert other.second.weight is other.first.weight is network.first.weight
+    assert other.again is other.norm is not network.norm
+    assert other.nothing is None and other.missing is None
+    assert [n for n, _ in other.named_modules()] == [
+        n for n, _ in network.named_modules()
+    ]
+    other.eval()
+    other.cache["x"] = other.anew = x
+    other.first._parameters["weight"] = nn.Parameter(torch.zeros(3, 3))
+    count = network.count
+    other(x)
+    assert network.training and network.norm.training and network.count is count
+    assert network.cache == {} and not hasattr(network, "anew")
+    assert network.first.weight is network.second.weight
+    assert other.first.weight is not network.first.weight
+
+
+def test_caches_of_evaluation_are_not_kept():
+    class Caching(nn.Module):
+        def __init__(self, value):
+            super().__init__()
+            self.weight = nn.Parameter(torch.full((3,), value))
+            self.cache = {}
+
+        def forward(self, x):
+            if not self.training and "double" not in self.cache:
+                self.cache["double"] = self.weight * 2
+            return x * self.cache.get("double", self.weight)
+
+    stack = StackedMembers([Caching(1.0), Caching(2.0)]).eval()
+    x = torch.ones(1, 1, 3)
+    assert stack(x)[:, 0, 0].tolist() == [2, 4] and stack.members.cache == {}
+    with torch.no_grad():
+        stack.members.weight.mul_(2)
+    assert stack(x)[:, 0, 0].tolist() == [4, 8]
 
 
 @pytest.mark.parametrize("n", [1, 2])

@@ -130,6 +130,12 @@ def test_settings_of_all_members_equal_grid_search(params):
     assert len(packed.packs_) == 1
 
 
+def test_weights_of_the_self_supervised_term_share_a_pack():
+    grid = {"joint_ssl_weight": [0.0, 0.1, 2.0]}
+    packed = both(tiny(joint_ssl="vicreg"), grid, X, Y)
+    assert len(packed.packs_) == 1
+
+
 def test_three_classes():
     grid = {"class_weight": [None, "balanced"], "smoothing_eps": [0.0, 0.1]}
     clf = tiny(sam_asymmetric_rho=0.05)

@@ -1,5 +1,6 @@
 """What a packed search survives: bad candidates, little memory, kills, lost workers."""
 
+import copy
 import os
 import resource
 import signal
@@ -162,9 +163,18 @@ def test_errors_are_raised_if_asked_for(max_members):
         failing.fit(X, Y)
 
 
-def test_all_fits_failed():
+def test_all_fits_failed(expected):
+    failing = search(grid={"lr": [1e300]})
+    before = dict(vars(failing))
     with pytest.raises(ValueError, match="All the 3 fits failed"):
-        search(grid={"lr": [1e300]}).fit(X, Y)
+        failing.fit(X, Y)
+    assert vars(failing) == before
+    # A search that was fitted keeps what it found.
+    fitted = copy.copy(expected).set_params(param_grid={"lr": [1e300]})
+    with pytest.raises(ValueError, match="All the 3 fits failed"):
+        fitted.fit(X, Y)
+    assert fitted.packs_ is expected.packs_
+    assert fitted.cv_results_ is expected.cv_results_
 
 
 # Memory.

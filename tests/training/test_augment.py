@@ -9,7 +9,6 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 from scipy.stats import chisquare, kstest
 
-from sklimb.training.augment import policies
 from sklimb.training.augment.distortions import (
     ColorJitter,
     GaussianBlur,
@@ -24,8 +23,13 @@ from sklimb.training.augment.operations import (
     Flip,
     RandomErasing,
     make_augment,
+    policies,
 )
-from sklimb.training.augment.pixels import CODES, OPERATIONS, apply_operations
+from sklimb.training.augment.pixels import (
+    CODES,
+    OPERATIONS,
+    apply_operations,
+)
 from sklimb.training.augment.policies import (
     AugMix,
     AutoAugment,

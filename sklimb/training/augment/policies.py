@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 import torch
 
-from sklimb.training.augment.pixels import CODES, OPERATIONS, apply_operations
+from sklimb.training.augment.pixels import (
+    CODES,
+    OPERATIONS,
+    apply_operations,
+)
 
 # Strongest value of each operation; None, and what has no value, is not in a policy.
 _WIDE = {

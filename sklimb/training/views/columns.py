@@ -12,6 +12,7 @@ import torch
 
 from sklimb._random import stream_generator, stream_seed
 from sklimb.inputs.on_disk import joined_rows
+from sklimb.training.device import to_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,8 @@ class PoolDraws:
             cumulative = None
             if (pool.weight != pool.weight[0]).any():
                 total = np.cumsum(pool.weight, dtype=np.float64)
-                cumulative = torch.from_numpy(total / total[-1]).to(device)
+                cumulative = torch.from_numpy(total / total[-1])
+                cumulative = to_device(cumulative, device)
             self._cumulative[id(pool)] = cumulative
         cumulative, n_rows = self._cumulative[id(pool)], len(pool.weight)
         if cumulative is None:
@@ -122,7 +124,7 @@ class Views(PoolDraws):
         n_draws, n, _ = X.shape
         sizes = [min(n, int(rows)) for rows in left]
         X = self.drawn(X, draws, generators, sizes, table)
-        groups = self.groups.to(X.device)
+        groups = to_device(self.groups, X.device)
         views = []
         for rate in self.rates:
             if rate == 0.0:

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 import torch
 
 from sklimb._random import stream_generator
-from sklimb.training.augment.operations import Augment, Crop, Flip, make_augment
-from sklimb.training.augment.policies import RandAugment
+from sklimb.training.augment.operations import (
+    Augment,
+    Crop,
+    Flip,
+    make_augment,
+)
+from sklimb.training.augment.policies import (
+    RandAugment,
+)
+from sklimb.training.device import to_device
 from sklimb.training.views.columns import PoolDraws
 
 
@@ -131,6 +139,7 @@ def turned(images, positions):
     """Square images, each turned by (position modulo 4) quarters."""
     out = images.clone()
     for quarters in (1, 2, 3):
-        rows = (positions % 4 == quarters).nonzero().squeeze(1).to(images.device)
+        rows = (positions % 4 == quarters).nonzero().squeeze(1)
+        rows = to_device(rows, images.device)
         out[rows] = images[rows].rot90(quarters, (-2, -1))
     return out

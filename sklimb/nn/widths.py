@@ -1,0 +1,30 @@
+"""How many numbers a network holds for one row, by one look at its layers."""
+
+import torch
+
+
+def numbers_held(network, n_columns):
+    """Numbers that the layers of a plain network give out for one row.
+
+    Parameters
+    ----------
+    network : nn.Module
+        (batch, columns) -> (batch, classes).
+    n_columns : int
+
+    Returns
+    -------
+    int
+    """
+    held, hooks = [], []
+    for part in network.modules():
+        if not list(part.children()):
+            hook = part.register_forward_hook(
+                lambda _, __, out: held.append(out.numel())
+            )
+            hooks.append(hook)
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, n_columns))
+    for hook in hooks:
+        hook.remove()
+    return sum(held)
