@@ -95,10 +95,10 @@ class TracedPlaces:
 def replica(module):
     """A network of the same tensors in dicts of its own, for one thread to write to.
 
-    As torch.nn.DataParallel makes its replicas, in a quarter of the time. Attributes that
-    are plain dicts, where networks cache what they compute, are copied too. All others
-    are shared: layers must be reached by their names (`self.layer`), not by lists or
-    bound methods that were put aside.
+    As torch.nn.DataParallel makes its replicas, in a quarter of the time. Attributes
+    that are plain dicts, where networks cache what they compute, are copied too. All
+    others are shared: layers must be reached by their names (`self.layer`), not by
+    lists or bound methods that were put aside.
     """
     return _replica(module, {})
 
