@@ -43,7 +43,9 @@ class _Reporter:
 def _by_pytest(emit, leave_out):
     words = " and ".join(f"not {word}" for word in leave_out)
     options = ["-q", "-m", "gpu", "-p", "no:cacheprovider", "-k", words]
-    code = pytest.main([str(FOLDER / "estimators" / "test_gpu.py"), *options], [_Reporter(emit)])
+    code = pytest.main(
+        [str(FOLDER / "estimators" / "test_gpu.py"), *options], [_Reporter(emit)]
+    )
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"pytest ended with {code!r}.")
 

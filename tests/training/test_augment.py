@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 from scipy.stats import chisquare, kstest
 
+from sklimb.training.augment import policies
 from sklimb.training.augment.distortions import (
     ColorJitter,
     GaussianBlur,
@@ -23,7 +24,6 @@ from sklimb.training.augment.operations import (
     Flip,
     RandomErasing,
     make_augment,
-    policies,
 )
 from sklimb.training.augment.pixels import (
     CODES,

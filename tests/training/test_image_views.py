@@ -16,7 +16,7 @@ import sklimb
 from sklimb import ImageResNetClassifier, TabularMLPClassifier
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
-from sklimb.training.augment import distortions, make_augment
+from sklimb.training.augment import distortions
 from sklimb.training.augment.distortions import (
     ColorJitter,
     GaussianBlur,
@@ -24,6 +24,7 @@ from sklimb.training.augment.distortions import (
     RandomResizedCrop,
     turn_hue,
 )
+from sklimb.training.augment.operations import make_augment
 from sklimb.training.augment.policies import _uniform
 from sklimb.training.batches import Draw
 from sklimb.training.terms import MoCo, SimCLR, VICReg
