@@ -5,6 +5,7 @@ The one room with scikit-learn plumbing. A classifier adds its parameters and
 """
 
 from abc import ABCMeta, abstractmethod
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -13,32 +14,26 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklimb._callbacks import EstimatorCallbacks
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
 from sklimb.fitting.jobs import make_fold_jobs, make_job
-from sklimb.fitting.portfolio import AUTO, resolved, settings_of
+from sklimb.fitting.portfolio import AUTO, mixed, resolved, settings_of
 from sklimb.fitting.prepare import prepare, prepare_call
-from sklimb.fitting.train import all_or_nothing, train
+from sklimb.fitting.train import all_or_nothing, fitted_attributes, train
 from sklimb.inputs.table import read_table
 from sklimb.parameters.attributes import ATTRIBUTES
-from sklimb.parameters.loop import LoopParameters
-from sklimb.parameters.strategies import StrategyParameters
+from sklimb.parameters.training import TrainingParameters
 from sklimb.persistence import save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.device import NUMBERS
-from sklimb.training.views.columns import Views
-
-
-def _mix(weights, p):
-    used = np.flatnonzero(weights)
-    return np.tensordot(weights[used], p[used], 1)
+from sklimb.training.views.columns import views_of_columns
 
 
 class BaseNeuralClassifier(
-    LoopParameters,
-    StrategyParameters,
+    TrainingParameters,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,
@@ -125,6 +120,7 @@ class BaseNeuralClassifier(
         if sample_weight is not None:
             seen["metadata"] = {"sample_weight": sample_weight}
         context = self._init_callback_context(max_subtasks=self.max_epochs)
+        callbacks = [] if context is None else [EstimatorCallbacks(self, context, seen)]
         with all_or_nothing(self):
             rows = prepare(
                 self,
@@ -142,7 +138,7 @@ class BaseNeuralClassifier(
                 jobs = make_fold_jobs(self, rows)
             else:
                 jobs = [make_job(self, rows, warm=warm)]
-            interrupted = self._fit_members(jobs, context=context, seen=seen)
+            interrupted = self._train(jobs, callbacks=callbacks)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self
@@ -181,7 +177,7 @@ class BaseNeuralClassifier(
         with all_or_nothing(self):
             rows = prepare_call(self, X, y, sample_weight, classes, first)
             job = make_job(self, rows, warm=not first, partial=True)
-            interrupted = self._fit_members([job], partial=True)
+            interrupted = self._train([job], partial=True)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self
@@ -199,8 +195,7 @@ class BaseNeuralClassifier(
         p = self.predict_proba_members(X)
         if len(p) == 1:
             return p[0]
-        weights = self.member_weights_
-        return p.mean(0) if (weights == weights[0]).all() else _mix(weights, p)
+        return mixed(self.member_weights_, p)
 
     def predict_proba_members(self, X):
         """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
@@ -315,8 +310,12 @@ class BaseNeuralClassifier(
         """A SelfSupervisedPretrainer, a frozen one, or None."""
         return self.pretrained
 
-    def _widest(self, module):
-        """Numbers a row that a step holds, over eight: for the packs of a search."""
+    @classmethod
+    def _widest(cls, module, config, n_columns):
+        """Numbers per row that a step holds, over eight: for the packs of a search.
+
+        Of a module with its `module_config_`, for rows of so many encoded columns.
+        """
         return sum(module.widths)  # of the packed MLP: its embedded inputs
 
     def _image_size(self):
@@ -327,9 +326,9 @@ class BaseNeuralClassifier(
         """Where explanations start."""
         return prepared.baseline
 
-    def _make_views(self, term, layout):
-        """What makes the views of a self-supervised term."""
-        return Views.of(term.rates, self.encoder_, layout)
+    def _view_maker(self):
+        """(term, common layout) -> what makes the views of a self-supervised term."""
+        return partial(views_of_columns, self.encoder_.numeric_columns_)
 
     def _make_augment(self):
         """What changes the rows of a batch before all else, or None."""
@@ -378,6 +377,22 @@ class BaseNeuralClassifier(
             for i, seed in enumerate(self.member_seeds_)
         ]
 
-    def _fit_members(self, jobs, **how):
-        """Train the members of all jobs and keep the result in `net_`."""
-        return train(jobs, owner=self, **how)
+    # What the last call of partial_fit left for the next one.
+    _states: ClassVar[dict] = {}
+
+    def _train(self, jobs, *, partial=False, callbacks=()):
+        """Train the members of all jobs and keep what comes of it.
+
+        Returns
+        -------
+        str or None
+            That training was interrupted, when everything is in place.
+        """
+        interrupted = train(jobs, partial=partial, callbacks=callbacks)
+        self._keep(jobs)
+        return interrupted
+
+    def _keep(self, jobs):
+        """Set the fitted attributes of jobs that have been trained."""
+        vars(self).pop("_states", None)
+        vars(self).update(fitted_attributes(jobs))

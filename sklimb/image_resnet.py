@@ -1,5 +1,6 @@
 """ImageResNetClassifier: images in the place of tables, everything else alike."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +27,7 @@ from sklimb.training.augment.operations import (
 )
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import make_loss
-from sklimb.training.views.images import ImageViews, Scene
+from sklimb.training.views.images import Scene, views_of_images
 
 # Images of one inference block: a network of images is arithmetic from few rows on.
 _BLOCK_ROWS = 32
@@ -228,22 +229,13 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     def _image_size(self):
         return self.encoder_.image_shape_[1:]
 
-    def _widest(self, module):
-        network = _make_network(self.module_config_["network"])
-        return numbers_held(network, self.encoder_.n_numeric_) // 8
+    @classmethod
+    def _widest(cls, module, config, n_columns):
+        return numbers_held(_make_network(config["network"]), n_columns) // 8
 
-    def _make_views(self, term, layout):
-        shape = self.encoder_.image_shape_
-        turned = getattr(term, "n_views", 2) == 1
-        if turned and shape[1] != shape[2]:
-            raise ValueError(
-                "'rotation' needs square images, which a quarter turn leaves in shape, "
-                f"got {shape[1]} x {shape[2]} pixels. Use 'vicreg' or 'simclr', or cut "
-                "the images to squares."
-            )
+    def _view_maker(self):
         dtype = getattr(torch, NUMBERS[self.dtype])
-        views = getattr(term, "views", "auto")
-        return ImageViews(shape, dtype, turned=turned, views=views)
+        return partial(views_of_images, self.encoder_.image_shape_, dtype)
 
     def _make_augment(self):
         if self.augment is None:

@@ -156,7 +156,7 @@ def load(path, device="auto"):
 
 
 def _restore(estimator, header, tensors):
-    from sklimb.fitting.probabilities import make_net, set_prior
+    from sklimb.fitting.probabilities import make_net, set_prior, set_temperature
     from sklimb.training.device import resolve_device
 
     arrays = _prefixed(tensors, "encoder.")
@@ -199,7 +199,8 @@ def _restore(estimator, header, tensors):
     n_classes = len(estimator.classes_)
     net = make_net(loss, module, n_classes, estimator._device)
     estimator.net_ = net.prepare(None, None, None).release()
-    set_prior(estimator, estimator.net_)
+    set_temperature(estimator.net_, estimator.temperature_)
+    set_prior(estimator.net_, estimator.prior_shift_, estimator.intercept_)
     return estimator
 
 

@@ -97,11 +97,9 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
             networks.append(network)
         return StackedMembers(networks)
 
-    def _widest(self, module):
-        network = self.make_network(**self.module_config_["network"])
-        encoder = self.encoder_
-        n_columns = encoder.n_numeric_ + encoder.n_indicators_
-        return numbers_held(network, n_columns + len(encoder.cardinalities_)) // 8
+    @classmethod
+    def _widest(cls, module, config, n_columns):
+        return numbers_held(cls.make_network(**config["network"]), n_columns) // 8
 
     @classmethod
     def _build_module(cls, config):

@@ -22,89 +22,129 @@ def make_batches(jobs, layouts, module, dtype, device):
     Tables, labels and weights are told apart by identity: jobs that share an array
     share its copy on the device.
     """
-    common = Layout.common(layouts)
-    tables, weights = _Parts(), _Parts()
+    rows = _PackRows(jobs, layouts, dtype, device)
+    make = _BatchMaker(jobs, rows, module)
     first = [job.plan for job in jobs]
-    late = [job.plan.last for job in jobs]
-    support = [job.plan.support or job.plan for job in jobs]
-    for phase in (first, late, support):
-        for plan, layout in zip(phase, layouts, strict=True):
-            tables.add(plan.X, (plan.X, plan.y, layout))
-            weights.add(plan.weight, plan.weight)
-    for job, layout in zip(jobs, layouts, strict=True):
-        if job.pool is not None:
-            unlabeled = np.zeros(len(job.pool.X), dtype=job.plan.y.dtype)
-            tables.add(job.pool.X, (job.pool.X, unlabeled, layout))
-    n_bytes = sum(len(X) for X, *_ in tables.values) * common.n_columns * dtype.itemsize
-    home = device if fits(n_bytes, device) else torch.device("cpu")
-    X = [_columns(X, layout, common, dtype, home) for X, _, layout in tables.values]
-    y = [_tensor(y, device) for _, y, _ in tables.values]
-    weight = [_tensor(w, device, dtype) for w in weights.values]
-    arrays = [array for array, *_ in tables.values]
-    shared = _table(arrays, _of_one_dtype(X, dtype)), _one(y), _one(weight)
-    targets = soft_targets(jobs, dtype, device)
-    p, mixer = jobs[0].estimator, None
-    apart = None if p.row_weighting is None else Apart(p.row_weighting_rows)
-    if p.mix is not None:
-        n_continuous = common.n_numeric + len(common.indicators)
-        mixer = Mixer(p.mix, p.mix_alpha, n_continuous, p._image_size())
-    views = None
-    if p.joint_ssl is not None:
-        views = p._make_views(make_term(p.joint_ssl), common)
-
-    def batches(phase, size):
-        draws, members = [], []
-        for job, plan in zip(jobs, phase, strict=True):
-            begin, pool = tables.add(plan.X, None), ()
-            if job.pool is not None:
-                pool = tables.add(job.pool.X, None), job.pool
-            for m in job.members:
-                seed = m["seed"]
-                if plan is job.plan.support:  # not the shuffles and masks of the query
-                    seed = stream_seed(seed, "support")
-                order = plan.order if apart is None else apart.of(plan, seed)[1]
-                draw = Draw(begin, order, seed, *pool)
-                if draw not in draws:
-                    draws.append(draw)
-                rate = m.get("dropout", 0.0)
-                weight_begin = weights.add(plan.weight, None)
-                members.append((draws.index(draw), weight_begin, rate))
-        return Batches(
-            *shared,
-            draws,
-            members,
-            targets,
-            size,
-            module.mask_widths(),
-            first_epoch=jobs[0].epochs_before,
-            skip_single=getattr(module, "needs_two_rows", False),
-            mixer=mixer,
-            augment=p._make_augment(),
-            views=views,
-        )
-
-    rows = Rows(X[0], y[0], weight[0])
+    shown = Rows(rows.first_table, rows.first_y, rows.first_weight)
+    p = jobs[0].recipe.parameters
     if jobs[0].plan.support is not None:
+        support = [job.plan.support for job in jobs]
         sizes = p.support_batch_size, p.query_batch_size
         n_rows = [[plan.order.n_rows for plan in phase] for phase in (support, first)]
         pair = [
-            batches(phase, min(size, max(n)))
+            make(phase, min(size, max(n)))
             for phase, size, n in zip((support, first), sizes, n_rows, strict=True)
         ]
-        return Episodes(*pair, p.metabalance_steps), None, rows
+        return Episodes(*pair, p.metabalance_steps), None, shown
     size = max(job.batch_size for job in jobs)
-    after = None if jobs[0].plan.late is None else batches(late, size)
-    if apart is not None:
+    late = [job.plan.last for job in jobs]
+    after = None if jobs[0].plan.late is None else make(late, size)
+    batches = make(first, size)
+    if make.apart is not None:
+        batches = JudgedBatches(batches, make.judges())
+    return batches, after, shown
+
+
+class _PackRows:
+    """The encoded rows, labels and weights of a pack on the device, each once."""
+
+    def __init__(self, jobs, layouts, dtype, device):
+        common = Layout.common(layouts)
+        self.tables, self.weights = _Parts(), _Parts()
+        phases = [
+            [job.plan for job in jobs],
+            [job.plan.last for job in jobs],
+            [job.plan.support or job.plan for job in jobs],
+        ]
+        for phase in phases:
+            for plan, layout in zip(phase, layouts, strict=True):
+                self.tables.add(plan.X, (plan.X, plan.y, layout))
+                self.weights.add(plan.weight, plan.weight)
+        for job, layout in zip(jobs, layouts, strict=True):
+            if job.pool is not None:
+                unlabeled = np.zeros(len(job.pool.X), dtype=job.plan.y.dtype)
+                self.tables.add(job.pool.X, (job.pool.X, unlabeled, layout))
+        parts = self.tables.values
+        n_bytes = sum(len(X) for X, *_ in parts) * common.n_columns * dtype.itemsize
+        home = device if fits(n_bytes, device) else torch.device("cpu")
+        X = [_columns(X, layout, common, dtype, home) for X, _, layout in parts]
+        y = [_tensor(y, device) for _, y, _ in parts]
+        weight = [_tensor(w, device, dtype) for w in self.weights.values]
+        arrays = [array for array, *_ in parts]
+        self.shared = _table(arrays, _of_one_dtype(X, dtype)), _one(y), _one(weight)
+        self.targets = soft_targets(jobs, dtype, device)
+        self.first_table, self.first_y, self.first_weight = X[0], y[0], weight[0]
+        self.common = common
+
+    def begin(self, array):
+        """Where a table's rows begin."""
+        return self.tables.add(array, None)
+
+    def weight_begin(self, array):
+        """Where the weights of a table's rows begin."""
+        return self.weights.add(array, None)
+
+
+class _BatchMaker:
+    """Makes the Batches of a phase of training: one plan per job, rows per step."""
+
+    def __init__(self, jobs, rows, module):
+        self.jobs, self.rows, self.module = jobs, rows, module
+        self.recipe, common = jobs[0].recipe, rows.common
+        p = self.recipe.parameters
+        self.apart = None if p.row_weighting is None else Apart(p.row_weighting_rows)
+        self.mixer = self.views = None
+        if p.mix is not None:
+            n_continuous = common.n_numeric + len(common.indicators)
+            size = self.recipe.image_size
+            self.mixer = Mixer(p.mix, p.mix_alpha, n_continuous, size)
+        if p.joint_ssl is not None:
+            self.views = self.recipe.make_views(make_term(p.joint_ssl), common)
+
+    def __call__(self, phase, size):
+        draws, members = [], []
+        for job, plan in zip(self.jobs, phase, strict=True):
+            weight_begin = self.rows.weight_begin(plan.weight)
+            for m in job.members:
+                draw = self._draw(job, plan, m["seed"])
+                if draw not in draws:
+                    draws.append(draw)
+                rate = m.get("dropout", 0.0)
+                members.append((draws.index(draw), weight_begin, rate))
+        return Batches(
+            *self.rows.shared,
+            draws,
+            members,
+            self.rows.targets,
+            size,
+            self.module.mask_widths(),
+            first_epoch=self.jobs[0].epochs_before,
+            skip_single=getattr(self.module, "needs_two_rows", False),
+            mixer=self.mixer,
+            augment=self.recipe.augment,
+            views=self.views,
+        )
+
+    def _draw(self, job, plan, seed):
+        """The row numbers of one member's epochs."""
+        pool = ()
+        if job.pool is not None:
+            pool = self.rows.begin(job.pool.X), job.pool
+        if plan is job.plan.support:  # not the shuffles and masks of the query
+            seed = stream_seed(seed, "support")
+        order = plan.order if self.apart is None else self.apart.of(plan, seed)[1]
+        return Draw(self.rows.begin(plan.X), order, seed, *pool)
+
+    def judges(self):
+        """The balanced rows that each member keeps apart, as one batch."""
         index = [
-            tables.add(job.plan.X, None) + apart.of(job.plan, m["seed"])[0]
-            for job in jobs
+            self.rows.begin(job.plan.X) + self.apart.of(job.plan, m["seed"])[0]
+            for job in self.jobs
             for m in job.members
         ]
-        judges = balanced_batch(
-            shared[0], shared[1], targets, torch.from_numpy(np.stack(index))
-        )
-        return JudgedBatches(batches(first, size), judges), after, rows
-    return batches(first, size), after, rows
+        X, y, _ = self.rows.shared
+        rows = torch.from_numpy(np.stack(index))
+        return balanced_batch(X, y, self.rows.targets, rows)
 
 
 def make_panel(jobs, layouts, dtype, device):
@@ -132,10 +172,10 @@ def soft_targets(jobs, dtype, device):
     """Soft target of each class, (1 or K, classes, classes)."""
     tables = []
     for job in jobs:
-        p = job.estimator
+        p = job.recipe.parameters
         tables += [
             smoothing_table(
-                m["smoothing_eps"], p.smoothing_scale, p.smoothing_max, p.class_prior_
+                m["smoothing_eps"], p.smoothing_scale, p.smoothing_max, job.prior
             )
             for m in job.members
         ]

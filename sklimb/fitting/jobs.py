@@ -16,19 +16,18 @@ from sklimb.fitting.checks import (
     check_temperature_rows,
     resolve_prior,
 )
-from sklimb.fitting.pack import Job
 from sklimb.fitting.plan import (
     class_shares,
     class_weight_vector,
     make_plan,
 )
-from sklimb.fitting.portfolio import settings_of
+from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
+from sklimb.fitting.recipe import Job, Recipe, parameters_of
 from sklimb.inputs.on_disk import take_rows
 from sklimb.inputs.splits import check_classes_left, split_folds
 from sklimb.nn.join import Layout
 from sklimb.training.balanced_rows import check_enough
-from sklimb.training.device import NUMBERS
 from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.m2m import GUIDE_PARAMETERS
 from sklimb.training.monitor import check_monitor
@@ -41,7 +40,8 @@ DRW_BETA = 0.9999
 def make_job(estimator, prepared, *, warm=False, partial=False):
     """Class shares, draws, members and their module: all that `train` needs.
 
-    Sets the fitted attributes that are known before training.
+    Sets `member_seeds_` and `baseline_` of the estimator, and `module_config_` and
+    `classes_` by its hooks; all other fitted attributes are those of the job.
     """
     if not warm:
         n_members = estimator.n_members * len(settings_of(estimator))
@@ -54,7 +54,7 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
 
 
 def make_fold_jobs(estimator, prepared):
-    """One job for each of `validation_folds`, every one on a copy of the estimator.
+    """One job for each of `validation_folds`.
 
     The encoder is that of all rows: it knows inputs of the validation rows, no labels.
     """
@@ -75,30 +75,100 @@ def make_fold_jobs(estimator, prepared):
         )
         check_classes_left(prepared.train, part.train, estimator.classes_)
         own = members[i * n_members : (i + 1) * n_members]
-        jobs.append(_job(copy.copy(estimator), part, own, None, False))
+        jobs.append(_job(estimator, part, own, None, False))
     weight = np.bincount(prepared.train.y, weights=prepared.counted_weight)
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = weight / weight.sum()
     return jobs
 
 
-def _job(estimator, prepared, members, module, partial):
-    train, held_out = prepared.train, prepared.held_out
-    n_classes = len(estimator.classes_)
-    dtype = getattr(torch, NUMBERS[estimator.dtype])
-    loss = make_loss(estimator.loss)
-    counted_weight = prepared.counted_weight
-    counts = np.bincount(train.y, weights=counted_weight, minlength=n_classes)
-    check_loss(bind(loss, counts[None], torch.empty(0, dtype=dtype)), n_classes, dtype)
-    for name in ("smoothing_scale", "sam_scale"):
-        check_per_class(name, getattr(estimator, name), n_classes)
-    factor = class_weight_vector(
-        estimator.class_weight, train.y, counted_weight, estimator.classes_
-    )
+def make_recipe(estimator):
+    """The Recipe of an estimator whose rows are prepared."""
     encoder = estimator.encoder_
+    return Recipe(
+        parameters=parameters_of(estimator),
+        classes=estimator.classes_,
+        device=estimator._device,
+        batch_size=estimator._auto_batch_size,
+        image_size=estimator._image_size(),
+        numeric_columns=encoder.numeric_columns_,
+        augment=estimator._make_augment(),
+        make_views=estimator._view_maker(),
+        widest=estimator._widest,
+    )
+
+
+def _job(estimator, prepared, members, module, partial):
+    recipe, train = make_recipe(estimator), prepared.train
+    p, n_classes = recipe.parameters, len(recipe.classes)
+    counted = prepared.counted_weight
+    counts = np.bincount(train.y, weights=counted, minlength=n_classes)
+    _check(recipe, prepared, counts)
+    factor = class_weight_vector(p.class_weight, train.y, counted, recipe.classes)
+    layout = Layout.of(estimator.encoder_)
     device_factor = np.ones(n_classes)
+    loss = make_loss(p.loss)
     if hasattr(loss, "class_factor"):
         device_factor = loss.class_factor(counts)
+    plan = _plan(recipe, prepared, layout, counts, (factor, device_factor), partial)
+    validation = _validation(p, prepared, factor, n_classes)
+    calibration = None
+    if p.target_prior is not None and not partial:
+        calibration = [(prepared.X, train.y, counted * factor[train.y])]
+        if validation is not None and not prepared.foreign:
+            calibration.append(validation)
+    if partial and hasattr(estimator, "net_"):
+        counts = counts + estimator.class_weight_sum_
+    if partial:
+        plan.last.accumulate(counts / counts.sum(), p.sampler, device_factor)
+    attributes = _class_statistics(recipe, counts, plan.last, calibration)
+    _warn_if_clamped(p, len(plan.y))
+    epochs_before = 0
+    if module is None:
+        module = estimator._make_members(plan, members)
+        if estimator._pretrainer is not None:
+            _start_pretrained(estimator, recipe, prepared, plan, module, members)
+    else:  # `module` is a copy: a failed fit must not touch what is there
+        epochs_before = estimator.n_iter_
+    attributes["module_config_"] = dict(estimator.module_config_)
+    job = Job(
+        recipe,
+        module,
+        members,
+        plan,
+        layout,
+        attributes,
+        validation,
+        calibration,
+        None if p.joint_ssl is None else prepared.pool,
+        epochs_before,
+        estimator._states,
+        varied=tuple(varied(settings_of(estimator))),
+    )
+    if p.m2m is not None:
+        job.guide = _guide_job(estimator, job, prepared)
+    return job
+
+
+def _check(recipe, prepared, counts):
+    """Refuse what the classes and rows at hand rule out."""
+    p, train, n_classes = recipe.parameters, prepared.train, len(recipe.classes)
+    bound = bind(make_loss(p.loss), counts[None], torch.empty(0, dtype=recipe.dtype))
+    check_loss(bound, n_classes, recipe.dtype)
+    for name in ("smoothing_scale", "sam_scale"):
+        check_per_class(name, getattr(p, name), n_classes)
+    if p.row_weighting is not None:
+        sure = train.y if train.pseudo is None else train.y[~train.pseudo]
+        check_enough(sure, p.row_weighting_rows, recipe.classes)
+
+
+def _plan(recipe, prepared, layout, counts, factors, partial):
+    """Draws and loss weights, with what takes over later and MetaBalance's support.
+
+    `factors` of the classes are those of class_weight and of the loss.
+    """
+    p, train = recipe.parameters, prepared.train
+    class_factor, device_factor = factors
 
     def plan_of(sampler, device_factor):
         plan = make_plan(
@@ -106,78 +176,81 @@ def _job(estimator, prepared, members, module, partial):
             train.y,
             train.weight,
             sampler=sampler,
-            class_factor=factor,
+            class_factor=class_factor,
             device_factor=device_factor,
-            classes=estimator.classes_,
-            layout=(encoder.n_numeric_, encoder.n_indicators_),
+            classes=recipe.classes,
+            layout=(layout.n_numeric, len(layout.indicators)),
             seed=prepared.seed,
         )
         return replace(plan, prior=counts / counts.sum())
 
-    if estimator.row_weighting is not None:
-        sure = train.y if train.pseudo is None else train.y[~train.pseudo]
-        check_enough(sure, estimator.row_weighting_rows, estimator.classes_)
-    if estimator.metabalance_sampler is None:
-        plan = plan_of(estimator.sampler, device_factor)
-        if estimator.row_weighting is not None:  # its samplers keep the rows
+    if p.metabalance_sampler is None:
+        plan = plan_of(p.sampler, device_factor)
+        if p.row_weighting is not None:  # its samplers keep the rows
             plan.pseudo = train.pseudo
     else:
-        support, query = sampler_pair(estimator.metabalance_sampler)
+        support, query = sampler_pair(p.metabalance_sampler)
         support = plan_of(support, device_factor)
         plan = replace(plan_of(query, device_factor), support=support)
-    if estimator.drw_start is not None and not partial:
+    if p.drw_start is not None and not partial:
         # What is deferred: the sampler's draws, or else the weights of rare classes.
         late = plan
-        if estimator.sampler == "uniform" and (device_factor == 1).all():
-            weights = effective_number_weights(counts, DRW_BETA)
-            late = plan_of("uniform", weights)
-        plan = replace(plan_of("uniform", np.ones(n_classes)), late=late)
-    if estimator.m2m is not None:
-        check_numbers_vary(prepared.X[:, : encoder.n_numeric_])
+        if p.sampler == "uniform" and (device_factor == 1).all():
+            late = plan_of("uniform", effective_number_weights(counts, DRW_BETA))
+        plan = replace(plan_of("uniform", np.ones(len(counts))), late=late)
+    if p.m2m is not None:
+        check_numbers_vary(prepared.X[:, : layout.n_numeric])
         plan = replace(plan, late=plan_of("balanced", device_factor))
-    validation = None
+    return plan
+
+
+def _validation(p, prepared, factor, n_classes):
+    """Encoded validation rows with their labels and weights, or None."""
+    held_out, validation = prepared.held_out, None
     if held_out is not None:
-        check_monitor(estimator.monitor, held_out.y, n_classes)
+        check_monitor(p.monitor, held_out.y, n_classes)
         weight = held_out.weight * factor[held_out.y]
         validation = prepared.X_held, held_out.y, weight
-    if estimator.temperature_scaling:
+    if p.temperature_scaling:
         check_temperature_rows(validation)
-    calibration = None
-    if estimator.target_prior is not None and not partial:
-        calibration = [(prepared.X, train.y, counted_weight * factor[train.y])]
-        if validation is not None and not prepared.foreign:
-            calibration.append(validation)
-    _count_classes(estimator, counts, plan.last, partial, device_factor, calibration)
-    _warn_if_clamped(estimator, len(plan.y))
-    epochs_before = 0
-    if module is None:
-        module = estimator._make_members(plan, members)
-        if estimator._pretrainer is not None:
-            _start_pretrained(estimator, prepared, plan, module, members)
-    else:  # `module` is a copy: a failed fit must not touch what is there
-        epochs_before = estimator.n_iter_
-    pool = None if estimator.joint_ssl is None else prepared.pool
-    job = Job(
-        estimator, module, members, plan, validation, calibration, pool, epochs_before
-    )
-    if estimator.m2m is not None:
-        job.guide = _guide_job(job, prepared)
-    return job
+    return validation
 
 
-def _start_pretrained(estimator, prepared, plan, module, members):
+def _class_statistics(recipe, weight, plan, calibration):
+    """Class shares of training, and what the sampler made of them, as attributes.
+
+    Probabilities are those of the rows that the output bias is solved on (of all calls
+    of partial_fit, where none is solved): target_prior moves them from there.
+    """
+    class_prior = prior = weight / weight.sum()
+    if calibration is not None:
+        prior = class_shares(calibration, len(prior))
+    wanted = resolve_prior(recipe.parameters.target_prior, prior, recipe.classes)
+    shift = np.ones(len(prior))
+    if wanted is not None:
+        there = prior > 0
+        ratio = np.where(there, prior / np.where(there, wanted, 1), 1.0)
+        shift = plan.shift * ratio
+    return {
+        "class_weight_sum_": weight,
+        "class_prior_": class_prior,
+        "prior_shift_": shift,
+    }
+
+
+def _start_pretrained(estimator, recipe, prepared, plan, module, members):
     """Give a new module's features what rows without labels teach."""
     given = estimator._pretrainer
     if isinstance(given, FrozenEstimator):
         copy_backbone(given.estimator.estimator_.net_.module_, module)
         return
-    dtype, schedule = getattr(torch, NUMBERS[estimator.dtype]), given._schedule()
+    dtype, schedule = recipe.dtype, given._schedule()
     own = schedule, dtype, [(m["seed"], m.get("dropout")) for m in members]
     drawn = copy.deepcopy(module.state_dict())
     for other, start, learned in prepared.pretrained:
         same = own == other and drawn.keys() == start.keys()
         if same and all(torch.equal(t, start[name]) for name, t in drawn.items()):
-            module.to(estimator._device, dtype).load_state_dict(learned)
+            module.to(recipe.device, dtype).load_state_dict(learned)
             return
     learner = module
     if getattr(estimator, "freeze", None) is not None:  # what is frozen learns first
@@ -188,9 +261,9 @@ def _start_pretrained(estimator, prepared, plan, module, members):
         learner,
         schedule,
         prepared.pool,
-        estimator._make_views(schedule.term, Layout.of(estimator.encoder_)),
+        recipe.make_views(schedule.term, Layout.of(estimator.encoder_)),
         members,
-        estimator._device,
+        recipe.device,
         dtype,
     )
     if result.interrupted:
@@ -201,9 +274,9 @@ def _start_pretrained(estimator, prepared, plan, module, members):
     prepared.pretrained.append((own, drawn, learned))
 
 
-def _guide_job(job, prepared):
+def _guide_job(estimator, job, prepared):
     """The fit of the plain networks that guide M2m, one for each of the members."""
-    guide = copy.copy(job.estimator)
+    guide = copy.copy(estimator)
     for name, value in GUIDE_PARAMETERS.items():
         setattr(guide, name, value)
     guide.batch_size = job.batch_size  # clamped already, and told
@@ -211,9 +284,9 @@ def _guide_job(job, prepared):
     return _job(guide, prepared, [{**m, **off} for m in job.members], None, False)
 
 
-def _warn_if_clamped(estimator, n_rows):
-    wanted = estimator.batch_size
-    if estimator.metabalance_sampler is not None:  # it has batches of its own
+def _warn_if_clamped(p, n_rows):
+    wanted = p.batch_size
+    if p.metabalance_sampler is not None:  # it has batches of its own
         return
     if wanted != "auto" and wanted > n_rows:
         warnings.warn(
@@ -222,25 +295,3 @@ def _warn_if_clamped(estimator, n_rows):
             UserWarning,
             stacklevel=4,
         )
-
-
-def _count_classes(estimator, weight, plan, partial, device_factor, calibration):
-    """Class shares of training, and what the sampler made of them.
-
-    Probabilities are those of the rows that the output bias is solved on (of all calls
-    of partial_fit, where none is solved): target_prior moves them from there.
-    """
-    if partial and hasattr(estimator, "net_"):
-        weight = weight + estimator.class_weight_sum_
-    estimator.class_weight_sum_ = weight
-    estimator.class_prior_ = prior = weight / weight.sum()
-    if partial:
-        plan.accumulate(prior, estimator.sampler, device_factor)
-    if calibration is not None:
-        prior = class_shares(calibration, len(prior))
-    wanted = resolve_prior(estimator.target_prior, prior, estimator.classes_)
-    estimator.prior_shift_ = np.ones(len(prior))
-    if wanted is not None:
-        there = prior > 0
-        ratio = np.where(there, prior / np.where(there, wanted, 1), 1.0)
-        estimator.prior_shift_ = plan.shift * ratio

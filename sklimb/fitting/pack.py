@@ -1,7 +1,6 @@
 """Jobs whose members train as one program: the module, its net and their parts."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,14 +11,11 @@ from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
 from sklimb.training.callbacks import (
     Deferred,
-    EstimatorCallbacks,
     KeepBest,
     LearningRate,
-    Progress,
     WeightAverage,
 )
 from sklimb.training.compiled import Compiled
-from sklimb.training.device import NUMBERS
 from sklimb.training.m2m import make_m2m
 from sklimb.training.m2m_batches import (
     TranslatedBatches,
@@ -34,68 +30,9 @@ from sklimb.training.steps import STEPS
 from sklimb.training.terms import JointTerm, make_term
 
 
-@dataclass
-class Job:
-    """One estimator's fit, ready to train.
-
-    Attributes
-    ----------
-    estimator : object
-        Its parameters are read, its fitted attributes are set.
-    module : nn.Module
-        Packed, with one member for each item of `members`.
-    members : list of dict
-        Settings that may differ from member to member.
-    plan : Plan
-    validation : tuple (X, y, weight) or None
-    calibration : list of tuples (X, y, weight) or None
-        Rows that the intercept is solved on.
-    pool : Pool or None
-        Rows that views are made from.
-    epochs_before : int
-        Epochs of earlier fits that this one goes on from.
-    error : Exception or None
-        Why nothing was learned.
-    guide : Job or None
-        The fit of the networks that guide M2m, trained before this one.
-    """
-
-    estimator: object
-    module: object
-    members: list
-    plan: object
-    validation: tuple | None = None
-    calibration: list | None = None
-    pool: object = None
-    epochs_before: int = 0
-    error: Exception | None = None
-    guide: "Job | None" = None
-
-    @property
-    def batch_size(self):
-        """Rows a step, at most all of them."""
-        wanted = self.estimator.batch_size
-        wanted = self.estimator._auto_batch_size if wanted == "auto" else wanted
-        return int(min(wanted, len(self.plan.y)))
-
-    @property
-    def n_rows(self):
-        """Rows an epoch: at first, at last, and of MetaBalance's support."""
-        plans = self.plan, self.plan.last, self.plan.support or self.plan
-        return tuple(plan.order.n_rows for plan in plans)
-
-    @property
-    def sort_key(self):
-        """Members that step alike stand side by side (see optimizers.py)."""
-        first = self.members[0]
-        plans = (self.plan, self.plan.last)
-        n_steps = tuple(-(-plan.order.n_rows // self.batch_size) for plan in plans)
-        return n_steps, first["lr"], first["weight_decay"]
-
-
 def make_step(jobs, dtype, device, optimizer):
     """The step that the strategy parameters ask for."""
-    p = jobs[0].estimator
+    p = jobs[0].recipe.parameters
     if p.row_weighting is not None:
         seeds = [m["seed"] for job in jobs for m in job.members]
         return make_row_weighting(p.row_weighting).make_step(seeds, optimizer)
@@ -105,7 +42,7 @@ def make_step(jobs, dtype, device, optimizer):
     if isinstance(rho, float) and rho == 0.0:
         return STEPS["plain"]()
     scales = [
-        class_scale(p.sam_scale, job.estimator.class_prior_, p.sam_scale_max)
+        class_scale(p.sam_scale, job.prior, p.sam_scale_max)
         for job in jobs
         for _ in job.members
     ]
@@ -120,7 +57,7 @@ def make_step(jobs, dtype, device, optimizer):
 
 def make_term_of(jobs, layouts, module):
     """The term beside the supervised loss with its projectors, or None."""
-    p = jobs[0].estimator
+    p = jobs[0].recipe.parameters
     if p.joint_ssl is None:
         return None
     like = next(module.parameters())
@@ -140,7 +77,9 @@ def make_term_of(jobs, layouts, module):
 def _joint_log_shift(jobs, plans, device):
     """`log_shift` of every member, (classes,) for one job, else (K, 1, classes)."""
     shifts = [
-        np.ones_like(plan.shift) if job.estimator.target_prior is None else plan.shift
+        np.ones_like(plan.shift)
+        if job.recipe.parameters.target_prior is None
+        else plan.shift
         for job, plan in zip(jobs, plans, strict=True)
     ]
     if len(jobs) == 1:
@@ -155,90 +94,114 @@ def _joint_log_shift(jobs, plans, device):
 class Pack:
     """Jobs in the order of their members, and the net that trains them.
 
-    Parameters are those of `train`.
+    Parameters
+    ----------
+    jobs : list of Job
+    partial : bool, default=False
+        A call of partial_fit.
+    callbacks : list, default=()
+        Further callbacks of the loop.
+    drop : callable or None, default=None
+        As in `train`.
     """
 
-    def __init__(
-        self, jobs, owner=None, partial=False, context=None, seen=None, drop=None
-    ):
-        in_order, jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
-        self.jobs = jobs
-        p, device = jobs[0].estimator, jobs[0].estimator._device
-        dtype = getattr(torch, NUMBERS[p.dtype])
-        self.layouts = [Layout.of(job.estimator.encoder_) for job in jobs]
-        for job in jobs:
-            job.module.to(device, dtype)
-        self.module = jobs[0].module
-        if len(jobs) > 1:
-            self.module = join([job.module for job in jobs], self.layouts)
+    def __init__(self, jobs, partial=False, callbacks=(), drop=None):
+        in_order, self.jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
+        self.recipe = self.jobs[0].recipe
+        self.layouts = [job.layout for job in self.jobs]
+        self.members = [m for job in self.jobs for m in job.members]
+        self.module = self._joined_module()
+        device, dtype = self.recipe.device, self.recipe.dtype
         self.batches, late, self.rows = make_batches(
-            jobs, self.layouts, self.module, dtype, device
+            self.jobs, self.layouts, self.module, dtype, device
         )
-        panel = make_panel(jobs, self.layouts, dtype, device)
+        p = self.recipe.parameters
+        panel = make_panel(self.jobs, self.layouts, dtype, device)
         monitor = None if panel is None else Monitor(p.monitor, panel)
         average = WeightAverage(p.ema_decay) if p.ema_decay > 0 else None
-        self.keep = KeepBest(
+        self.keep = self._keep_best(monitor, drop, in_order)
+        max_epochs = 1 if partial else p.max_epochs
+        late, later = self._later(late, max_epochs)
+        given = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
+        given += [] if average is None else [average]
+        given += [*(p.callbacks or []), *callbacks, self.keep]
+        self.net = self._make_net(given, max_epochs, late, panel)
+        if partial and self.jobs[0].epochs_before:
+            carry_on(self.net, self.jobs[0].states.get("optimizer"))
+        self._set_objective()
+        step = make_step(self.jobs, dtype, device, self.net.optimizer_)
+        if partial and self.jobs[0].epochs_before:
+            carry_on_step(step, self.jobs[0])
+        self.net.prepare(self.batches, step, monitor, average, p.clip_norm)
+
+    def _joined_module(self):
+        """One module with the members of all jobs, on the device."""
+        for job in self.jobs:
+            job.module.to(self.recipe.device, self.recipe.dtype)
+        if len(self.jobs) == 1:
+            return self.jobs[0].module
+        return join([job.module for job in self.jobs], self.layouts)
+
+    def _keep_best(self, monitor, drop, in_order):
+        """What keeps each member's best weights and says when it is done."""
+        p = self.recipe.parameters
+        return KeepBest(
             p.n_iter_no_change if monitor is not None and p.early_stopping else None,
             monitor is not None and monitor.greater_is_better,
-            None if drop is None else _by_member(drop, in_order, jobs),
-            _compared(drop, p.monitor, panel),
+            None if drop is None else _by_member(drop, in_order, self.jobs),
+            _compared(drop, p.monitor, None if monitor is None else monitor.panel),
             # Each size of the pack is compiled anew.
             leaving=1 / 2 if p.compile else 1 / 16,
         )
-        max_epochs = 1 if partial else p.max_epochs
-        callbacks = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs)]
-        start = p.drw_start
+
+    def _later(self, late, max_epochs):
+        """Batches that take over in the middle of training, and their callbacks."""
+        p, device = self.recipe.parameters, self.recipe.device
+        start, callbacks = p.drw_start, []
         if p.m2m is not None:
             start = make_m2m(p.m2m).start
             translation = make_translation(
-                jobs, self.layouts, self.module, dtype, device
+                self.jobs, self.layouts, self.module, self.recipe.dtype, device
             )
             late = TranslatedBatches(late, translation)
             callbacks.append(TranslatedShare())
-        if late is not None:
-            shift = _joint_log_shift(jobs, [job.plan.late for job in jobs], device)
-            first = min(math.ceil(start * max_epochs), max_epochs - 1)
-            callbacks.append(Deferred(late, shift, first, self.keep))
-        callbacks += [] if average is None else [average]
-        callbacks += list(p.callbacks or [])
-        if context is not None:
-            callbacks.append(EstimatorCallbacks(owner, context, seen))
-        callbacks += [Progress()] if p.verbose and owner is not None else []
-        callbacks.append(self.keep)
-        members = [m for job in jobs for m in job.members]
-        term = make_term_of(jobs, self.layouts, self.module)
-        n_steps = list(
-            zip(self.batches.n_steps, (late or self.batches).n_steps, strict=True)
-        )
-        self.net = make_net(
-            bound_loss(jobs, self.module),
+        if late is None:
+            return None, callbacks
+        plans = [job.plan.late for job in self.jobs]
+        shift = _joint_log_shift(self.jobs, plans, device)
+        first = min(math.ceil(start * max_epochs), max_epochs - 1)
+        return late, [*callbacks, Deferred(late, shift, first, self.keep)]
+
+    def _make_net(self, callbacks, max_epochs, late, panel):
+        p, members = self.recipe.parameters, self.members
+        n_steps = zip(self.batches.n_steps, (late or self.batches).n_steps, strict=True)
+        return make_net(
+            bound_loss(self.jobs, self.module),
             self.module,
-            len(p.classes_),
-            device,
-            term,
+            len(self.recipe.classes),
+            self.recipe.device,
+            make_term_of(self.jobs, self.layouts, self.module),
             optimizer=OPTIMIZERS[p.optimizer],
             lr=one_value([m["lr"] for m in members]),
             optimizer__weight_decay=one_value([m["weight_decay"] for m in members]),
-            optimizer__n_steps=n_steps,
+            optimizer__n_steps=list(n_steps),
             max_epochs=max_epochs,
             train_split=None if panel is None else predefined_split(panel.sets[0]),
             callbacks=callbacks,
             warm_start=True,
             **(p.net_params or {}),
         )
-        if partial and jobs[0].epochs_before:
-            carry_on(self.net, getattr(p, "_optimizer_state", None))
-        self.net.criterion_.autocast = p.dtype == "bfloat16"
+
+    def _set_objective(self):
+        """Number formats, compilation and prior shift of what is minimised."""
+        p, objective = self.recipe.parameters, self.net.criterion_
+        objective.autocast = p.dtype == "bfloat16"
         if p.compile:
             # The episodes of MetaBalance have a length for each of their halves.
             rows = None if p.metabalance_sampler else self.batches.batch_size
-            self.net.criterion_.compiled = Compiled(self.module, p.compile, rows)
-        plans = [job.plan for job in jobs]
-        self.net.criterion_.log_shift = _joint_log_shift(jobs, plans, device)
-        step = make_step(jobs, dtype, device, self.net.optimizer_)
-        if partial and jobs[0].epochs_before:
-            carry_on_step(step, p)
-        self.net.prepare(self.batches, step, monitor, average, p.clip_norm)
+            objective.compiled = Compiled(self.module, p.compile, rows)
+        plans = [job.plan for job in self.jobs]
+        objective.log_shift = _joint_log_shift(self.jobs, plans, self.recipe.device)
 
     def split(self):
         """Give each job the weights of its members."""
@@ -293,8 +256,8 @@ def carry_on(net, saved):
         optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
 
 
-def carry_on_step(step, estimator):
+def carry_on_step(step, job):
     """Give a step what it has learned in the last call of partial_fit."""
-    made_by, state = getattr(estimator, "_step_state", (None, None))
-    if state is not None and made_by == estimator.row_weighting:
+    made_by, state = job.states.get("step", (None, None))
+    if state is not None and made_by == job.recipe.parameters.row_weighting:
         step.load_state_dict(state)

@@ -107,6 +107,24 @@ def settings_of(estimator):
     return kept
 
 
+def mixture_of(weights, p):
+    """Probabilities (rows, classes) of a mixture of members, p (members, ...)."""
+    used = np.flatnonzero(weights)
+    return np.tensordot(weights[used], p[used], 1)
+
+
+def mixed(weights, p):
+    """`mixture_of` for predictions: a plain mean where all members weigh the same."""
+    if len(p) == 1:
+        return p[0]
+    return p.mean(0) if (weights == weights[0]).all() else mixture_of(weights, p)
+
+
+def varied(settings):
+    """Names of what some of the settings set, in order."""
+    return sorted({name for setting in settings for name in setting})
+
+
 def select(score, n_candidates, greater_is_better):
     """Weights of a greedy ensemble.
 

@@ -25,25 +25,31 @@ def make_net(loss, module, n_classes, device, term=None, **net_params):
 
 def bound_loss(jobs, module):
     """The loss with each member's class statistics."""
-    counts = [job.estimator.class_weight_sum_ for job in jobs for _ in job.members]
+    counts = [job.counts for job in jobs for _ in job.members]
     like = next(module.parameters())
-    return bind(make_loss(jobs[0].estimator.loss), one_if_equal(counts), like)
+    loss = make_loss(jobs[0].recipe.parameters.loss)
+    return bind(loss, one_if_equal(counts), like)
 
 
-def set_prior(estimator, net, drawn_shift=None, rows=None):
-    """Give the objective the temperatures, prior shift and each member's intercept.
+def set_prior(net, prior_shift, intercept):
+    """Give the objective what is divided out and each member's intercept."""
+    total = np.log(prior_shift) - intercept[:, None, :]
+    net.criterion_.log_shift = torch.tensor(total, device=net.device)
 
-    With `rows`, parts (X, y, weight) of the training prior, the intercepts are solved
-    on them; `drawn_shift` is what the sampler did to that prior.
+
+def solved_intercepts(net, drawn_shift, rows):
+    """The intercept of each member, (K, classes), solved on rows.
+
+    Parameters
+    ----------
+    net : skorch net, with its temperatures
+    drawn_shift : array of shape (classes,)
+        What the sampler did to the prior of the rows.
+    rows : list of tuples (X, y, weight)
     """
-    objective, device = net.criterion_, estimator._device
-    set_temperature(estimator, net)
-    if rows is not None:
-        objective.log_shift = log_shift(drawn_shift, device)
-        log_p, y, weight = _read(net, rows)
-        estimator.intercept_ = np.stack([solve_intercept(m, y, weight) for m in log_p])
-    total = np.log(estimator.prior_shift_) - estimator.intercept_[:, None, :]
-    objective.log_shift = torch.tensor(total, device=device)
+    net.criterion_.log_shift = log_shift(drawn_shift, net.device)
+    log_p, y, weight = _read(net, rows)
+    return np.stack([solve_intercept(member, y, weight) for member in log_p])
 
 
 def _read(net, rows, function=None):
@@ -58,10 +64,10 @@ def _read(net, rows, function=None):
     return log_p, np.concatenate(y), np.concatenate(weight)
 
 
-def set_temperature(estimator, net):
+def set_temperature(net, temperature):
     """Give the objective each member's temperature; 1 for all of them is none."""
-    if (estimator.temperature_ != 1).any():
-        temperature = torch.tensor(estimator.temperature_, device=estimator._device)
+    if (temperature != 1).any():
+        temperature = torch.tensor(temperature, device=net.device)
         net.criterion_.temperature = temperature[:, None, None]
 
 

@@ -5,16 +5,16 @@ from contextlib import contextmanager
 
 import torch
 
-from sklimb.fitting.finish import combine, finish, weigh
+from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
-from sklimb.training.device import NUMBERS
+from sklimb.training.callbacks import Progress
 
 # scikit-learn's own bookkeeping of callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
-def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None):
-    """Train all members of all jobs side by side and set the estimators' attributes.
+def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
+    """Train all members of all jobs side by side and fill the jobs' attributes.
 
     One program, but for two cases with unequal numbers of rows, where the rows that pad
     the shorter ones would count: statistics of BatchNorm, tasks of MetaBalance.
@@ -24,13 +24,14 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
     jobs : list of Job
         Alike in everything but data, class weights and what the members' settings hold.
         The order of their members in the pack is that of `Job.sort_key`.
-    owner : estimator or None
-        The one whose fit this is, when the jobs are all its own.
-    partial : bool
+    alone : bool, default=True
+        The jobs are all of one fit: errors are raised, and `verbose` shows progress.
+        Otherwise the error of a job is kept in `Job.error`.
+    partial : bool, default=False
         A call of partial_fit.
-    context, seen
-        scikit-learn's callback context and what it reports.
-    drop : callable or None
+    callbacks : list, default=()
+        Further callbacks of the first program.
+    drop : callable or None, default=None
         (epoch, best scores, which are done), each by job -> which jobs end here.
 
     Returns
@@ -41,25 +42,26 @@ def train(jobs, *, owner=None, partial=False, context=None, seen=None, drop=None
     Raises
     ------
     ValueError
-        The loss was not finite in the first epoch. Without an owner it is kept in
-        `Job.error`.
+        The loss was not finite in the first epoch.
     """
     packs = _without_padding(jobs)
     assert drop is None or len(packs) == 1
     for pack in packs:
-        interrupted = _train_pack(pack, owner, partial, context, seen, drop)
-        context = None  # callbacks look at one program
+        interrupted = _train_pack(pack, alone, partial, callbacks, drop)
+        callbacks = ()  # they look at one program
         if interrupted and pack is not packs[-1]:
             raise KeyboardInterrupt(
                 "training was interrupted before all folds had begun; nothing is fitted"
             )
-    if len(jobs) > 1 and owner is not None:
-        combine(owner, jobs)  # folds are weighed together
-        return interrupted
-    for job in jobs:
-        if job.error is None:
-            weigh(job.estimator, [job])
     return interrupted
+
+
+def fitted_attributes(jobs):
+    """The fitted attributes of one fit, of all its folds together."""
+    if len(jobs) > 1:
+        return combine(jobs)
+    found = jobs[0].attributes
+    return found | weighed(jobs, found)
 
 
 def _without_padding(jobs):
@@ -74,15 +76,15 @@ def _without_padding(jobs):
     return list(packs.values())
 
 
-def _train_pack(jobs, owner, partial, context, seen, drop):
-    """`train` for jobs that are one program; members are not weighed yet."""
+def _train_pack(jobs, alone, partial, callbacks, drop):
+    """`train` for jobs that are one program."""
+    verbose = alone and jobs[0].recipe.parameters.verbose
     if jobs[0].guide is not None:
-        _train_guides(jobs, owner)
-    pack = Pack(jobs, owner, partial, context, seen, drop)
+        _train_guides(jobs, alone)
+    if verbose:
+        callbacks = [*callbacks, Progress()]
+    pack = Pack(jobs, partial, callbacks, drop)
     jobs, net, keep = pack.jobs, pack.net, pack.keep
-    if owner is not None:  # what callbacks may look at
-        owner.net_, owner.dtype_ = net, NUMBERS[owner.dtype]
-        owner.device_ = str(owner._device)
     # Whatever the caller's gradient mode is.
     with torch.inference_mode(False), torch.enable_grad():
         net.fit(pack.rows)
@@ -97,14 +99,14 @@ def _train_pack(jobs, owner, partial, context, seen, drop):
         try:
             keep.check(own)
         except ValueError as error:
-            if owner is not None:
+            if alone:
                 raise
             job.error = error
             continue
         finish(job, net, keep, own, partial)
     net.release()
     reason = getattr(pack.module, "reason", "")
-    if owner is not None and owner.verbose and reason:
+    if verbose and reason:
         print(reason)
     if not net.interrupted_:
         return None
@@ -114,16 +116,16 @@ def _train_pack(jobs, owner, partial, context, seen, drop):
     )
 
 
-def _train_guides(jobs, owner):
+def _train_guides(jobs, alone):
     """Train what guides M2m; a guide that learned nothing fails its job."""
-    if train([job.guide for job in jobs]):
+    if train([job.guide for job in jobs], alone=False):
         raise KeyboardInterrupt(
             "training was interrupted while the guides of m2m were trained; nothing is "
             "fitted"
         )
     for job in jobs:
         job.error = job.guide.error
-        if owner is not None and job.error is not None:
+        if alone and job.error is not None:
             raise job.error
 
 

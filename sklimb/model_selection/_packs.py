@@ -13,7 +13,6 @@ from sklimb.fitting.train import train
 from sklimb.model_selection._candidates import classifier_of, make_candidate
 from sklimb.model_selection._halving import Halving, metric_of
 from sklimb.nn import PackedMLP
-from sklimb.nn.join import Layout
 
 _NO_MEMORY = "did not fit in memory"
 
@@ -106,6 +105,8 @@ def _run(task, folds, pairs, progress):
         for pair in group:
             if jobs[pair].error is not None:
                 results[pair] = _failed(task, jobs[pair].error, len(pairs))
+            else:
+                classifier_of(candidates[pair])._keep([jobs[pair]])
     # A pack's time is shared by its members.
     share = (time.perf_counter() - begin) / len(pairs)
     for pair in pairs:
@@ -119,7 +120,7 @@ def _run(task, folds, pairs, progress):
 def _train(task, jobs, drop):
     """`train`, whose errors go into `Job.error` if it is clear whose they are."""
     try:
-        return train(jobs, drop=drop)
+        return train(jobs, alone=False, drop=drop)
     except Exception as error:
         if len(jobs) == 1:
             jobs[0].error = error
@@ -135,31 +136,29 @@ def _alike(jobs):
     """Lists of pairs whose encoded rows fit side by side; folds may lack a class."""
 
     def shape(pair):
-        final = jobs[pair].estimator
-        encoder = final.encoder_
-        own = ()
-        if not isinstance(jobs[pair].module, PackedMLP):
+        job = jobs[pair]
+        p, layout, own = job.recipe.parameters, job.layout, ()
+        if not isinstance(job.module, PackedMLP):
             # Other networks are not padded, neither in columns nor in rows (BatchNorm).
-            layout = Layout.of(encoder)
-            own = layout.indicators, layout.cardinalities, jobs[pair].n_rows
-        if final.mix is not None:  # columns are drawn for
-            own = (*own, Layout.of(encoder).indicators)
-        if final.m2m is not None:
-            numeric = tuple(encoder.numeric_columns_.tolist())
-            own = (*own, Layout.of(encoder).indicators, numeric)
-        if jobs[pair].plan.support is not None:
-            own = (*own, jobs[pair].n_rows)  # tasks else have no common rhythm
+            own = layout.indicators, layout.cardinalities, job.n_rows
+        if p.mix is not None:  # columns are drawn for
+            own = (*own, layout.indicators)
+        if p.m2m is not None:
+            numeric = tuple(job.recipe.numeric_columns.tolist())
+            own = (*own, layout.indicators, numeric)
+        if job.plan.support is not None:
+            own = (*own, job.n_rows)  # tasks else have no common rhythm
         return (
-            len(final.classes_),
-            encoder.n_numeric_,
-            len(encoder.cardinalities_),
-            jobs[pair].validation is None,
+            len(job.recipe.classes),
+            layout.n_numeric,
+            len(layout.cardinalities),
+            job.validation is None,
             own,
         )
 
     for _, group in groupby(sorted(jobs, key=shape), key=shape):
         group = list(group)
-        if jobs[group[0]].estimator.callbacks:  # they look at one network
+        if jobs[group[0]].recipe.parameters.callbacks:  # they look at one network
             yield from ([pair] for pair in group)
         else:
             yield group

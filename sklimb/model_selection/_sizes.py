@@ -34,7 +34,7 @@ def best_size(make_jobs, n_fits):
         if device is not None and size * bytes_a_member > _free_bytes(device):
             break
         jobs = make_jobs(size)
-        device = jobs[0].estimator._device
+        device = jobs[0].recipe.device
         bytes_a_member = _bytes_a_member(jobs[0])
         seconds = step_seconds(jobs) / len(jobs)
         if best_time is None or seconds < best_time * _GAIN:
@@ -50,7 +50,7 @@ def _bytes_a_member(job):
     weights = sum(p.nbytes for p in job.module.parameters()) / n_members
     masks = job.module.mask_widths()
     width = job.plan.X.shape[1] + (0 if masks == "seeds" else sum(masks))
-    width = max(width, job.estimator._widest(job.module))
+    width = max(width, job.widest)
     size = torch.finfo(next(job.module.parameters()).dtype).bits // 8
     rows = job.batch_size * (1 if job.pool is None else 3)  # and two views
     return 6 * weights + 8 * rows * width * size

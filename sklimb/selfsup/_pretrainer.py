@@ -261,7 +261,7 @@ class SelfSupervisedPretrainer(
             module,
             schedule,
             pool,
-            inner._make_views(schedule.term, Layout.of(inner.encoder_)),
+            inner._view_maker()(schedule.term, Layout.of(inner.encoder_)),
             members,
             inner._device,
             dtype,

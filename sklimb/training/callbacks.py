@@ -287,36 +287,3 @@ class Progress(Callback):
     def on_train_end(self, net, **kwargs):
         self.bar_.close()
         del self.bar_
-
-
-class EstimatorCallbacks(Callback):
-    """Calls what `set_callbacks` (scikit-learn >= 1.9) put on the estimator."""
-
-    def __init__(self, estimator, context, seen):
-        self.estimator, self.context, self.seen = estimator, context, seen
-
-    def on_train_begin(self, net, **kwargs):
-        self.context.call_on_fit_task_begin(estimator=self.estimator, **self.seen)
-
-    def on_epoch_begin(self, net, **kwargs):
-        self.epoch_ = self.context.subcontext(task_name="epoch")
-        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.seen)
-
-    def on_epoch_end(self, net, **kwargs):
-        stop = self.epoch_.call_on_fit_task_end(
-            estimator=self.estimator,
-            reconstruction_attributes=self._fitted,
-            **self.seen,
-        )
-        if stop:
-            raise StopTraining
-
-    def on_train_end(self, net, **kwargs):
-        self.context.call_on_fit_task_end(
-            estimator=self.estimator,
-            reconstruction_attributes=self._fitted,
-            **self.seen,
-        )
-
-    def _fitted(self):
-        return {k: v for k, v in vars(self.estimator).items() if k.endswith("_")}

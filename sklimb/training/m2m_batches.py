@@ -111,7 +111,7 @@ def make_translation(jobs, layouts, model, dtype, device):
     Numbers that never vary stay: their gradient would only shorten the others' steps.
     Of images all pixels move between 0 and 1.
     """
-    pictures = jobs[0].estimator._of == "images"
+    pictures = jobs[0].recipe.has_images
     common = Layout.common(layouts)
     guides = [job.guide.module.to(device, dtype) for job in jobs]
     guide = guides[0] if len(jobs) == 1 else join(guides, layouts)
@@ -124,7 +124,7 @@ def make_translation(jobs, layouts, model, dtype, device):
         else:
             numbers = job.plan.X[:, :n]
             own[:, :n] = numbers.min(0), numbers.max(0)
-        counts += [job.estimator.class_weight_sum_] * len(job.members)
+        counts += [job.counts] * len(job.members)
         bounds += [own] * len(job.members)
     low, high = (
         torch.from_numpy(bound).to(device, dtype).unsqueeze(1)
@@ -134,10 +134,10 @@ def make_translation(jobs, layouts, model, dtype, device):
     flags = owners = None
     if common.indicators:
         flags = torch.arange(n, n + len(common.indicators), device=device)
-        numeric = jobs[0].estimator.encoder_.numeric_columns_
+        numeric = jobs[0].recipe.numeric_columns
         owners = torch.from_numpy(np.searchsorted(numeric, common.indicators))
         owners = owners.to(device)
-    settings = make_m2m(jobs[0].estimator.m2m)
+    settings = make_m2m(jobs[0].recipe.parameters.m2m)
     return Translation(
         settings,
         guide,

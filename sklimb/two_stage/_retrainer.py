@@ -24,10 +24,10 @@ from sklimb._compat import (
     _routing_enabled,
 )
 from sklimb._random import member_seeds, root_seed
-from sklimb.base import _mix
 from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.intercept import solve_intercept
 from sklimb.fitting.plan import class_shares
+from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.inputs.labels import check_labels
@@ -429,10 +429,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         With the weights that the first stage gives its members.
         """
         p = self.predict_proba_members(X)
-        if len(p) == 1:
-            return p[0]
-        weights = unwrap(self.estimator_)[1].member_weights_
-        return p.mean(0) if (weights == weights[0]).all() else _mix(weights, p)
+        return mixed(unwrap(self.estimator_)[1].member_weights_, p)
 
     def predict_proba_members(self, X):
         """Probabilities of each member, shape (n_members, n_samples, n_classes)."""

@@ -22,7 +22,7 @@ from sklimb.training.batches import Draw
 from sklimb.training.objective import Objective
 from sklimb.training.samplers import UniformOrder
 from sklimb.training.terms import SCARF, TERMS, JointTerm, SimCLR, VICReg
-from sklimb.training.views.columns import Pool, Views
+from sklimb.training.views.columns import Pool, Views, views_of_columns
 
 X, Y = fixed_table()
 NAMES = ["vicreg", "simclr", "scarf"]
@@ -149,7 +149,8 @@ def test_a_number_goes_with_its_indicator_and_categories_stay_categories():
     frame, y = mixed_table()
     clf = TabularMLPClassifier(max_epochs=1, d_block=8, random_state=0).fit(frame, y)
     encoder = clf.encoder_
-    views = Views.of((0.5, 0.5), encoder, Layout.of(encoder))
+    term = SCARF(corruption=0.5)
+    views = views_of_columns(encoder.numeric_columns_, term, Layout.of(encoder))
     assert views.groups.tolist() == [0, 1, 2, 1, 2, 3]
     table = encoder.transform(frame).astype(np.float64)
     groups = views.groups.tolist()

@@ -106,15 +106,6 @@ class Views(PoolDraws):
         self.rates, self.groups = rates, torch.tensor(groups)
         self.n_groups = max(groups) + 1
 
-    @classmethod
-    def of(cls, rates, encoder, layout):
-        """Views of tables in a layout; `encoder` says which columns are numbers."""
-        n = layout.n_numeric
-        numbers = encoder.numeric_columns_.tolist()
-        flags = [numbers.index(i) for i in layout.indicators]
-        codes = range(n, n + len(layout.cardinalities))
-        return cls(rates, [*range(n), *flags, *codes])
-
     def make(self, X, draws, generators, left, table, size=None):
         """Two views of X (draws, n, columns), each of its shape.
 
@@ -146,6 +137,22 @@ class Views(PoolDraws):
             other = table.gather(0, cells.to(table.device)).to(X.device).view(X.shape)
             views.append(torch.where(corrupted.index_select(2, groups), other, X))
         return views
+
+
+def views_of_columns(numeric_columns, term, layout):
+    """Views of tables in a layout, with the rates of a term.
+
+    Parameters
+    ----------
+    numeric_columns : array of int
+        Which column of the table each encoded number belongs to.
+    term : object
+    layout : Layout
+    """
+    n, numbers = layout.n_numeric, numeric_columns.tolist()
+    flags = [numbers.index(i) for i in layout.indicators]
+    codes = range(n, n + len(layout.cardinalities))
+    return Views(term.rates, [*range(n), *flags, *codes])
 
 
 def mask_seed(seed):

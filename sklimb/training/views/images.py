@@ -135,6 +135,19 @@ class ImageViews(PoolDraws):
         return views
 
 
+def views_of_images(shape, dtype, term, layout):
+    """Views of images of a shape (channels, height, width), as a term asks for them."""
+    turned = getattr(term, "n_views", 2) == 1
+    if turned and shape[1] != shape[2]:
+        raise ValueError(
+            "'rotation' needs square images, which a quarter turn leaves in shape, "
+            f"got {shape[1]} x {shape[2]} pixels. Use 'vicreg' or 'simclr', or cut "
+            "the images to squares."
+        )
+    views = getattr(term, "views", "auto")
+    return ImageViews(shape, dtype, turned=turned, views=views)
+
+
 def turned(images, positions):
     """Square images, each turned by (position modulo 4) quarters."""
     out = images.clone()
