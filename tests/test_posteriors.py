@@ -61,11 +61,11 @@ def divergence(p, q):
     return float((p * np.log(p / q)).sum(1).mean())
 
 
-def fit(problem, loss, sampler):
+def fit(problem, loss, sampler, **more):
     """A fitted classifier, its training rows, and rows with their true P(y | x)."""
     make, n_rows, params = PROBLEMS[problem]
     n = n_rows[loss in MARGINS]
-    params = {**COMMON, **params, "loss": loss, "sampler": sampler}
+    params = {**COMMON, **params, "loss": loss, "sampler": sampler, **more}
     if loss in MARGINS:  # close to a step of x, so single networks differ by much
         params["n_members"] = 3
     if sampler == "under":  # few rows are left of an epoch
@@ -93,9 +93,31 @@ def test_probabilities_are_close_to_the_truth(problem, loss, sampler):
     clf, train, (X, p) = fit(problem, loss, sampler)
     on = divergence(p, clf.predict_proba(X))
     off = divergence(p, without_temperature(clf, *train).predict_proba(X))
-    print(f"KL {problem} {loss} {sampler} on {on:.4f} off {off:.4f}")
-    assert on <= 0.012
+    most = 0.012
+    if (problem, sampler) == ("transactions", "smote") and loss in MARGINS:
+        # The synthetic rows are not of P(x | y): SMOTENC gives them their neighbours'
+        # most frequent category, so that 0.91 instead of 0.76 of the frauds are online.
+        most = 0.02
+    assert on <= most
     assert off <= (0.06 if loss in MARGINS and sampler in BALANCED else 0.012)
+
+
+@pytest.mark.parametrize(
+    ("problem", "row_weighting", "most"),
+    [
+        ("gaussians", "l2rw", 0.08),
+        ("gaussians", "meta_weight_net", 0.02),
+        ("transactions", "l2rw", 0.02),
+        ("transactions", "meta_weight_net", 0.012),
+    ],
+)
+def test_learned_weights_reach_less(problem, row_weighting, most):
+    """They weigh rows and not classes, so that no class factor takes it back.
+
+    Measured: 0.065, 0.012, 0.014 and 0.008; bounds leave room for other machines.
+    """
+    clf, _, (X, p) = fit(problem, "ce", "uniform", row_weighting=row_weighting)
+    assert divergence(p, clf.predict_proba(X)) <= most
 
 
 def test_no_temperature_is_solved_as_a_fit_without_one():
