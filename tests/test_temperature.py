@@ -187,9 +187,9 @@ def test_no_other_temperature_is_better_on_the_held_out_rows(params):
     if params.get("loss") == "ldam":  # its logits and margins are divided
         margin = 15 * (counts := np.bincount(ya)).min() ** 0.25 / counts**0.25
 
-        def tempered(z, t):
+        def tempered(log_p, t):
             """log P_1 / P_0 with P_k ~ a_k (sum_j a_j - a_k + b_k), a = exp(z / t)."""
-            z0, z1 = z.T / t
+            z0, z1 = log_p.T / t
             m0, m1 = margin / t
             return z1 + np.logaddexp(z0, z1 - m1) - z0 - np.logaddexp(z1, z0 - m0)
 
