@@ -30,8 +30,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
         shares is a device of training, which `target_prior` divides out: "train" gives
         the probabilities of the rows at hand, "uniform" those that favour no class. A
         callable takes logits and soft targets, both of shape (members, rows, classes),
-        and returns (members, rows). `FocalLoss(gamma)` sets gamma; its probabilities
-        are converted back to P(y | x).
+        and returns (members, rows). `FocalLoss(gamma)` sets gamma. Probabilities are
+        P(y | x) under every loss: those of "focal" and of the margins, "ldam" and
+        "cosface", are converted from the logits. Margins are learned by small
+        differences of cosines, which `dropout` blurs: for probabilities of theirs set
+        it to 0.0 and `temperature_scaling`.
     class_weight : None, "balanced" or dict, default=None
         Factor of each class in the loss. A statement of yours: probabilities follow it.
     drw_start : float in [0, 1) or None, default=None
@@ -123,7 +126,11 @@ class TabularMLPClassifier(BaseNeuralClassifier):
             default="train"
         Class shares that probabilities assume. "train" divides out what `sampler` did
         and solves the output bias, so that mean probabilities equal the (weighted)
-        class shares of the rows given; None leaves the network's output alone.
+        class shares of the rows given, held-out ones with them (not those of X_val).
+        "uniform" and an array are these probabilities times the ratio of the shares,
+        so the array of the shares themselves is "train". In `partial_fit`, which
+        solves no bias, the shares are those of all calls. None leaves the network's
+        output alone.
     temperature_scaling : bool, default=False
         Divide each member's log probabilities by the one number that gives them the
         least log loss on its held-out rows (Guo et al., 2017), with the output bias
@@ -253,16 +260,19 @@ class TabularMLPClassifier(BaseNeuralClassifier):
     portfolio_ : data frame
         Settings, validation score and weight of each member; only with a portfolio.
     class_prior_ : array of shape (n_classes,)
-        Class shares of the training rows, by sample weight.
+        Class shares of the rows that were trained on, those left after the internal
+        split, by sample weight: what strategies count by.
     prior_shift_ : array of shape (n_classes,)
-        Factor that the sampler put on each class and that is divided out.
+        Factor of each class that is divided out: what the sampler and the loss did to
+        `class_prior_`, times the share of the rows that the bias is solved on over the
+        share that `target_prior` asks for.
     intercept_ : array of shape (n_members, n_classes)
-        Solved output biases.
+        Solved output biases, the same for every `target_prior` but None.
     baseline_ : array of shape (n_encoded_columns,)
         Encoded class-balanced median row, which `explain` compares rows with.
     temperature_ : array of shape (n_members,)
-        What each member's log probabilities are divided by, 0.1 to 30; 1 without
-        `temperature_scaling`.
+        What each member's log probabilities are divided by (with "ldam" and "cosface"
+        the scaled logits and margins), 0.1 to 30; 1 without `temperature_scaling`.
 
     References
     ----------
