@@ -25,14 +25,17 @@ ATTRIBUTES = {
     "portfolio_": """data frame
     Settings, validation score and weight of each member; only with a portfolio.""",
     "class_prior_": """array of shape (n_classes,)
-    Class shares of the training rows, by sample weight.""",
+    Class shares of the rows that were trained on, those left after the internal
+    split, by sample weight: what strategies count by.""",
     "prior_shift_": """array of shape (n_classes,)
-    Factor that the sampler put on each class and that is divided out.""",
+    Factor of each class that is divided out: what the sampler and the loss did to
+    `class_prior_`, times the share of the rows that the bias is solved on over the
+    share that `target_prior` asks for.""",
     "intercept_": """array of shape (n_members, n_classes)
-    Solved output biases.""",
+    Solved output biases, the same for every `target_prior` but None.""",
     "baseline_": """array of shape (n_encoded_columns,)
     Encoded class-balanced median row, which `explain` compares rows with.""",
     "temperature_": """array of shape (n_members,)
-    What each member's log probabilities are divided by, 0.1 to 30; 1 without
-    `temperature_scaling`.""",
+    What each member's log probabilities are divided by (with "ldam" and "cosface"
+    the scaled logits and margins), 0.1 to 30; 1 without `temperature_scaling`.""",
 }

@@ -25,8 +25,11 @@ class StrategyParameters(Parameters):
         shares is a device of training, which `target_prior` divides out: "train" gives
         the probabilities of the rows at hand, "uniform" those that favour no class. A
         callable takes logits and soft targets, both of shape (members, rows, classes),
-        and returns (members, rows). `FocalLoss(gamma)` sets gamma; its probabilities
-        are converted back to P(y | x).""",
+        and returns (members, rows). `FocalLoss(gamma)` sets gamma. Probabilities are
+        P(y | x) under every loss: those of "focal" and of the margins, "ldam" and
+        "cosface", are converted from the logits. Margins are learned by small
+        differences of cosines, which `dropout` blurs: for probabilities of theirs set
+        it to 0.0 and `temperature_scaling`.""",
     )
     class_weight: Any = parameter(
         None,
@@ -233,8 +236,11 @@ class StrategyParameters(Parameters):
         '{"train", "uniform"}, array of shape (n_classes,) or None',
         """Class shares that probabilities assume. "train" divides out what `sampler`
         did and solves the output bias, so that mean probabilities equal the
-        (weighted) class shares of the rows given; None leaves the network's output
-        alone.""",
+        (weighted) class shares of the rows given, held-out ones with them (not those
+        of X_val). "uniform" and an array are these probabilities times the ratio of
+        the shares, so the array of the shares themselves is "train". In
+        `partial_fit`, which solves no bias, the shares are those of all calls. None
+        leaves the network's output alone.""",
     )
     temperature_scaling: bool = parameter(
         False,

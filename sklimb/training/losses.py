@@ -188,7 +188,8 @@ class LDAMLoss(_NeedsCounts):
     `Q[y, k] = softmax_k(s (z_k - m_y [k = y]))`, since the slope by `z_k` is 0:
     `sum_y P_y (Q[y, k] - [k = y]) = 0`. With `a_k = exp(s z_k)` and
     `b_k = exp(s (z_k - m_k))` it is `P_k ~ a_k (sum_j a_j - a_k + b_k)`, so
-    probabilities are read from that; softmax(s z) would be sure of far too much.
+    probabilities are read from that; softmax(s z) would be sure of far too much. The
+    largest P is not always the largest z, by which the authors decide.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ class Objective(nn.Module):
         # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
         # shift of the training devices, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
-        # What log probabilities, or logits of a loss with `tempered`, are divided by
-        # before that, (K, 1, 1); None is 1.
+        # What log probabilities, or the logits of a loss with `tempered`, are divided
+        # by before that, (K, 1, 1); None is 1.
         self.register_buffer("temperature", None)
 
     def take_(self, members):

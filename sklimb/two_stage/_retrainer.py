@@ -111,9 +111,10 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     target_prior : {"train", "uniform"}, array-like of shape (n_classes,) or None, \
             default="train"
         The class shares that `predict_proba` assumes. "train": mean probabilities
-        equal the class shares of the training rows, by a bias that is solved on them.
-        "uniform" is the balanced decision. None leaves the method's own logits, which
-        favour no class after class-balanced draws.
+        equal the class shares of the rows of `fit`, by a bias that is solved on them
+        (held-out ones too, but not X_val). "uniform", the balanced decision, and an
+        array are these probabilities times the ratio of the shares. None leaves the
+        method's own logits, which favour no class after class-balanced draws.
     validation_fraction : float in (0, 1), default=0.15
         Share of each class that `tau` and temperature are chosen on when the first
         stage holds nothing out.
@@ -139,7 +140,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     intercept_ : array of shape (n_members, n_classes)
         What is added to them then.
     class_prior_ : array of shape (n_classes,)
-        Class shares of the second stage's training rows, by sample weight.
+        Class shares of the rows that the second stage trains on, by sample weight.
     history_ : list of dict
         By epoch: "train_loss", "train_loss_members".
 

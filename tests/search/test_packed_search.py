@@ -19,7 +19,7 @@ from sklimb import TabularEncoder, TabularResNetClassifier
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import prepare
 from sklimb.model_selection import PackedSearchCV
-from sklimb.nn.join import Layout, join
+from sklimb.nn.join import join
 from sklimb.training.losses import FocalLoss
 
 X, Y = uneven_table()
@@ -225,20 +225,20 @@ def test_n_epochs_is_the_mean_over_folds_of_the_fits_alone():
 
 
 def fold_jobs(**params):
-    """One job for each fold of the table."""
-    jobs = []
+    """One job for each fold of the table, and their encoders."""
+    jobs, encoders = [], []
     for train, _ in uneven_splits():
         clf = tiny(**params)
         jobs.append(make_job(clf, prepare(clf, X.iloc[train], Y[train])))
-    return jobs
+        encoders.append(clf.encoder_)
+    return jobs, encoders
 
 
 @pytest.mark.parametrize("num_embeddings", [None, "plr", "ple", "linear"])
 def test_padding_moves_no_output_and_gets_no_gradient(num_embeddings):
-    jobs = fold_jobs(num_embeddings=num_embeddings, n_bins=300)
+    jobs, encoders = fold_jobs(num_embeddings=num_embeddings, n_bins=300)
     modules = [job.module.double() for job in jobs]
-    encoders = [job.estimator.encoder_ for job in jobs]
-    layouts = [Layout.of(encoder) for encoder in encoders]
+    layouts = [job.layout for job in jobs]
     joined = join(modules, layouts)
     # Columns are put where they belong by their names.
     columns = "a b gaps late gaps_missing late_missing city kind".split()

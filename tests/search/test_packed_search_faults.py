@@ -211,7 +211,7 @@ def test_a_fit_that_fails_even_alone_gets_the_error_score(monkeypatch, error, ex
     whole = _packs.train
 
     def train(jobs, **how):
-        if any(job.estimator.lr == 3e-3 for job in jobs):
+        if any(job.recipe.parameters.lr == 3e-3 for job in jobs):
             raise error
         return whole(jobs, **how)
 

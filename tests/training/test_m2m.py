@@ -219,8 +219,8 @@ def test_every_knob_does_something(change):
 def late_batches(estimator, X, y):
     """The pack of a fit after its guide, and the batches that it ends with."""
     job = make_job(estimator, prepare(estimator, X, y))
-    _train_guides([job], estimator)
-    pack = Pack([job], estimator)
+    _train_guides([job], alone=True)
+    pack = Pack([job])
     found = [c for _, c in pack.net.callbacks_ if isinstance(c, Deferred)]
     return job, pack, found[0].batches
 
@@ -258,7 +258,7 @@ def test_only_numbers_move_within_their_ranges_to_where_the_guide_agrees(
         assert (labels == int(counts.argmin())).all()
         p = torch.softmax(late.translation.guide(rows.unsqueeze(0)), -1)[0, :, 1]
         assert (p >= ON.gamma - 1e-6).all()  # products of another shape
-        n = job.estimator.encoder_.n_numeric_
+        n = job.layout.n_numeric
         assert (rows[:, :n] >= train[:, :n].amin(0)).all()
         assert (rows[:, :n] <= train[:, :n].amax(0)).all()
         assert (rows[:, 6] == 0).all()  # the column that never varies
@@ -287,7 +287,7 @@ def test_the_guide_is_a_plain_fit_of_the_same_rows():
     clf = TabularMLPClassifier(**params, **strategies, m2m=ON)
     rows = prepare(clf, a, ya, X_val=b, y_val=yb)
     job = make_job(clf, rows)
-    _train_guides([job], clf)
+    _train_guides([job], alone=True)
     plain = TabularMLPClassifier(**params).fit(a, ya, X_val=b, y_val=yb)
     for name, p in job.guide.module.named_parameters():
         np.testing.assert_array_equal(p.detach().numpy(), weights(plain)[name])

@@ -554,13 +554,13 @@ def test_running_statistics_see_the_training_rows_alone():
 def test_partial_fit_goes_on(name):
     clf = TabularMLPClassifier(**PLAIN, row_weighting=name)
     clf.partial_fit(X, Y)
-    first = getattr(clf, "_step_state", (None, {}))[1]
+    first = clf._states.get("step", (None, {}))[1]
     clf.partial_fit(X, Y)
     assert np.isfinite(clf.predict_proba(X)).all()
     if name == "meta_weight_net":
-        second = clf._step_state[1]
+        second = clf._states["step"][1]
         assert second["n_steps"][0] == 2 * first["n_steps"][0] > 0
-    assert not hasattr(clf.fit(X, Y), "_step_state")
+    assert not clf.fit(X, Y)._states
 
 
 @pytest.mark.parametrize("value", ["l2rw", MetaWeightNet(hidden=7, lr=0.01)], ids=str)
