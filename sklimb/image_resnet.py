@@ -148,8 +148,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         doc="""Mix each image of a batch with another one, and their labels: "mixup"
         averages pixels, "cutmix" takes a rectangle.""",
     )
-    support_batch_size: int = parameter(20)
-    query_batch_size: int = parameter(30)
+    metabalance_support_batch_size: int = parameter(20)
+    metabalance_query_batch_size: int = parameter(30)
     optimizer: str = parameter("sgd")
     lr: float | str = parameter("auto", doc="""Learning rate; "auto" is 0.1.""")
     weight_decay: float | str = parameter(

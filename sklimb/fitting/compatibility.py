@@ -299,8 +299,8 @@ def _check_compile(p):
             "learned weights need forward-mode derivatives, which a compiled pass does "
             "not have",
         ),
-        "second_order": (
-            p.second_order and p.metabalance_sampler is not None,
+        "metabalance_second_order": (
+            p.metabalance_second_order and p.metabalance_sampler is not None,
             "a compiled pass can be differentiated once only",
         ),
         "metabalance_sampler": (

@@ -85,7 +85,7 @@ def make_batches(jobs, layouts, module, dtype, device):
 
     rows = Rows(X[0], y[0], weight[0])
     if jobs[0].plan.support is not None:
-        sizes = p.support_batch_size, p.query_batch_size
+        sizes = p.metabalance_support_batch_size, p.metabalance_query_batch_size
         n_rows = [[plan.order.n_rows for plan in phase] for phase in (support, first)]
         pair = [
             batches(phase, min(size, max(n)))

@@ -100,7 +100,9 @@ def make_step(jobs, dtype, device, optimizer):
         seeds = [m["seed"] for job in jobs for m in job.members]
         return make_row_weighting(p.row_weighting).make_step(seeds, optimizer)
     if p.metabalance_sampler is not None:
-        return STEPS["metabalance"](p.inner_lr, p.beta, p.second_order)
+        return STEPS["metabalance"](
+            p.metabalance_inner_lr, p.metabalance_beta, p.metabalance_second_order
+        )
     rho = one_value([m["sam_asymmetric_rho"] for job in jobs for m in job.members])
     if isinstance(rho, float) and rho == 0.0:
         return STEPS["plain"]()

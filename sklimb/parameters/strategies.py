@@ -170,31 +170,31 @@ class StrategyParameters(Parameters):
         "int",
         "Tasks an update.",
     )
-    inner_lr: float = parameter(
+    metabalance_inner_lr: float = parameter(
         0.01,
         [Interval(Real, 0, None, closed="left")],
         "float",
         "Rate of a task's step.",
     )
-    beta: float = parameter(
+    metabalance_beta: float = parameter(
         0.0,
         [Interval(Real, 0, None, closed="left")],
         "float",
         "Share of the support loss in the update.",
     )
-    second_order: bool = parameter(
+    metabalance_second_order: bool = parameter(
         False,
         ["boolean"],
         "bool",
         "Differentiate through the inner step, as printed; the authors' code does not.",
     )
-    support_batch_size: int = parameter(
+    metabalance_support_batch_size: int = parameter(
         24,
         [Interval(Integral, 1, None, closed="left")],
         "int",
         "Support rows per task; `batch_size` is not used with MetaBalance.",
     )
-    query_batch_size: int = parameter(
+    metabalance_query_batch_size: int = parameter(
         16,
         [Interval(Integral, 1, None, closed="left")],
         "int",

@@ -195,9 +195,10 @@ class MetaBalanceStep:
             if "derivative" not in what and "differentiate twice" not in what:
                 raise
             raise ValueError(
-                "second_order=True differentiates through a gradient, and the network "
-                f"holds an operation without a second derivative: {what} Set "
-                "second_order=False, which is what the authors' code does."
+                "metabalance_second_order=True differentiates through a gradient, and "
+                "the network holds an operation without a second derivative: "
+                f"{what} Set metabalance_second_order=False, which is what the "
+                "authors' code does."
             ) from error
         return loss.detach()
 
