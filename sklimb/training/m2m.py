@@ -10,6 +10,8 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
+from sklimb.training.registry import Registry
+
 # What the guide is trained without; it sees the same rows in the same order.
 GUIDE_PARAMETERS = {
     "loss": "ce",
@@ -127,9 +129,12 @@ _RANGES = {
 }
 
 
+M2MS = Registry("m2m", {"default": M2m()})
+
+
 def make_m2m(m2m):
     """The settings that a parameter stands for: "default", an M2m or None."""
-    return M2m() if isinstance(m2m, str) else m2m
+    return M2MS.make(m2m)
 
 
 def translate(x, target, origin, guide, model, *, noise, step, n_steps, lam, low, high):

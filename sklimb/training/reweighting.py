@@ -22,6 +22,7 @@ from sklimb._random import stream_generator
 from sklimb.nn.packed import draw_uniform
 from sklimb.training.device import to_device
 from sklimb.training.mixing import as_numbers
+from sklimb.training.registry import Registry
 from sklimb.training.steps import backward, take_gradients
 
 
@@ -413,9 +414,11 @@ def _frozen(objective):
     return getattr(objective.model, "frozen_statistics", nullcontext)()
 
 
-ROW_WEIGHTINGS = {"l2rw": L2RW(), "meta_weight_net": MetaWeightNet()}
+ROW_WEIGHTINGS = Registry(
+    "row_weighting", {"l2rw": L2RW(), "meta_weight_net": MetaWeightNet()}
+)
 
 
 def make_row_weighting(value):
     """What a name stands for; an object is itself."""
-    return ROW_WEIGHTINGS[value] if isinstance(value, str) else value
+    return ROW_WEIGHTINGS.make(value)
