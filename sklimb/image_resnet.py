@@ -25,7 +25,8 @@ from sklimb.training.augment.operations import (
     make_augment,
 )
 from sklimb.training.device import NUMBERS
-from sklimb.training.losses import make_loss
+from sklimb.training.losses import needs_cosines
+from sklimb.training.terms import terms_for
 from sklimb.training.views.images import ImageViews, Scene
 
 # Images of one inference block: a network of images is arithmetic from few rows on.
@@ -105,6 +106,10 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         [StrOptions({"backbone"}), None],
         '{"backbone"} or None',
         """Train the last layer alone (a linear probe); running statistics stay.""",
+        {
+            "joint_ssl": "the term teaches the backbone, which stays as it is. Set one "
+            "to None."
+        },
     )
     image_shape: tuple | list | None = parameter(
         None,
@@ -134,7 +139,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     )
     joint_ssl: Any = parameter(
         None,
-        kind=one_of("vicreg", "simclr", "rotation") + ", object or None",
+        kind=one_of(*terms_for("images")) + ", object or None",
         doc="""A self-supervised term beside the loss, which stays on the clean images.
         Its two views of an image are made as its `views` say, `SimCLR(views="color")`:
         "randaugment" are crops with a margin of an eighth of the side, flipped by
@@ -267,7 +272,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             "n_classes": len(self.classes_),
             "in_channels": channels,
             "image_size": size,
-            "cosine_head": getattr(make_loss(self.loss), "cosine_head", False),
+            "cosine_head": needs_cosines(self.loss),
             "mean": encoder.mean_.tolist(),
             "std": encoder.std_.tolist(),
         }

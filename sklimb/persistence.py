@@ -17,6 +17,8 @@ from sklimb.training.augment.operations import AUGMENTS
 from sklimb.training.losses import LOSSES, CrossEntropy, bind
 from sklimb.training.m2m import M2MS
 from sklimb.training.reweighting import ROW_WEIGHTINGS
+from sklimb.training.samplers import SAMPLERS
+from sklimb.training.steps import STEPS
 from sklimb.training.terms import PRETRAINING_TERMS, TERMS
 
 FORMAT = 2
@@ -27,6 +29,8 @@ _TAGS = {
     "term": [TERMS, PRETRAINING_TERMS],
     "m2m": [M2MS],
     "augment": [AUGMENTS],
+    "sampler": [SAMPLERS],
+    "step": [STEPS],
 }
 # Classifiers that a file may name; each subclass of BaseNeuralClassifier is noted here.
 _CLASSIFIERS = {}

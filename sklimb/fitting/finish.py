@@ -49,7 +49,7 @@ def finish(job, net, keep, own, partial):
         weights = None if term is None else term.state_dict()
         p._optimizer_state = p.optimizer, net.optimizer_.state_dict(), weights
         if hasattr(net.step_, "state_dict"):
-            p._step_state = p.row_weighting, net.step_.state_dict()
+            p._step_state = (p.row_weighting, p.step), net.step_.state_dict()
     else:
         vars(p).pop("_optimizer_state", None)
         vars(p).pop("_step_state", None)

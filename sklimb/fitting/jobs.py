@@ -32,7 +32,7 @@ from sklimb.training.device import NUMBERS
 from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.m2m import GUIDE_PARAMETERS
 from sklimb.training.monitor import check_monitor
-from sklimb.training.samplers import sampler_pair
+from sklimb.training.samplers import is_uniform, sampler_pair
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
 DRW_BETA = 0.9999
@@ -128,7 +128,7 @@ def _job(estimator, prepared, members, module, partial):
     if estimator.drw_start is not None and not partial:
         # What is deferred: the sampler's draws, or else the weights of rare classes.
         late = plan
-        if estimator.sampler == "uniform" and (device_factor == 1).all():
+        if is_uniform(estimator.sampler) and (device_factor == 1).all():
             weights = effective_number_weights(counts, DRW_BETA)
             late = plan_of("uniform", weights)
         plan = replace(plan_of("uniform", np.ones(n_classes)), late=late)

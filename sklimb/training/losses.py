@@ -213,8 +213,10 @@ class LDAMLoss(_NeedsCounts):
 
     # The network's last layer: cosines.
     cosine_head = True
-    # Mixed labels have no class whose margin it could be.
-    needs_hard_labels = True
+    excludes: ClassVar[dict] = {
+        "mix": "a mixed row has two classes, and the loss needs one to put its margin "
+        "on. Set mix=None or another loss."
+    }
     bound: ClassVar[type] = _BoundMargins
 
     def statistics(self, counts):
