@@ -43,8 +43,8 @@ def make_net(X, y, batch_size, **params):
     clf = TabularMLPClassifier(
         numeric_transform=None,
         batch_size=batch_size,
-        support_batch_size=batch_size,
-        query_batch_size=batch_size,
+        metabalance_support_batch_size=batch_size,
+        metabalance_query_batch_size=batch_size,
         early_stopping=False,
         random_state=0,
         **params,

@@ -38,6 +38,15 @@ def _no_callbacks(method):
     return method
 
 
+def names_of(registry):
+    """The constraint that a value is a name of a registry when it is checked.
+
+    StrOptions keeps what it is given; of a set, names registered later would be
+    missing.
+    """
+    return StrOptions(registry.keys())
+
+
 CallbackSupportMixin = getattr(_callback, "CallbackSupportMixin", _NoCallbackSupport)
 with_callbacks = getattr(_callback, "with_callbacks", _no_callbacks)
 
@@ -60,6 +69,7 @@ __all__ = [
     "_score",
     "_set_random_states",
     "_warn_or_raise_about_fit_failures",
+    "names_of",
     "validate_data",
     "with_callbacks",
 ]

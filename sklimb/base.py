@@ -26,7 +26,7 @@ from sklimb.fitting.train import all_or_nothing, fitted_attributes, train
 from sklimb.inputs.table import read_table
 from sklimb.parameters.attributes import ATTRIBUTES
 from sklimb.parameters.training import TrainingParameters
-from sklimb.persistence import save
+from sklimb.persistence import note_classifier, save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.device import NUMBERS
 from sklimb.training.views.columns import views_of_columns
@@ -53,6 +53,10 @@ class BaseNeuralClassifier(
     _of: ClassVar[str] = "columns"
     # For one fit: which rows have pseudo-labels, and whether these count as labels.
     _pseudo_labels = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        note_classifier(cls)
 
     @abstractmethod
     def _make_members(self, plan, members):

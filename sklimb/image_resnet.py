@@ -26,7 +26,8 @@ from sklimb.training.augment.operations import (
     make_augment,
 )
 from sklimb.training.device import NUMBERS
-from sklimb.training.losses import make_loss
+from sklimb.training.losses import needs_cosines
+from sklimb.training.terms import terms_for
 from sklimb.training.views.images import Scene, views_of_images
 
 # Images of one inference block: a network of images is arithmetic from few rows on.
@@ -106,6 +107,10 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         [StrOptions({"backbone"}), None],
         '{"backbone"} or None',
         """Train the last layer alone (a linear probe); running statistics stay.""",
+        {
+            "joint_ssl": "the term teaches the backbone, which stays as it is. Set one "
+            "to None."
+        },
     )
     image_shape: tuple | list | None = parameter(
         None,
@@ -135,7 +140,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     )
     joint_ssl: Any = parameter(
         None,
-        kind=one_of("vicreg", "simclr", "rotation") + ", object or None",
+        kind=one_of(*terms_for("images")) + ", object or None",
         doc="""A self-supervised term beside the loss, which stays on the clean images.
         Its two views of an image are made as its `views` say, `SimCLR(views="color")`:
         "randaugment" are crops with a margin of an eighth of the side, flipped by
@@ -149,8 +154,8 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         doc="""Mix each image of a batch with another one, and their labels: "mixup"
         averages pixels, "cutmix" takes a rectangle.""",
     )
-    support_batch_size: int = parameter(20)
-    query_batch_size: int = parameter(30)
+    metabalance_support_batch_size: int = parameter(20)
+    metabalance_query_batch_size: int = parameter(30)
     optimizer: str = parameter("sgd")
     lr: float | str = parameter("auto", doc="""Learning rate; "auto" is 0.1.""")
     weight_decay: float | str = parameter(
@@ -259,7 +264,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             "n_classes": len(self.classes_),
             "in_channels": channels,
             "image_size": size,
-            "cosine_head": getattr(make_loss(self.loss), "cosine_head", False),
+            "cosine_head": needs_cosines(self.loss),
             "mean": encoder.mean_.tolist(),
             "std": encoder.std_.tolist(),
         }

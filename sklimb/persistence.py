@@ -1,10 +1,9 @@
 """save and load: one safetensors file of tensors and JSON, no pickle, atomic."""
 
-import importlib
 import json
 import os
 import warnings
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,15 +13,37 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sklimb.training.losses import CrossEntropy, bind
+from sklimb.training.augment.operations import AUGMENTS
+from sklimb.training.losses import LOSSES, CrossEntropy, bind
+from sklimb.training.m2m import M2MS
+from sklimb.training.reweighting import ROW_WEIGHTINGS
+from sklimb.training.samplers import SAMPLERS
+from sklimb.training.steps import STEPS
+from sklimb.training.terms import PRETRAINING_TERMS, TERMS
 
-FORMAT = 1
-# Dataclasses that a file may name, by the tag of their JSON and where they are.
+FORMAT = 2
+# Where the dataclasses are registered that a file may name, by the tag of their JSON.
 _TAGS = {
-    "loss": "sklimb.training.losses",
-    "row_weighting": "sklimb.training.reweighting",
-    "term": "sklimb.training.terms",
-    "m2m": "sklimb.training.m2m",
+    "loss": [LOSSES],
+    "row_weighting": [ROW_WEIGHTINGS],
+    "term": [TERMS, PRETRAINING_TERMS],
+    "m2m": [M2MS],
+    "augment": [AUGMENTS],
+    "sampler": [SAMPLERS],
+    "step": [STEPS],
+}
+# Classifiers that a file may name; each subclass of BaseNeuralClassifier is noted here.
+_CLASSIFIERS = {}
+# What parameters were called in files of format 1.
+_OLD_PARAMETERS = {
+    name: f"metabalance_{name}"
+    for name in (
+        "inner_lr",
+        "beta",
+        "second_order",
+        "support_batch_size",
+        "query_batch_size",
+    )
 }
 _PLAIN = (
     "class_prior_",
@@ -136,13 +157,12 @@ def load(path, device="auto"):
     True
     """
     header, tensors = read(path)
-    module_name, class_name = header["class"]
-    if module_name.split(".")[0] != "sklimb":
-        raise ValueError(
-            f"{path} names the class {module_name}.{class_name}: only "
-            "classes of sklimb are loaded."
-        )
-    cls = getattr(importlib.import_module(module_name), class_name)
+    cls = _classifier(path, *header["class"])
+    try:
+        params = _params(cls, header)
+        loss = _from_json(header["loss"])
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be loaded: {error}") from error
     if header["dropped"]:
         warnings.warn(
             f"{path} could not hold {', '.join(header['dropped'])}: set them anew "
@@ -150,12 +170,43 @@ def load(path, device="auto"):
             UserWarning,
             stacklevel=2,
         )
-    params = {name: _from_json(value) for name, value in header["params"].items()}
     estimator = cls(**{**params, "device": device})
-    return _restore(estimator, header, tensors)
+    return _restore(estimator, header, tensors, loss)
 
 
-def _restore(estimator, header, tensors):
+def note_classifier(cls):
+    """Let files name a classifier; its name is looked up, never imported."""
+    _CLASSIFIERS[_package(cls.__module__), cls.__qualname__] = cls
+
+
+def _package(module_name):
+    """Modules move inside their package, and old files still name the old ones."""
+    return module_name.split(".")[0]
+
+
+def _classifier(path, module_name, class_name):
+    key = _package(module_name), class_name
+    if key not in _CLASSIFIERS:
+        raise ValueError(
+            f"{path} holds a {class_name} of {module_name}, and no such classifier is "
+            "defined here. Import the module that defines it before loading."
+        )
+    return _CLASSIFIERS[key]
+
+
+def _params(cls, header):
+    known = cls._get_param_names()
+    params = {}
+    for name, value in header["params"].items():
+        if name not in known and header["format"] == 1:
+            name = _OLD_PARAMETERS.get(name, name)
+        if name not in known:
+            raise ValueError(f"{cls.__name__} has no parameter {name!r}.")
+        params[name] = _from_json(value)
+    return params
+
+
+def _restore(estimator, header, tensors, loss):
     from sklimb.fitting.probabilities import make_net, set_prior, set_temperature
     from sklimb.training.device import resolve_device
 
@@ -195,7 +246,7 @@ def _restore(estimator, header, tensors):
         module.packed, module.reason = False, header["one_by_one"]
     module.to(estimator._device)
     like = next(module.parameters())
-    loss = bind(_from_json(header["loss"]), estimator._loss_counts, like)
+    loss = bind(loss, estimator._loss_counts, like)
     n_classes = len(estimator.classes_)
     net = make_net(loss, module, n_classes, estimator._device)
     estimator.net_ = net.prepare(None, None, None).release()
@@ -260,15 +311,15 @@ def _json_params(estimator):
 
 
 def _to_json(value):
-    """A value as JSON; dicts and losses are tagged, because JSON has only text keys.
+    """A value as JSON; dicts and strategies are tagged: JSON has only text keys.
 
     Raises
     ------
     TypeError
         Only code could hold it.
     ValueError
-        A loss with a `log_probability` of its own, without which the file's
-        probabilities would be others.
+        A loss with a `log_probability` of its own that is not registered, without which
+        the file's probabilities would be others.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -278,14 +329,15 @@ def _to_json(value):
         return [_to_json(item) for item in value]
     if isinstance(value, dict):
         return {"dict": [[_to_json(k), _to_json(v)] for k, v in value.items()]}
-    for tag, module in _TAGS.items():
-        if is_dataclass(value) and type(value).__module__ == module:
+    for tag in _TAGS:
+        if type(value) in _registered(tag).values():
             own = {f.name: _to_json(getattr(value, f.name)) for f in fields(value)}
-            return {tag: type(value).__name__, **own}
+            return {tag: [type(value).__name__, own]}
     if hasattr(value, "log_probability"):
         raise ValueError(
             f"loss={value!r} has a log_probability of its own, which a file of numbers "
-            "cannot hold. Use joblib.dump, or one of sklimb's losses."
+            "cannot hold. Use joblib.dump, one of sklimb's losses, or a frozen "
+            "dataclass that is registered: LOSSES.register(name, loss)."
         )
     raise TypeError(f"{value!r} is code")
 
@@ -295,9 +347,26 @@ def _from_json(value):
         return [_from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if "dict" in value:
-        return {_from_json(k): _from_json(v) for k, v in value["dict"]}
-    tag = next(tag for tag in _TAGS if tag in value)
-    own = {k: _from_json(v) for k, v in value.items() if k != tag}
-    module = importlib.import_module(_TAGS[tag])
-    return getattr(module, value[tag])(**own)
+    (tag, content), *rest = value.items()
+    if tag == "dict":
+        return {_from_json(k): _from_json(v) for k, v in content}
+    if tag not in _TAGS:
+        raise ValueError(f"it holds a {tag!r}, which this sklimb does not know.")
+    # In files of format 1 the fields stood beside the name.
+    name, own = (content, dict(rest)) if isinstance(content, str) else content
+    classes = _registered(tag)
+    if name not in classes:
+        raise ValueError(
+            f"it holds the {tag} {name}, which is not registered. Register it before "
+            "loading, as it was when the file was written."
+        )
+    own = {k: _from_json(v) for k, v in own.items()}
+    try:
+        return classes[name](**own)
+    except TypeError as error:
+        raise ValueError(f"the {tag} {name} does not take {own}: {error}") from error
+
+
+def _registered(tag):
+    """{class name: class} of the strategies that files hold under a tag."""
+    return {k: v for registry in _TAGS[tag] for k, v in registry.classes().items()}

@@ -13,7 +13,7 @@ from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
 from sklimb.parameters.columns import ColumnParameters
 from sklimb.parameters.fields import parameter
-from sklimb.training.losses import make_loss
+from sklimb.training.losses import needs_cosines
 from sklimb.training.optimizers import one_value
 
 
@@ -127,7 +127,7 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
             "d_embedding": int(self.d_embedding),
             "n_frequencies": int(self.n_frequencies),
             "frequency_scale": scale if isinstance(scale, float) else scale.tolist(),
-            "cosine_head": getattr(make_loss(self.loss), "cosine_head", False),
+            "cosine_head": needs_cosines(self.loss),
             "n_edges": None if edges is None else edges.shape[1],
         }
         live = ~np.isin(encoder.numeric_columns_, encoder.constant_columns_)

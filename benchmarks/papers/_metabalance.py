@@ -61,13 +61,13 @@ def strategies(name, support_for_ms, n_clean, modern=False):
             found[method] = {
                 "metabalance_sampler": (support, "balanced"),
                 "metabalance_steps": 4,
-                "support_batch_size": 64,
-                "query_batch_size": 64,
+                "metabalance_support_batch_size": 64,
+                "metabalance_query_batch_size": 64,
             }
         else:
             found[method] = {
                 "metabalance_sampler": (support, "under"),
-                "beta": BETA[name],
+                "metabalance_beta": BETA[name],
             }
     return found
 

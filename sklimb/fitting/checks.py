@@ -6,7 +6,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sklimb.fitting.portfolio import settings_of
 from sklimb.training.device import NUMBERS
-from sklimb.training.losses import make_loss
+from sklimb.training.losses import needs_cosines
 
 
 def _numbers(value):
@@ -33,7 +33,7 @@ def check_same_network(estimator):
     folds = {1, estimator.validation_folds or 1}
     if n_members not in {estimator.n_members * n_settings * n for n in folds}:
         there["n_members"] = n_members
-    cosines = getattr(make_loss(estimator.loss), "cosine_head", False)
+    cosines = needs_cosines(estimator.loss)
     if cosines != there.get("cosine_head", False):
         needs = "cosines" if cosines else "plain logits"
         raise ValueError(

@@ -1,6 +1,10 @@
-"""Which strategies exclude each other: the one place that knows."""
+"""Refusal of parameters that exclude each other, as strategies say of themselves.
 
-from numbers import Integral
+What excludes what is written where a strategy is: `excludes`, {parameter: reason}, of
+the object that a parameter takes, or of the parameter.
+"""
+
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -9,11 +13,25 @@ from skorch.callbacks import Callback
 
 from sklimb.fitting.checks import _numbers
 from sklimb.fitting.portfolio import settings_of
-from sklimb.training.losses import make_loss
-from sklimb.training.samplers import DRAWS, SAMPLERS, sampler_pair
+from sklimb.parameters.fields import described
+from sklimb.training.losses import LOSSES, needs_cosines
+from sklimb.training.m2m import M2MS
+from sklimb.training.reweighting import ROW_WEIGHTINGS
+from sklimb.training.samplers import SAMPLERS, draw_of, is_uniform, sampler_pair
 from sklimb.training.scales import SCALES
+from sklimb.training.steps import STEPS
 from sklimb.training.terms import TERMS, MoCo, Rotation, make_term
 from sklimb.training.views.images import make_change
+
+# Where the names of a parameter are registered.
+REGISTRIES = {
+    "loss": LOSSES,
+    "sampler": SAMPLERS,
+    "step": STEPS,
+    "joint_ssl": TERMS,
+    "row_weighting": ROW_WEIGHTINGS,
+    "m2m": M2MS,
+}
 
 
 def check_strategies(estimator, partial=False):
@@ -27,20 +45,9 @@ def check_strategies(estimator, partial=False):
         What cannot be combined, why, and what to set.
     """
     p = estimator
-    prior = p.target_prior
-    asks_prior = prior is not None and not (isinstance(prior, str) and prior == "train")
-    if asks_prior and p.class_weight is not None:
-        raise ValueError(
-            f"target_prior={prior!r} and class_weight={p.class_weight!r} cannot be "
-            "combined: both move the prior, so the probabilities would be corrected "
-            "twice. Set class_weight=None or target_prior='train'."
-        )
-    if isinstance(p.sampler, type):
-        raise ValueError(
-            f"sampler must be a name or an instance, got the class "
-            f"{p.sampler.__name__}. Write {p.sampler.__name__}()."
-        )
-    if partial and not isinstance(p.sampler, str):
+    for name in ("sampler", "step", "row_weighting"):
+        _check_is_no_class(name, getattr(p, name))
+    if partial and not isinstance(p.sampler, str) and draw_of(p.sampler) is None:
         raise ValueError(
             f"sampler={p.sampler!r} cannot be used with partial_fit: it re-samples a "
             f"whole training set once. Use one of {list(SAMPLERS)}."
@@ -57,31 +64,17 @@ def check_strategies(estimator, partial=False):
             )
     _check_folds(p)
     _check_metabalance(p, partial)
+    _check_step(p.step)
     check_joint_ssl(p.joint_ssl, p._of)
-    _check_frozen(p)
     check_pretrained(p._pretrainer, p._of)
-    _check_row_weighting(p)
-    _check_m2m(p)
-    _check_compile(p)
-    needs_cosines = getattr(make_loss(p.loss), "cosine_head", False)
-    if needs_cosines and not p._offers_cosine_head:
+    settings_of(p)
+    _refuse_pairs(p)
+    if needs_cosines(p.loss) and not p._offers_cosine_head:
         raise ValueError(
             f"loss={p.loss!r} needs a last layer of cosines, which "
             f"{type(p).__name__} does not have. Use TabularMLPClassifier, or "
             "loss='logit_adjusted' or 'vs'."
         )
-    if p.mix is not None and getattr(make_loss(p.loss), "needs_hard_labels", False):
-        raise ValueError(
-            f"mix={p.mix!r} and loss={p.loss!r} cannot be combined: a mixed row has "
-            "two classes, and the loss needs one to put its margin on. Set mix=None or "
-            "another loss."
-        )
-    if p.drw_start is not None and p.warm_start:
-        raise ValueError(
-            f"drw_start={p.drw_start!r} and warm_start=True cannot be combined: the "
-            "share of epochs would begin anew. Set one of them to its default."
-        )
-    settings_of(p)
     _check_net_params(p.net_params)
     _check_callbacks(p.callbacks)
     if p.warmup_epochs >= p.max_epochs:
@@ -91,31 +84,64 @@ def check_strategies(estimator, partial=False):
         )
 
 
-def _refuse_beside(p, own, others):
-    """Refuse the first of {name: (whether it is set, why not)} beside `own`."""
-    for name, (given, why) in others.items():
-        if given:
+def _check_is_no_class(name, value):
+    if isinstance(value, type):
+        raise ValueError(
+            f"{name} must be a name or an instance, got the class {value.__name__}. "
+            f"Write {value.__name__}()."
+        )
+
+
+def _refuse_pairs(p):
+    """Refuse what a parameter that is on, or the strategy that it names, excludes."""
+    parameters = described(type(p))
+    on = [name for name in parameters if _is_on(p, name, parameters[name]["default"])]
+    for own in on:
+        excludes = parameters[own]["excludes"]
+        if own in REGISTRIES:
+            strategy = REGISTRIES[own].make(getattr(p, own))
+            excludes = {**excludes, **getattr(strategy, "excludes", {})}
+        for name in (name for name in excludes if name in on):
+            why = excludes[name]
+            why = why(p) if callable(why) else why
+            if why is None:
+                continue
+            what_to_do = "" if why.endswith(".") else ". Set one to its off value."
             raise ValueError(
                 f"{name}={getattr(p, name)!r} and {own}={getattr(p, own)!r} cannot be "
-                f"combined: {why}. Set one to its off value."
+                f"combined: {why}{what_to_do}"
             )
 
 
+def _is_on(p, name, default):
+    """Whether a parameter has another value than its off value: None, False or 0.
+
+    Where the default is None, 0 is a value like any other.
+    """
+    value = getattr(p, name)
+    if name == "sampler":
+        return not is_uniform(value)
+    is_zero = isinstance(value, Real) and value == 0
+    return value is not None and not (is_zero and default is not None)
+
+
+def _check_step(value):
+    """Refuse the name of a step that another parameter asks for."""
+    own = getattr(STEPS.make(value), "parameter", None)
+    if own is not None:
+        raise ValueError(
+            f"step={value!r} is the step that {own} asks for, and step takes those "
+            f"that have no parameter of their own. Set {own} instead."
+        )
+
+
 def _check_metabalance(p, partial):
-    """Refuse what replaces the step or chooses the rows beside MetaBalance."""
+    """Refuse samplers that are none, or that cannot be used batch by batch."""
     value = p.metabalance_sampler
     if value is None:
         return
-    others = {
-        "sam_asymmetric_rho": (p.sam_asymmetric_rho > 0, "each replaces the step"),
-        "sampler": (
-            not isinstance(p.sampler, str) or p.sampler != "uniform",
-            "each chooses the rows of a batch",
-        ),
-        "drw_start": (p.drw_start is not None, "each chooses the rows of a batch"),
-    }
-    _refuse_beside(p, "metabalance_sampler", others)
-    if partial and not all(isinstance(item, str) for item in sampler_pair(value)):
+    pair = sampler_pair(value)
+    if partial and not all(isinstance(s, str) or draw_of(s) is not None for s in pair):
         raise ValueError(
             f"metabalance_sampler={value!r} cannot be used with partial_fit: it "
             f"re-samples a whole training set once. Use names of {list(SAMPLERS)}."
@@ -124,7 +150,8 @@ def _check_metabalance(p, partial):
         fine = len(value) == 2 and all(
             item in (*SAMPLERS, "natural")
             if isinstance(item, str)
-            else hasattr(item, "fit_resample") and not isinstance(item, type)
+            else not isinstance(item, type)
+            and (hasattr(item, "share") or hasattr(item, "fit_resample"))
             for item in value
         )
         if not fine:
@@ -132,15 +159,6 @@ def _check_metabalance(p, partial):
                 "metabalance_sampler must be one sampler or a pair (support, query) of "
                 f"{[*SAMPLERS, 'natural']} or imbalanced-learn objects, got {value!r}."
             )
-
-
-def _check_frozen(p):
-    """Refuse a term that would teach a backbone which does not learn."""
-    if p.joint_ssl is not None and getattr(p, "freeze", None) is not None:
-        raise ValueError(
-            f"joint_ssl={p.joint_ssl!r} and freeze={p.freeze!r} cannot be combined: "
-            "the term teaches the backbone, which stays as it is. Set one to None."
-        )
 
 
 # What terms for one kind of X alone do, and what to take for the other.
@@ -155,11 +173,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
 
     `of` says what X holds, "columns" or "images".
     """
-    if isinstance(value, type):
-        raise ValueError(
-            f"{name} must be a name or an instance, got the class {value.__name__}. "
-            f"Write {value.__name__}()."
-        )
+    _check_is_no_class(name, value)
     if value is not None:
         own = getattr(make_term(value), "of", of)
         if own != of:
@@ -226,90 +240,6 @@ def check_pretrained(value, of="columns"):
     if not frozen:
         pretrainer._validate_params()
         check_joint_ssl(pretrainer.method, of, "pretrained's method")
-
-
-def _check_row_weighting(p):
-    """Refuse what replaces the step or weighs the rows beside learned weights."""
-    value = p.row_weighting
-    if value is None:
-        return
-    if isinstance(value, type):
-        raise ValueError(
-            f"row_weighting must be a name or an instance, got the class "
-            f"{value.__name__}. Write {value.__name__}()."
-        )
-    climbs = p.sam_asymmetric_rho > 0 or any(
-        setting.get("sam_asymmetric_rho", 0) > 0 for setting in settings_of(p)
-    )
-    given = "portfolio" if climbs and not p.sam_asymmetric_rho else "sam_asymmetric_rho"
-    others = {
-        given: (climbs, "each replaces the step"),
-        "metabalance_sampler": (
-            p.metabalance_sampler is not None,
-            "each replaces the step",
-        ),
-        "sampler": (
-            not isinstance(p.sampler, str) or p.sampler not in DRAWS,
-            "a re-sampled row may be a copy of one that is kept apart (only "
-            f"{list(DRAWS)} draw without copies)",
-        ),
-        "joint_ssl": (
-            p.joint_ssl is not None,
-            "learned weights are found for the supervised loss alone",
-        ),
-        "m2m": (p.m2m is not None, "each says which rows count how much"),
-        "drw_start": (
-            p.drw_start is not None,
-            "each changes the weights of rare rows, the learned ones from the start",
-        ),
-    }
-    _refuse_beside(p, "row_weighting", others)
-
-
-def _check_m2m(p):
-    """Refuse what chooses or changes the rows beside M2m, and what spans fits."""
-    if p.m2m is None:
-        return
-    others = {
-        "sampler": (
-            not isinstance(p.sampler, str) or p.sampler != "uniform",
-            "m2m draws classes equally from its start on",
-        ),
-        "drw_start": (
-            p.drw_start is not None,
-            "each has a start of its own; M2m(start=...) sets that of m2m",
-        ),
-        "metabalance_sampler": (
-            p.metabalance_sampler is not None,
-            "each chooses the rows of a batch",
-        ),
-        "mix": (p.mix is not None, "each changes the rows of a batch"),
-        "warm_start": (p.warm_start, "the share of epochs would begin anew"),
-    }
-    _refuse_beside(p, "m2m", others)
-
-
-def _check_compile(p):
-    """Refuse what needs more of a pass than a compiled one offers."""
-    if not p.compile:
-        return
-    others = {
-        "row_weighting": (
-            p.row_weighting is not None,
-            "learned weights need forward-mode derivatives, which a compiled pass does "
-            "not have",
-        ),
-        "second_order": (
-            p.second_order and p.metabalance_sampler is not None,
-            "a compiled pass can be differentiated once only",
-        ),
-        "metabalance_sampler": (
-            isinstance(p.compile, str) and p.metabalance_sampler is not None,
-            "the gradients of a task would be overwritten by the next one's; "
-            "compile=True keeps them",
-        ),
-    }
-    _refuse_beside(p, "compile", others)
 
 
 def _check_folds(p):

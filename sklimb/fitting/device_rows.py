@@ -29,7 +29,7 @@ def make_batches(jobs, layouts, module, dtype, device):
     p = jobs[0].recipe.parameters
     if jobs[0].plan.support is not None:
         support = [job.plan.support for job in jobs]
-        sizes = p.support_batch_size, p.query_batch_size
+        sizes = p.metabalance_support_batch_size, p.metabalance_query_batch_size
         n_rows = [[plan.order.n_rows for plan in phase] for phase in (support, first)]
         pair = [
             make(phase, min(size, max(n)))

@@ -60,7 +60,7 @@ def _states_of(net, p):
     weights = None if term is None else term.state_dict()
     states = {"optimizer": (p.optimizer, net.optimizer_.state_dict(), weights)}
     if hasattr(net.step_, "state_dict"):
-        states["step"] = p.row_weighting, net.step_.state_dict()
+        states["step"] = (p.row_weighting, p.step), net.step_.state_dict()
     return states
 
 

@@ -31,7 +31,7 @@ from sklimb.training.balanced_rows import check_enough
 from sklimb.training.losses import bind, effective_number_weights, make_loss
 from sklimb.training.m2m import GUIDE_PARAMETERS
 from sklimb.training.monitor import check_monitor
-from sklimb.training.samplers import sampler_pair
+from sklimb.training.samplers import is_uniform, sampler_pair
 
 # Deferred re-weighting: the authors' (Cao et al., 2019).
 DRW_BETA = 0.9999
@@ -195,7 +195,7 @@ def _plan(recipe, prepared, layout, counts, factors, partial):
     if p.drw_start is not None and not partial:
         # What is deferred: the sampler's draws, or else the weights of rare classes.
         late = plan
-        if p.sampler == "uniform" and (device_factor == 1).all():
+        if is_uniform(p.sampler) and (device_factor == 1).all():
             late = plan_of("uniform", effective_number_weights(counts, DRW_BETA))
         plan = replace(plan_of("uniform", np.ones(len(counts))), late=late)
     if p.m2m is not None:

@@ -9,6 +9,7 @@ from skorch.helper import predefined_split
 from sklimb.fitting.device_rows import make_batches, make_panel
 from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
+from sklimb.training import steps
 from sklimb.training.callbacks import (
     Deferred,
     KeepBest,
@@ -24,35 +25,15 @@ from sklimb.training.m2m_batches import (
 )
 from sklimb.training.monitor import BestScores, Monitor
 from sklimb.training.optimizers import OPTIMIZERS, one_value
-from sklimb.training.reweighting import make_row_weighting
-from sklimb.training.scales import class_scale, one_if_equal
-from sklimb.training.steps import STEPS
 from sklimb.training.terms import JointTerm, make_term
 
 
 def make_step(jobs, dtype, device, optimizer):
     """The step that the strategy parameters ask for."""
+    members = [m for job in jobs for m in job.members]
+    priors = [job.prior for job in jobs for _ in job.members]
     p = jobs[0].recipe.parameters
-    if p.row_weighting is not None:
-        seeds = [m["seed"] for job in jobs for m in job.members]
-        return make_row_weighting(p.row_weighting).make_step(seeds, optimizer)
-    if p.metabalance_sampler is not None:
-        return STEPS["metabalance"](p.inner_lr, p.beta, p.second_order)
-    rho = one_value([m["sam_asymmetric_rho"] for job in jobs for m in job.members])
-    if isinstance(rho, float) and rho == 0.0:
-        return STEPS["plain"]()
-    scales = [
-        class_scale(p.sam_scale, job.prior, p.sam_scale_max)
-        for job in jobs
-        for _ in job.members
-    ]
-    factor = None
-    if any((scale != 1.0).any() for scale in scales):
-        factor = torch.tensor(one_if_equal(scales), dtype=dtype, device=device)
-        factor = factor[0] if len(factor) == 1 else factor
-    if isinstance(rho, torch.Tensor):
-        rho = rho.to(device, dtype)
-    return STEPS["sam"](rho, factor, p.sam_norm)
+    return steps.make_step(steps.Fits(p, members, priors, optimizer, dtype, device))
 
 
 def make_term_of(jobs, layouts, module):
@@ -259,5 +240,6 @@ def carry_on(net, saved):
 def carry_on_step(step, job):
     """Give a step what it has learned in the last call of partial_fit."""
     made_by, state = job.states.get("step", (None, None))
-    if state is not None and made_by == job.recipe.parameters.row_weighting:
+    p = job.recipe.parameters
+    if state is not None and made_by == (p.row_weighting, p.step):
         step.load_state_dict(state)

@@ -7,10 +7,11 @@ import numpy as np
 
 from sklimb._random import stream_seed
 from sklimb.training.samplers import (
-    DRAWS,
     UniformOrder,
     WeightedOrder,
     class_share,
+    draw_of,
+    is_uniform,
     resample,
 )
 
@@ -55,7 +56,7 @@ class Plan:
 
     def accumulate(self, prior, sampler, device_factor):
         """Take `prior`, of all calls of partial_fit, for that of these rows."""
-        if sampler in DRAWS:
+        if draw_of(sampler) is not None:
             drawn = class_share(sampler, prior) * device_factor
         else:
             drawn = prior * self.shift
@@ -115,7 +116,7 @@ def make_plan(
     ----------
     X, y, weight : arrays
         Encoded rows, label codes, sample weights.
-    sampler : str or imbalanced-learn object
+    sampler : str, object with `share` or imbalanced-learn object
     class_factor : array of shape (classes,)
         From `class_weight_vector`.
     device_factor : array of shape (classes,)
@@ -129,7 +130,7 @@ def make_plan(
     """
     n_classes = len(classes)
     prior = _share(y, weight, n_classes)
-    if not isinstance(sampler, str) or sampler not in DRAWS:
+    if draw_of(sampler) is None:
         X, y, weight = resample(
             sampler,
             X,
@@ -143,7 +144,7 @@ def make_plan(
         sampler = "uniform"
     drawn = _share(y, weight, n_classes)
     factor = (class_factor * device_factor)[y]
-    if sampler == "uniform":
+    if is_uniform(sampler):
         order = UniformOrder(len(y))
         loss_weight = weight * factor
         mean = loss_weight.mean()

@@ -18,7 +18,7 @@ _ATTRIBUTES = re.compile(
 )
 
 
-def parameter(default, constraint=None, kind=None, doc=None) -> Any:
+def parameter(default, constraint=None, kind=None, doc=None, excludes=None) -> Any:
     """A constructor parameter.
 
     Parameters
@@ -27,11 +27,15 @@ def parameter(default, constraint=None, kind=None, doc=None) -> Any:
         What the constructor takes if it is not given.
     constraint : list, default=None
         Types and ranges, as in scikit-learn's `_parameter_constraints`. None takes that
-        of the field of this name in a base class; so do `kind` and `doc`.
+        of the field of this name in a base class; so do the following.
     kind : str, default=None
         What the documentation says of its type.
     doc : str, default=None
         What it does.
+    excludes : dict, default=None
+        Parameters that cannot be set beside it: name -> reason, or function of the
+        parameters that returns it or None. A reason that ends in a full stop also says
+        what to do.
 
     Returns
     -------
@@ -39,7 +43,12 @@ def parameter(default, constraint=None, kind=None, doc=None) -> Any:
     """
     return field(
         default=default,
-        metadata={"constraint": constraint, "kind": kind, "doc": doc},
+        metadata={
+            "constraint": constraint,
+            "kind": kind,
+            "doc": doc,
+            "excludes": excludes,
+        },
     )
 
 
@@ -79,8 +88,8 @@ class Parameters:
 
 
 def described(cls):
-    """{name: {"default", "constraint", "kind", "doc"}} of a class's parameters."""
-    plain = {"constraint": None, "kind": "object", "doc": ""}
+    """{name: {"default", "constraint", "kind", "doc", "excludes"}} of a class."""
+    plain = {"constraint": None, "kind": "object", "doc": "", "excludes": {}}
     return {f.name: {"default": f.default, **plain, **f.metadata} for f in fields(cls)}
 
 
@@ -90,9 +99,12 @@ def _inherit(cls):
         if not isinstance(own, Field) or None not in own.metadata.values():
             continue
         above = next(
-            base.__dataclass_fields__[name].metadata
-            for base in cls.__mro__[1:]
-            if name in getattr(base, "__dataclass_fields__", {})
+            (
+                base.__dataclass_fields__[name].metadata
+                for base in cls.__mro__[1:]
+                if name in getattr(base, "__dataclass_fields__", {})
+            ),
+            {},
         )
         given = {k: v for k, v in own.metadata.items() if v is not None}
         own.metadata = {**above, **given}

@@ -5,6 +5,7 @@ from typing import Any
 
 from sklimb._compat import HasMethods, Interval, StrOptions
 from sklimb.parameters.fields import Parameters, one_of, parameter
+from sklimb.training.compiled import EXCLUDES
 from sklimb.training.device import NUMBERS
 from sklimb.training.monitor import MONITORS
 from sklimb.training.optimizers import OPTIMIZERS
@@ -141,6 +142,10 @@ class LoopParameters(Parameters):
         ["boolean"],
         "bool",
         "Go on from the last fit, with its encoder and classes.",
+        {
+            "drw_start": "the share of epochs would begin anew. Set one of them to its "
+            "default."
+        },
     )
     merge_duplicates: bool = parameter(
         True,
@@ -169,6 +174,7 @@ class LoopParameters(Parameters):
         on a GPU. Sums are rounded in another order than without it; prediction and
         pre-training are not compiled. The first batches take seconds to minutes,
         once a shape. On a CPU it pays for convolutions, and small MLPs get slower.""",
+        EXCLUDES,
     )
     random_state: Any = parameter(
         None,

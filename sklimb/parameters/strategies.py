@@ -3,15 +3,27 @@
 from numbers import Integral, Real
 from typing import Any
 
-from sklimb._compat import HasMethods, Interval, StrOptions
+from sklimb._compat import HasMethods, Interval, StrOptions, names_of
 from sklimb.parameters.fields import Parameters, one_of, parameter
 from sklimb.training.losses import LOSSES
-from sklimb.training.m2m import M2m
+from sklimb.training.m2m import M2MS, M2m
 from sklimb.training.mixing import MIXES
-from sklimb.training.reweighting import ROW_WEIGHTINGS
+from sklimb.training.reweighting import EXCLUDES, ROW_WEIGHTINGS
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.scales import SCALES
-from sklimb.training.terms import TERMS
+from sklimb.training.steps import OTHER_STEPS, STEPS, MetaBalance
+from sklimb.training.terms import TERMS, terms_for
+
+
+def _moves_prior_twice(parameters):
+    """Why target_prior cannot be set beside class_weight, or None."""
+    prior = parameters.target_prior
+    if isinstance(prior, str) and prior == "train":
+        return None
+    return (
+        "both move the prior, so the probabilities would be corrected twice. Set "
+        "class_weight=None or target_prior='train'."
+    )
 
 
 class StrategyParameters(Parameters):
@@ -19,7 +31,7 @@ class StrategyParameters(Parameters):
 
     loss: Any = parameter(
         "ce",
-        [StrOptions(set(LOSSES)), callable, HasMethods("bind")],
+        [names_of(LOSSES), callable, HasMethods("bind")],
         one_of(*LOSSES) + " or callable",
         """Loss of a row; see `sklimb.training.losses`. What a loss does to the class
         shares is a device of training, which `target_prior` divides out: "train" gives
@@ -37,6 +49,7 @@ class StrategyParameters(Parameters):
         'None, "balanced" or dict',
         """Factor of each class in the loss. A statement of yours: probabilities follow
         it.""",
+        {"target_prior": _moves_prior_twice},
     )
     drw_start: float | None = parameter(
         None,
@@ -48,15 +61,15 @@ class StrategyParameters(Parameters):
     )
     sampler: Any = parameter(
         "uniform",
-        [StrOptions(set(SAMPLERS)), HasMethods("fit_resample")],
-        one_of(*SAMPLERS) + " or imbalanced-learn object",
+        [names_of(SAMPLERS), HasMethods("share"), HasMethods("fit_resample")],
+        one_of(*SAMPLERS) + ", object with `share` or imbalanced-learn object",
         """Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by
-        the square root of their share; "over", "under", "smote" and objects
-        re-sample the encoded training rows once, after the internal split. An object
-        keeps its own `random_state`; None follows that of the fit. A sampler as a
-        step of a Pipeline before this classifier puts synthetic twins on both sides
-        of that split and shifts probabilities that nobody can correct: prefer this
-        parameter.""",
+        the square root of their share, an object with `share` by what it says; "over",
+        "under", "smote" and objects of imbalanced-learn re-sample the encoded training
+        rows once, after the internal split. An object keeps its own `random_state`;
+        None follows that of the fit. A sampler as a step of a Pipeline before this
+        classifier puts synthetic twins on both sides of that split and shifts
+        probabilities that nobody can correct: prefer this parameter.""",
     )
     smoothing_eps: float = parameter(
         0.0,
@@ -108,10 +121,19 @@ class StrategyParameters(Parameters):
         """Length of the perturbation: rho times the batch's mean factor, or always rho
         (the authors' code). A batch without a rare row climbs less with "batch".""",
     )
+    step: Any = parameter(
+        None,
+        [names_of(STEPS), HasMethods("make"), None],
+        "str, object or None",
+        """A step of one's own, which says how weights move: an object with `make`, or
+        the name of one that is registered; see `sklimb.training.steps`. None takes the
+        step that the other parameters ask for.""",
+        OTHER_STEPS,
+    )
     joint_ssl: Any = parameter(
         None,
-        [StrOptions(set(TERMS)), callable, None],
-        one_of("vicreg", "simclr", "scarf") + ", object or None",
+        [names_of(TERMS), callable, None],
+        one_of(*terms_for("columns")) + ", object or None",
         """Self-supervised term beside the supervised loss, which stays on the clean
         rows: some columns of each row are replaced by those of other rows, twice,
         and a projector of the features of both views is trained to agree ("vicreg")
@@ -143,7 +165,7 @@ class StrategyParameters(Parameters):
     )
     m2m: Any = parameter(
         None,
-        [StrOptions({"default"}), M2m, None],
+        [names_of(M2MS), M2m, None],
         'None, "default" or M2m',
         """Major-to-minor translation (Kim et al., 2020): after 0.8 of `max_epochs`
         classes are drawn equally, and rows of frequent classes are moved until a
@@ -155,7 +177,9 @@ class StrategyParameters(Parameters):
     metabalance_sampler: Any = parameter(
         None,
         [
-            StrOptions({*SAMPLERS, "natural"}),
+            names_of(SAMPLERS),
+            StrOptions({"natural"}),
+            HasMethods("share"),
             HasMethods("fit_resample"),
             list,
             tuple,
@@ -166,6 +190,7 @@ class StrategyParameters(Parameters):
         is judged on query rows; weights follow what makes that judgement better. A
         pair gives the samplers of both; one alone is the query's, with natural
         support. "natural" or any name or object that `sampler` takes; None is off.""",
+        MetaBalance.excludes,
     )
     metabalance_steps: int = parameter(
         80,
@@ -173,31 +198,31 @@ class StrategyParameters(Parameters):
         "int",
         "Tasks an update.",
     )
-    inner_lr: float = parameter(
+    metabalance_inner_lr: float = parameter(
         0.01,
         [Interval(Real, 0, None, closed="left")],
         "float",
         "Rate of a task's step.",
     )
-    beta: float = parameter(
+    metabalance_beta: float = parameter(
         0.0,
         [Interval(Real, 0, None, closed="left")],
         "float",
         "Share of the support loss in the update.",
     )
-    second_order: bool = parameter(
+    metabalance_second_order: bool = parameter(
         False,
         ["boolean"],
         "bool",
         "Differentiate through the inner step, as printed; the authors' code does not.",
     )
-    support_batch_size: int = parameter(
+    metabalance_support_batch_size: int = parameter(
         24,
         [Interval(Integral, 1, None, closed="left")],
         "int",
         "Support rows per task; `batch_size` is not used with MetaBalance.",
     )
-    query_batch_size: int = parameter(
+    metabalance_query_batch_size: int = parameter(
         16,
         [Interval(Integral, 1, None, closed="left")],
         "int",
@@ -206,7 +231,7 @@ class StrategyParameters(Parameters):
     row_weighting: Any = parameter(
         None,
         [
-            StrOptions(set(ROW_WEIGHTINGS)),
+            names_of(ROW_WEIGHTINGS),
             HasMethods("make_step"),
             None,
         ],
@@ -221,6 +246,7 @@ class StrategyParameters(Parameters):
         the mean probabilities back (with target_prior=None nothing does). Validation
         is by probabilities before that: a `monitor` of ranks, such as "roc_auc",
         looks past the shift.""",
+        EXCLUDES,
     )
     row_weighting_rows: int = parameter(
         10,

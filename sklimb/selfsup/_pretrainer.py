@@ -16,7 +16,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._compat import HasMethods, Interval, StrOptions, _fit_context
+from sklimb._compat import HasMethods, Interval, _fit_context, names_of
 from sklimb._random import member_seeds, root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_same_network
@@ -137,7 +137,7 @@ class SelfSupervisedPretrainer(
 
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
-        "method": [StrOptions(set(METHODS)), MoCo, callable],
+        "method": [names_of(METHODS), MoCo, callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],

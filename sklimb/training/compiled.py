@@ -13,6 +13,31 @@ _MOST_PROGRAMS = 64
 PASSES = ("forward", "embed")
 
 
+def _twice(parameters):
+    on = parameters.metabalance_sampler is not None
+    return "a compiled pass can be differentiated once only" if on else None
+
+
+def _graphs(parameters):
+    return (
+        "the gradients of a task would be overwritten by the next one's; compile=True "
+        "keeps them"
+        if isinstance(parameters.compile, str)
+        else None
+    )
+
+
+# What needs more of a pass than a compiled one offers.
+EXCLUDES = {
+    "row_weighting": (
+        "learned weights need forward-mode derivatives, which a compiled pass does not "
+        "have"
+    ),
+    "metabalance_second_order": _twice,
+    "metabalance_sampler": _graphs,
+}
+
+
 @cache
 def check_compiler(device_type):
     """Compile a tiny pass, forward and backward.

@@ -14,6 +14,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from sklimb.training.registry import Registry
+
 
 @dataclass(frozen=True)
 class CrossEntropy:
@@ -212,8 +214,10 @@ class LDAMLoss(_NeedsCounts):
 
     # The network's last layer: cosines.
     cosine_head = True
-    # Mixed labels have no class whose margin it could be.
-    needs_hard_labels = True
+    excludes: ClassVar[dict] = {
+        "mix": "a mixed row has two classes, and the loss needs one to put its margin "
+        "on. Set mix=None or another loss."
+    }
     bound: ClassVar[type] = _BoundMargins
 
     def statistics(self, counts):
@@ -305,21 +309,29 @@ def effective_number_weights(counts, beta):
     return np.where(there, weight / weight[there].mean(), 1.0)
 
 
-LOSSES = {
-    "ce": CrossEntropy(),
-    "focal": FocalLoss(),
-    "class_balanced": ClassBalancedLoss(),
-    "logit_adjusted": LogitAdjustedLoss(),
-    "balanced_softmax": LogitAdjustedLoss(tau=1.0),
-    "vs": VSLoss(),
-    "ldam": LDAMLoss(),
-    "cosface": CosFaceLoss(),
-}
+LOSSES = Registry(
+    "loss",
+    {
+        "ce": CrossEntropy(),
+        "focal": FocalLoss(),
+        "class_balanced": ClassBalancedLoss(),
+        "logit_adjusted": LogitAdjustedLoss(),
+        "balanced_softmax": LogitAdjustedLoss(tau=1.0),
+        "vs": VSLoss(),
+        "ldam": LDAMLoss(),
+        "cosface": CosFaceLoss(),
+    },
+)
 
 
 def make_loss(loss):
     """The loss that a name stands for; a callable is itself."""
-    return LOSSES[loss] if isinstance(loss, str) else loss
+    return LOSSES.make(loss)
+
+
+def needs_cosines(loss):
+    """Whether a loss, or its name, asks for a last layer of cosines."""
+    return getattr(make_loss(loss), "cosine_head", False)
 
 
 def bind(loss, counts, like):

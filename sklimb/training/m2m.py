@@ -6,9 +6,12 @@ which bounds, are arguments; see translated.py for what they are.
 
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import torch
+
+from sklimb.training.registry import Registry
 
 # What the guide is trained without; it sees the same rows in the same order.
 GUIDE_PARAMETERS = {
@@ -21,6 +24,7 @@ GUIDE_PARAMETERS = {
     "mix": None,
     "joint_ssl": None,
     "row_weighting": None,
+    "step": None,
     "m2m": None,
     "metabalance_sampler": None,
     "target_prior": None,
@@ -97,6 +101,14 @@ class M2m:
     # NOTE[DIFF]: the authors mark rows by n_k / n_0, class 0 taken for the largest, and
     # shorten the noise of a channel over the whole batch instead of each row's.
 
+    excludes: ClassVar[dict] = {
+        "sampler": "m2m draws classes equally from its start on",
+        "drw_start": "each has a start of its own; M2m(start=...) sets that of m2m",
+        "metabalance_sampler": "each chooses the rows of a batch",
+        "mix": "each changes the rows of a batch",
+        "warm_start": "the share of epochs would begin anew",
+    }
+
     start: float = 0.8
     beta: float = 0.999
     lam: float = 0.5
@@ -127,9 +139,12 @@ _RANGES = {
 }
 
 
+M2MS = Registry("m2m", {"default": M2m()})
+
+
 def make_m2m(m2m):
     """The settings that a parameter stands for: "default", an M2m or None."""
-    return M2m() if isinstance(m2m, str) else m2m
+    return M2MS.make(m2m)
 
 
 def translate(x, target, origin, guide, model, *, noise, step, n_steps, lam, low, high):

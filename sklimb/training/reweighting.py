@@ -14,6 +14,7 @@ import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import ClassVar
 
 import torch
 from torch.autograd import forward_ad
@@ -22,7 +23,14 @@ from sklimb._random import stream_generator
 from sklimb.nn.packed import draw_uniform
 from sklimb.training.device import to_device
 from sklimb.training.mixing import as_numbers
-from sklimb.training.steps import backward, take_gradients
+from sklimb.training.registry import Registry
+from sklimb.training.samplers import draw_names, draw_of
+from sklimb.training.steps import (
+    STEPS,
+    backward,
+    climbs_in_portfolio,
+    take_gradients,
+)
 
 
 @dataclass(frozen=True)
@@ -413,9 +421,54 @@ def _frozen(objective):
     return getattr(objective.model, "frozen_statistics", nullcontext)()
 
 
-ROW_WEIGHTINGS = {"l2rw": L2RW(), "meta_weight_net": MetaWeightNet()}
+def _copies_rows(parameters):
+    """Why a sampler cannot stand beside learned weights, or None."""
+    if draw_of(parameters.sampler) is not None:
+        return None
+    return (
+        "a re-sampled row may be a copy of one that is kept apart (only "
+        f"{draw_names()} draw without copies)"
+    )
+
+
+# What learned weights cannot stand beside.
+EXCLUDES = {
+    "sam_asymmetric_rho": "each replaces the step",
+    "portfolio": climbs_in_portfolio,
+    "metabalance_sampler": "each replaces the step",
+    "sampler": _copies_rows,
+    "joint_ssl": "learned weights are found for the supervised loss alone",
+    "m2m": "each says which rows count how much",
+    "drw_start": (
+        "each changes the weights of rare rows, the learned ones from the start"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class RowWeighting:
+    """The step of learned weights, which `row_weighting` asks for."""
+
+    parameter: ClassVar[str] = "row_weighting"
+
+    def asked_by(self, fits):
+        """Whether rows are kept apart for it."""
+        return fits.parameters.row_weighting is not None
+
+    def make(self, fits):
+        """The step of `fits`."""
+        weighting = make_row_weighting(fits.parameters.row_weighting)
+        return weighting.make_step([m["seed"] for m in fits.members], fits.optimizer)
+
+
+STEPS.register("row_weighting", RowWeighting())
+
+
+ROW_WEIGHTINGS = Registry(
+    "row_weighting", {"l2rw": L2RW(), "meta_weight_net": MetaWeightNet()}
+)
 
 
 def make_row_weighting(value):
     """What a name stands for; an object is itself."""
-    return ROW_WEIGHTINGS[value] if isinstance(value, str) else value
+    return ROW_WEIGHTINGS.make(value)

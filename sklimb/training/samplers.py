@@ -2,6 +2,11 @@
 
 "uniform", "balanced" and "sqrt" draw row numbers every epoch; the other names and
 imbalanced-learn objects change the encoded training rows once, before training.
+
+To add a draw, write a frozen dataclass with `share(prior)`, class shares (classes,) ->
+shares of the draws, which need not sum to 1, and name it in SAMPLERS; an object of
+imbalanced-learn can be named there too. `excludes`, {parameter: reason}, names what it
+cannot stand beside.
 """
 
 import warnings
@@ -14,21 +19,97 @@ from sklearn.base import clone
 
 from sklimb._compat import _set_random_states
 from sklimb.inputs.labels import label_codes
+from sklimb.training.registry import Registry
 
-DRAWS = ("uniform", "balanced", "sqrt")
-# Names that stand for imbalanced-learn's samplers with its defaults.
-_NAMED = {
-    "over": ("over_sampling", "RandomOverSampler"),
-    "under": ("under_sampling", "RandomUnderSampler"),
-    "borderline_smote": ("over_sampling", "BorderlineSMOTE"),
-    "svm_smote": ("over_sampling", "SVMSMOTE"),
-    "adasyn": ("over_sampling", "ADASYN"),
-    "all_knn": ("under_sampling", "AllKNN"),
-    "cluster_centroids": ("under_sampling", "ClusterCentroids"),
-    "near_miss": ("under_sampling", "NearMiss"),
-    "smote_enn": ("combine", "SMOTEENN"),
-}
-SAMPLERS = (*DRAWS, "smote", *_NAMED)
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every row once an epoch."""
+
+    def share(self, prior):
+        """The classes' own shares."""
+        return prior
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """All classes equally."""
+
+    def share(self, prior):
+        """1 for each class that occurs."""
+        return (prior > 0).astype(float)
+
+
+@dataclass(frozen=True)
+class SquareRoot:
+    """Classes by the root of their share (Mahajan et al., 2018)."""
+
+    def share(self, prior):
+        """The root of each share."""
+        return np.sqrt(prior)
+
+
+@dataclass(frozen=True)
+class Smote:
+    """SMOTE, SMOTENC or SMOTEN of imbalanced-learn, by the columns at hand."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A sampler of imbalanced-learn with its defaults.
+
+    Parameters
+    ----------
+    module, name : str
+        Where it is in imbalanced-learn, and its class.
+    """
+
+    module: str
+    name: str
+
+    def make(self):
+        """The sampler; imported here, which takes longer than all of sklimb."""
+        return getattr(import_module(f"imblearn.{self.module}"), self.name)()
+
+
+SAMPLERS = Registry(
+    "sampler",
+    {
+        "uniform": Uniform(),
+        "balanced": Balanced(),
+        "sqrt": SquareRoot(),
+        "smote": Smote(),
+        "over": Named("over_sampling", "RandomOverSampler"),
+        "under": Named("under_sampling", "RandomUnderSampler"),
+        "borderline_smote": Named("over_sampling", "BorderlineSMOTE"),
+        "svm_smote": Named("over_sampling", "SVMSMOTE"),
+        "adasyn": Named("over_sampling", "ADASYN"),
+        "all_knn": Named("under_sampling", "AllKNN"),
+        "cluster_centroids": Named("under_sampling", "ClusterCentroids"),
+        "near_miss": Named("under_sampling", "NearMiss"),
+        "smote_enn": Named("combine", "SMOTEENN"),
+    },
+)
+
+
+def draw_of(sampler):
+    """The object with `share` that draws rows each epoch, or None: it re-samples."""
+    sampler = SAMPLERS.make(sampler)
+    return sampler if hasattr(sampler, "share") else None
+
+
+def draw_names():
+    """Names of the samplers that draw rows each epoch."""
+    return [name for name in SAMPLERS if draw_of(name) is not None]
+
+
+def is_uniform(sampler):
+    """Whether a sampler, or its name, leaves the rows as they are."""
+    return isinstance(SAMPLERS.make(sampler), Uniform)
+
+
+# The names that are here from the start.
+DRAWS = tuple(draw_names())
 
 
 def sampler_pair(sampler):
@@ -40,10 +121,22 @@ def sampler_pair(sampler):
 
 
 def class_share(sampler, prior):
-    """Share of the draws that each class gets under a string sampler of DRAWS."""
-    if sampler == "uniform":
+    """Share of the draws that each class gets under a sampler with `share`.
+
+    Raises
+    ------
+    ValueError
+        It does not give one non-negative share a class.
+    """
+    draw = draw_of(sampler)
+    if isinstance(draw, Uniform):
         return prior
-    share = (prior > 0).astype(float) if sampler == "balanced" else np.sqrt(prior)
+    share = np.where(prior > 0, np.asarray(draw.share(prior), dtype=float), 0.0)
+    if share.shape != prior.shape or not (share >= 0).all() or not share.sum() > 0:
+        raise ValueError(
+            f"sampler={draw!r} must give one non-negative share a class, of which one "
+            f"at least is positive, got {share!r} for the class shares {prior!r}."
+        )
     return share / share.sum()
 
 
@@ -136,22 +229,25 @@ def _seed(sampler, seed):
 
 
 def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
+    sampler = SAMPLERS.make(sampler)
+    n_flags = X.shape[1] - n_numeric
+    n_codes = n_flags - n_indicators
+    if isinstance(sampler, Smote):
+        return _smote(y, classes, n_numeric, n_flags)
+    sampler = sampler.make() if isinstance(sampler, Named) else clone(sampler)
+    if n_codes and type(sampler).__name__ in _NUMBERS_ONLY:
+        raise ValueError(
+            f"sampler={type(sampler).__name__} would interpolate category codes, "
+            f"and the table has {n_codes} categorical columns. Use "
+            "sampler='smote', which takes SMOTENC or SMOTEN by the columns at hand."
+        )
+    return sampler
+
+
+def _smote(y, classes, n_numeric, n_flags):
     # Here, because importing imbalanced-learn takes longer than all of sklimb.
     from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
 
-    n_flags = X.shape[1] - n_numeric
-    n_codes = n_flags - n_indicators
-    if sampler in _NAMED:
-        module, name = _NAMED[sampler]
-        sampler = getattr(import_module(f"imblearn.{module}"), name)()
-    if not isinstance(sampler, str):
-        if n_codes and type(sampler).__name__ in _NUMBERS_ONLY:
-            raise ValueError(
-                f"sampler={type(sampler).__name__} would interpolate category codes, "
-                f"and the table has {n_codes} categorical columns. Use "
-                "sampler='smote', which takes SMOTENC or SMOTEN by the columns at hand."
-            )
-        return clone(sampler)
     counts = np.bincount(y, minlength=len(classes))
     smallest = int(counts[counts > 0].min())
     if smallest < 2:
@@ -177,7 +273,7 @@ def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
     if not n_numeric:
         return SMOTEN(k_neighbors=k)
     # A list: imbalanced-learn compares it to "auto".
-    flags = list(range(n_numeric, X.shape[1]))
+    flags = list(range(n_numeric, n_numeric + n_flags))
     return SMOTENC(categorical_features=flags, k_neighbors=k)
 
 

@@ -1,13 +1,95 @@
 """HOW the gradient is made: a step fills p.grad and returns the detached loss.
 
-To add a step, write a class with `__call__(objective, batch)`, name it in STEPS and
-teach compatibility.py what it excludes. A step never knows the loss.
+To add a step, write a frozen dataclass with `make(fits)` that returns a callable
+(objective, batch) -> detached loss of each member, and name it in STEPS; the parameter
+`step` takes the name or an object. What `make` returns may have `take_(members)`, to
+keep only what belongs to these members, and `state_dict` and `load_state_dict`, for
+partial_fit. A step never knows the loss. `excludes`, {parameter: reason}, names what it
+cannot stand beside.
+
+Steps that another parameter than `step` asks for have its name, `parameter`, and
+`asked_by(fits)`.
 """
 
 from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch.func import functional_call
+
+from sklimb.training.optimizers import one_value
+from sklimb.training.registry import Registry
+from sklimb.training.scales import class_scale, one_if_equal
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What a step is made for: the fits whose members train as one program.
+
+    Attributes
+    ----------
+    parameters : object
+        The constructor parameters, as attributes; alike for all members but for what
+        `members` holds.
+    members : list of dict
+        Settings that may differ from member to member, such as "seed" and "lr".
+    priors : list of arrays of shape (classes,)
+        Class shares of each member's training rows.
+    optimizer : PackedAdamW or PackedSGD
+        That of the network.
+    dtype : torch.dtype
+    device : torch.device
+    """
+
+    parameters: object
+    members: list
+    priors: list
+    optimizer: object
+    dtype: torch.dtype
+    device: torch.device
+
+    def of_members(self, name):
+        """A setting: a float if all members share it, else a tensor of shape (K,)."""
+        value = one_value([member[name] for member in self.members])
+        if isinstance(value, torch.Tensor):
+            value = value.to(self.device, self.dtype)
+        return value
+
+
+def make_step(fits):
+    """The step that the parameters of `fits` ask for."""
+    own = fits.parameters.step
+    if own is None:
+        asked = (
+            name
+            for name, step in STEPS.items()
+            if hasattr(step, "asked_by") and step.asked_by(fits)
+        )
+        own = next(asked, "plain")
+    return STEPS.make(own).make(fits)
+
+
+def climbs_in_portfolio(parameters):
+    """Why a portfolio that switches SAM on cannot stand beside another step, or None.
+
+    Not if the parameter itself does so, which has a reason of its own.
+    """
+    given = parameters.portfolio
+    if parameters.sam_asymmetric_rho or isinstance(given, str):
+        return None
+    climbs = any(setting.get("sam_asymmetric_rho", 0) > 0 for setting in given)
+    return _REPLACES if climbs else None
+
+
+_REPLACES = "each replaces the step"
+# What replaces the step as well.
+OTHER_STEPS = {
+    "sam_asymmetric_rho": _REPLACES,
+    "portfolio": climbs_in_portfolio,
+    "metabalance_sampler": _REPLACES,
+    "row_weighting": _REPLACES,
+}
 
 
 def backward(loss):
@@ -195,9 +277,10 @@ class MetaBalanceStep:
             if "derivative" not in what and "differentiate twice" not in what:
                 raise
             raise ValueError(
-                "second_order=True differentiates through a gradient, and the network "
-                f"holds an operation without a second derivative: {what} Set "
-                "second_order=False, which is what the authors' code does."
+                "metabalance_second_order=True differentiates through a gradient, and "
+                "the network holds an operation without a second derivative: "
+                f"{what} Set metabalance_second_order=False, which is what the "
+                "authors' code does."
             ) from error
         return loss.detach()
 
@@ -241,4 +324,59 @@ def clip_gradients(parameters, max_norm):
         g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
 
 
-STEPS = {"plain": PlainStep, "sam": SAMStep, "metabalance": MetaBalanceStep}
+@dataclass(frozen=True)
+class Plain:
+    """One forward and one backward pass."""
+
+    def make(self, fits):
+        """The step of `fits`."""
+        return PlainStep()
+
+
+@dataclass(frozen=True)
+class SAM:
+    """Sharpness-aware minimisation, which `sam_asymmetric_rho` asks for."""
+
+    parameter: ClassVar[str] = "sam_asymmetric_rho"
+
+    def asked_by(self, fits):
+        """Whether a member has a radius."""
+        return any(member["sam_asymmetric_rho"] for member in fits.members)
+
+    def make(self, fits):
+        """The step of `fits`, with the radius of each member."""
+        p, factor = fits.parameters, None
+        scales = [class_scale(p.sam_scale, r, p.sam_scale_max) for r in fits.priors]
+        if any((scale != 1.0).any() for scale in scales):
+            factor = torch.tensor(
+                one_if_equal(scales), dtype=fits.dtype, device=fits.device
+            )
+            factor = factor[0] if len(factor) == 1 else factor
+        return SAMStep(fits.of_members("sam_asymmetric_rho"), factor, p.sam_norm)
+
+
+@dataclass(frozen=True)
+class MetaBalance:
+    """Steps on natural rows that balanced rows judge: `metabalance_sampler`."""
+
+    parameter: ClassVar[str] = "metabalance_sampler"
+    excludes: ClassVar[dict] = {
+        "sam_asymmetric_rho": _REPLACES,
+        "portfolio": climbs_in_portfolio,
+        "sampler": "each chooses the rows of a batch",
+        "drw_start": "each chooses the rows of a batch",
+    }
+
+    def asked_by(self, fits):
+        """Whether rows are drawn for it."""
+        return fits.parameters.metabalance_sampler is not None
+
+    def make(self, fits):
+        """The step of `fits`."""
+        p = fits.parameters
+        return MetaBalanceStep(
+            p.metabalance_inner_lr, p.metabalance_beta, p.metabalance_second_order
+        )
+
+
+STEPS = Registry("step", {"plain": Plain(), "sam": SAM(), "metabalance": MetaBalance()})

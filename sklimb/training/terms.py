@@ -10,6 +10,7 @@ A term with `n_views = 1` judges one view, (K, batch, d) -> (K,), by a linear la
 instead of a projector. `of` says what it is for, if not for all: "columns" or "images".
 """
 
+from collections import ChainMap
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from torch import nn
 
 from sklimb._random import stream_generator
 from sklimb.nn.packed import PackedLinear
+from sklimb.training.registry import Registry
 
 # An exponent so low that padding has no share in a softmax, and yet no infinity.
 _NEVER = -1e9
@@ -209,12 +211,15 @@ class Rotation:
         return -(own * mask).sum((-2, -1)) / n.clamp_min(1)
 
 
-TERMS = {
-    "vicreg": VICReg(),
-    "simclr": SimCLR(),
-    "scarf": SCARF(),
-    "rotation": Rotation(),
-}
+TERMS = Registry(
+    "term",
+    {
+        "vicreg": VICReg(),
+        "simclr": SimCLR(),
+        "scarf": SCARF(),
+        "rotation": Rotation(),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -261,12 +266,19 @@ class MoCo(_BothCorrupted):
     views: object = "auto"
 
 
-METHODS = {**TERMS, "moco": MoCo()}
+# Terms for pre-training alone.
+PRETRAINING_TERMS = Registry("term", {"moco": MoCo()})
+METHODS = ChainMap(TERMS, PRETRAINING_TERMS)
 
 
 def make_term(term):
     """The term that a name stands for; an object is itself."""
     return METHODS[term] if isinstance(term, str) else term
+
+
+def terms_for(of):
+    """Names of the terms for what X holds, "columns" or "images"."""
+    return [name for name, t in TERMS.items() if getattr(t, "of", of) == of]
 
 
 def _mask(view, real):

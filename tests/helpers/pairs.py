@@ -28,7 +28,11 @@ STRATEGIES = [
     {"temperature_scaling": True},
     {"pretrained": SelfSupervisedPretrainer(max_epochs=1)},
     {"metabalance_sampler": "balanced", "metabalance_steps": 2},
-    {"metabalance_sampler": "under", "metabalance_steps": 2, "second_order": True},
+    {
+        "metabalance_sampler": "under",
+        "metabalance_steps": 2,
+        "metabalance_second_order": True,
+    },
     {"target_prior": "uniform"},
     {"n_members": 2},
     {"portfolio": [{"weight_decay": 0.1}, {"weight_decay": 0.0}]},

@@ -186,7 +186,7 @@ def write_saved():
         "class_weight": {0: 1.0, 1: 3.0},
         "loss": "focal",
         "metabalance_sampler": "balanced",
-        "inner_lr": 0.02,
+        "metabalance_inner_lr": 0.02,
     }
     fits = [(cls(**small, d_block=8), rows()) for cls in table]
     fits[0][0].set_params(**strategies, n_members=2, num_embeddings="plr")

@@ -150,7 +150,7 @@ def test_every_strategy_compiles_or_is_refused(backend, strategy):
     if "portfolio" in params:
         params["early_stopping"] = "auto"
     clf = TabularMLPClassifier(**params, compile=True)
-    if "row_weighting" in strategy or "second_order" in strategy:
+    if "row_weighting" in strategy or "metabalance_second_order" in strategy:
         with pytest.raises(ValueError, match=r"compile=True cannot be combined: .*Set"):
             clf.fit(X, Y)
         assert backend.programs == 0

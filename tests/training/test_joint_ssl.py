@@ -391,8 +391,11 @@ def test_sam_climbs_and_descends_on_the_same_views():
 
 def test_metabalance_second_order_goes_through_the_term():
     params = {"metabalance_sampler": "balanced", "metabalance_steps": 2}
-    params |= {"joint_ssl": "vicreg", "inner_lr": 0.02, "lr": 2e-2}
-    a, b = (fit(**params, second_order=s).predict_proba(X) for s in (False, True))
+    params |= {"joint_ssl": "vicreg", "metabalance_inner_lr": 0.02, "lr": 2e-2}
+    a, b = (
+        fit(**params, metabalance_second_order=s).predict_proba(X)
+        for s in (False, True)
+    )
     assert np.isfinite(b).all() and np.abs(a - b).max() > 1e-4
 
 

@@ -18,8 +18,16 @@ from sklimb.training.objective import Objective
 from sklimb.training.steps import MetaBalanceStep
 
 X, Y = fixed_table()
-OFF = {"metabalance_steps": 1, "inner_lr": 0.0, "query_batch_size": 32}
-ON = {"metabalance_sampler": "balanced", "metabalance_steps": 4, "inner_lr": 0.1}
+OFF = {
+    "metabalance_steps": 1,
+    "metabalance_inner_lr": 0.0,
+    "metabalance_query_batch_size": 32,
+}
+ON = {
+    "metabalance_sampler": "balanced",
+    "metabalance_steps": 4,
+    "metabalance_inner_lr": 0.1,
+}
 
 
 def fit(**params):
@@ -101,7 +109,7 @@ def test_off_is_plain_training():
     """One task, no inner step and natural query rows of the plain batch size."""
     plain = fit()
     assert same_bits(plain, fit(metabalance_sampler="natural", **OFF))
-    second = fit(metabalance_sampler="natural", **OFF, second_order=True)
+    second = fit(metabalance_sampler="natural", **OFF, metabalance_second_order=True)
     assert same_bits(plain, second)
 
 
@@ -122,25 +130,25 @@ def test_on_differs_and_favours_the_rare_class():
 @pytest.mark.parametrize(
     "change",
     [
-        {"inner_lr": 0.5},
-        {"beta": 1.0},
-        {"second_order": True, "inner_lr": 0.5},
+        {"metabalance_inner_lr": 0.5},
+        {"metabalance_beta": 1.0},
+        {"metabalance_second_order": True, "metabalance_inner_lr": 0.5},
         {"metabalance_steps": 2},
-        {"support_batch_size": 4, "inner_lr": 0.5},
-        {"query_batch_size": 8},
-        {"metabalance_sampler": ("balanced", "balanced"), "inner_lr": 0.5},
+        {"metabalance_support_batch_size": 4, "metabalance_inner_lr": 0.5},
+        {"metabalance_query_batch_size": 8},
+        {"metabalance_sampler": ("balanced", "balanced"), "metabalance_inner_lr": 0.5},
     ],
 )
 def test_every_knob_does_something(change):
     base = {**ON, "lr": 2e-2}
-    if "second_order" in change:
-        base["inner_lr"] = 0.5
+    if "metabalance_second_order" in change:
+        base["metabalance_inner_lr"] = 0.5
     a, b = fit(**base), fit(**{**base, **change})
     assert np.abs(a.predict_proba(X) - b.predict_proba(X)).max() > 1e-3
 
 
 def test_members_equal_single_fits():
-    params = {**ON, "dtype": "float64", "dropout": 0.2, "beta": 0.1}
+    params = {**ON, "dtype": "float64", "dropout": 0.2, "metabalance_beta": 0.1}
     many = fit(**params, n_members=3)
     for k, seed in enumerate(many.member_seeds_):
         one = fit(**params, random_state=int(seed))
@@ -171,7 +179,7 @@ def test_an_epoch_is_one_pass_over_the_query_rows():
     from sklimb.nn.join import Layout
 
     clf = TabularMLPClassifier(**PLAIN, metabalance_sampler="under")
-    clf.set_params(metabalance_steps=3, query_batch_size=10)
+    clf.set_params(metabalance_steps=3, metabalance_query_batch_size=10)
     job = make_job(clf, prepare(clf, X, Y))
     layout = [Layout.of(clf.encoder_)]
     cpu = torch.device("cpu")
@@ -231,7 +239,7 @@ def test_works_with_losses_smoothing_and_other_networks():
         ({"metabalance_sampler": ("under",)}, r"pair \(support, query\)"),
         ({"metabalance_sampler": ("under", "best")}, r"pair \(support, query\)"),
         ({"metabalance_sampler": "best"}, "metabalance_sampler"),
-        ({"inner_lr": -1.0}, "inner_lr"),
+        ({"metabalance_inner_lr": -1.0}, "metabalance_inner_lr"),
     ],
 )
 def test_refusals(params, message):
@@ -275,8 +283,10 @@ class _OnceNetwork(TabularResNetClassifier):
 
 def test_a_network_without_second_derivatives_is_told():
     params = {**ON, "d_block": 8, "max_epochs": 1, "random_state": 0}
-    with pytest.raises(ValueError, match=r"second derivative: .* second_order=False"):
-        _OnceNetwork(**params, second_order=True).fit(X, Y)
+    with pytest.raises(
+        ValueError, match=r"second derivative: .* metabalance_second_order=False"
+    ):
+        _OnceNetwork(**params, metabalance_second_order=True).fit(X, Y)
     assert _OnceNetwork(**params).fit(X, Y).predict_proba(X).shape == (len(X), 2)
 
 

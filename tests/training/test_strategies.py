@@ -115,7 +115,7 @@ def test_learning_rates_of_neighbours_do_not_mix():
 
 def test_sam_of_radius_zero_is_plain(monkeypatch):
     plain = fit()
-    monkeypatch.setitem(steps.STEPS, "plain", lambda: SAMStep(0.0))
+    monkeypatch.setattr(steps.Plain, "make", lambda self, fits: SAMStep(0.0))
     assert same_bits(plain, fit())
 
 

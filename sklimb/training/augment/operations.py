@@ -16,6 +16,7 @@ from sklimb.training.augment.policies import (
     RandAugment,
     TrivialAugment,
 )
+from sklimb.training.registry import Registry
 
 
 def _column(draws, x):
@@ -184,20 +185,23 @@ def _blank(x, top, left, bottom, right, fill):
     return x.masked_fill(inside, fill)
 
 
-AUGMENTS = {
-    "flip": Flip,
-    "crop": Crop,
-    "cutout": Cutout,
-    "erasing": RandomErasing,
-    "trivial": TrivialAugment,
-    "randaugment": RandAugment,
-    "autoaugment": AutoAugment,
-    "augmix": AugMix,
-    "resized_crop": RandomResizedCrop,
-    "jitter": ColorJitter,
-    "grayscale": Grayscale,
-    "blur": GaussianBlur,
-}
+AUGMENTS = Registry(
+    "augment",
+    {
+        "flip": Flip,
+        "crop": Crop,
+        "cutout": Cutout,
+        "erasing": RandomErasing,
+        "trivial": TrivialAugment,
+        "randaugment": RandAugment,
+        "autoaugment": AutoAugment,
+        "augmix": AugMix,
+        "resized_crop": RandomResizedCrop,
+        "jitter": ColorJitter,
+        "grayscale": Grayscale,
+        "blur": GaussianBlur,
+    },
+)
 
 
 class Augment:
@@ -286,7 +290,7 @@ def make_augment(augment, name="augment"):
     operations = []
     for item in items:
         if isinstance(item, str) and item in AUGMENTS:
-            operations.append(AUGMENTS[item]())
+            operations.append(AUGMENTS.make(item))
         elif not isinstance(item, str) and callable(item):
             operations.append(item)
         else:

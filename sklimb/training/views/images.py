@@ -15,6 +15,7 @@ from sklimb.training.augment.policies import (
     RandAugment,
 )
 from sklimb.training.device import to_device
+from sklimb.training.registry import Registry
 from sklimb.training.views.columns import PoolDraws
 
 
@@ -39,13 +40,16 @@ class Scene:
         return images / 255 if rows.dtype == torch.uint8 else images
 
 
-VIEWS = {
-    # Crops with a margin of an eighth of the shorter side, flips, two operations whose
-    # shifts grow with the image.
-    "randaugment": lambda margin: [Crop(margin), "flip", RandAugment(2, 9)],
-    # Chen et al. (2020), as for small images, without blur.
-    "color": lambda margin: ["resized_crop", "flip", "jitter", "grayscale"],
-}
+VIEWS = Registry(
+    "views",
+    {
+        # Crops with a margin of an eighth of the shorter side, flips, two operations
+        # whose shifts grow with the image.
+        "randaugment": lambda margin: [Crop(margin), "flip", RandAugment(2, 9)],
+        # Chen et al. (2020), as for small images, without blur.
+        "color": lambda margin: ["resized_crop", "flip", "jitter", "grayscale"],
+    },
+)
 
 
 def make_change(views, shape):
@@ -68,7 +72,8 @@ def make_change(views, shape):
     if isinstance(views, str) and views == "auto":
         views = "randaugment"
     if isinstance(views, str) and views in VIEWS:
-        views = VIEWS[views](min(shape[1:]) // 8)
+        views = VIEWS[views]
+        views = views(min(shape[1:]) // 8) if callable(views) else views
     elif isinstance(views, str):
         raise ValueError(
             f"views must be 'auto', one of {list(VIEWS)}, or a list of augmentations, "
