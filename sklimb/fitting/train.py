@@ -4,6 +4,7 @@ import time
 from contextlib import contextmanager
 
 import torch
+from tqdm.auto import tqdm
 
 from sklimb.fitting.finish import combine, finish, weigh
 from sklimb.fitting.pack import Pack
@@ -105,7 +106,7 @@ def _train_pack(jobs, owner, partial, context, seen, drop):
     net.release()
     reason = getattr(pack.module, "reason", "")
     if owner is not None and owner.verbose and reason:
-        print(reason)
+        tqdm.write(reason)
     if not net.interrupted_:
         return None
     return (

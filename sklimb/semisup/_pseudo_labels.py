@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -18,6 +18,7 @@ from sklimb._compat import (
     StrOptions,
     _check_sample_weight,
     _fit_context,
+    _safe_indexing,
 )
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier

@@ -25,15 +25,10 @@ from sklimb._compat import (
 )
 from sklimb._random import member_seeds, root_seed
 from sklimb.base import _mix
-from sklimb.fitting.checks import resolve_prior
-from sklimb.fitting.intercept import solve_intercept
-from sklimb.fitting.plan import class_shares
 from sklimb.fitting.train import all_or_nothing
-from sklimb.ft_transformer import FTTransformerClassifier
-from sklimb.inputs.labels import check_labels
-from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.samplers import DRAWS
+from sklimb.two_stage._checks import check_first_stage
 from sklimb.two_stage._first_stage import (
     Backbone,
     check_known,
@@ -45,17 +40,12 @@ from sklimb.two_stage._first_stage import (
 from sklimb.two_stage._methods import (
     CHOOSING,
     METHODS,
-    NO_PROBABILITIES,
     STATISTICS,
     Task,
     batch_size,
     n_epochs,
 )
-from sklimb.two_stage._probabilities import best_temperature
-
-# Rows of features at a time: what a head makes on the way stays small.
-_BLOCK_ROWS = 4096
-_WITHOUT_STATISTICS = (TabularMLPClassifier, FTTransformerClassifier)
+from sklimb.two_stage._probabilities import joined, set_probabilities
 
 
 class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -286,7 +276,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self : object
         """
         before, classifier, prefix = unwrap(self.estimator)
-        self._check(classifier, y)
+        check_first_stage(self, classifier, y)
         routed = given = dict(fit_params)
         if sample_weight is not None:
             given = {**given, "sample_weight": sample_weight}
@@ -314,29 +304,6 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             with torch.inference_mode(False), torch.enable_grad():
                 self._fit_second(classifier, transformed(before, X), y, given)
         return self
-
-    def _check(self, classifier, y):
-        """Refuse before training what can be known then."""
-        if self.shift_statistics and isinstance(classifier, _WITHOUT_STATISTICS):
-            raise ValueError(
-                "shift_statistics=True needs a network with BatchNorm, such as "
-                f"TabularResNetClassifier's; {type(classifier).__name__} has none. Set "
-                "shift_statistics=False."
-            )
-        prior = self.target_prior
-        if prior is None or (isinstance(prior, str) and prior == "train"):
-            return
-        if classifier.class_weight is not None:
-            raise ValueError(
-                f"target_prior={prior!r} and class_weight={classifier.class_weight!r} "
-                "of the estimator cannot be combined: both move the prior, so the "
-                "probabilities would be corrected twice. Set class_weight=None or "
-                "target_prior='train'."
-            )
-        if not isinstance(prior, str):
-            classes = getattr(classifier, "classes_", None)
-            classes = np.unique(check_labels(y)) if classes is None else classes
-            resolve_prior(prior, None, classes)
 
     def _fit_second(self, classifier, X, y, given):
         stage = read_stage(
@@ -367,7 +334,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             chosen = self._backbone(held.X), held.y, held.weight
             if not stage.foreign:
                 parts.append(chosen)
-        everything = _joined(parts)
+        everything = joined(parts)
         if chosen is None or len(np.unique(chosen[1])) < len(self.classes_):
             chosen = everything
         weight, bias = self._backbone.last_layer()
@@ -379,7 +346,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             {"train_loss": float(loss.mean()), "train_loss_members": loss.tolist()}
             for loss in task.history
         ]
-        self._set_probabilities(chosen, everything)
+        set_probabilities(self, chosen, everything)
 
     def _shifted(self, stage, seeds):
         device = self._backbone.net.device
@@ -388,32 +355,6 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         epochs = draws(order, seeds, STATISTICS, n_epochs(self), size)
         batches = (rows.to(device) for epoch in epochs for rows in epoch)
         return self._backbone.shifted(stage.train.X.to(device), batches)
-
-    def _set_probabilities(self, chosen, everything):
-        """Temperature and bias of each member."""
-        n_members, n_classes = len(chosen[0]), len(self.classes_)
-        self.temperature_ = np.ones(n_members)
-        needing = NO_PROBABILITIES if self.target_prior is None else CHOOSING
-        if self.method in needing:
-            h, y, weight = chosen
-            self.temperature_ = np.array(
-                [best_temperature(z, y, weight) for z in self._logits(h)]
-            )
-        self.intercept_ = np.zeros((n_members, n_classes))
-        prior = class_shares([everything], n_classes)
-        wanted = resolve_prior(self.target_prior, prior, self.classes_)
-        if wanted is None:
-            return
-        h, y, weight = everything
-        for k, z in enumerate(self._logits(h)):
-            log_p = z / self.temperature_[k]
-            self.intercept_[k] = solve_intercept(log_p, y, weight)
-        self.intercept_ += np.log(wanted / prior)
-
-    @torch.no_grad()
-    def _logits(self, h):
-        parts = [self.head_(part).double() for part in h.split(_BLOCK_ROWS, 1)]
-        return torch.cat(parts, 1).cpu().numpy()
 
     def predict(self, X):
         """Labels of the largest probability, shape (n_samples,).
@@ -450,9 +391,3 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             for part in classifier._parts(transformed(before, X))
         ]
         return np.concatenate(parts, 1)
-
-
-def _joined(parts):
-    """(features, y, weight) of all parts."""
-    h, y, weight = zip(*parts, strict=True)
-    return torch.cat(h, 1), np.concatenate(y), np.concatenate(weight)
