@@ -19,6 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklimb.nn import PackedCategoryEmbeddings
 
+__all__ = ["baseline_values"]
+
 # Largest part of the difference that the columns may leave unexplained, in log odds.
 TOLERANCE = 5e-4
 # Gradients of a piece of the line (Gauss-Legendre), and how often pieces are halved.
