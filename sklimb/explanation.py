@@ -34,7 +34,8 @@ def baseline_values(classifier):
 
     Parameters
     ----------
-    classifier : fitted sklimb classifier for tables
+    classifier : sklimb classifier for tables
+        Fitted.
 
     Returns
     -------
@@ -112,7 +113,8 @@ def attributions(classifier, X, target, n_steps, baseline):
 
     Parameters
     ----------
-    classifier : fitted sklimb classifier for tables
+    classifier : sklimb classifier for tables
+        Fitted.
     X : array of shape (rows, encoded columns)
     target : integer array of shape (rows,)
         Class code of each row.

@@ -31,7 +31,7 @@ def make_long_tailed(
 
     Parameters
     ----------
-    X : array-like, sparse matrix, data frame or list of n_samples items
+    X : array-like or sparse matrix of shape (n_samples, ...), data frame or list
         The rows, or images.
     y : array-like of shape (n_samples,)
         Their classes.

@@ -332,18 +332,47 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self.estimator_.feature_names_in_
 
     def predict(self, X):
-        """Labels by the last model, shape (n_samples,)."""
+        """Labels by the last model.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
         check_is_fitted(self, "estimator_")
         return self.estimator_.predict(X)
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, X):
-        """Probabilities by the last model, shape (n_samples, n_classes)."""
+        """Probabilities by the last model.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
         check_is_fitted(self, "estimator_")
         return self.estimator_.predict_proba(X)
 
     @available_if(_has("decision_function"))
     def decision_function(self, X):
-        """Scores by the last model."""
+        """Scores by the last model.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_classes)
+            As its `decision_function` gives them.
+        """
         check_is_fitted(self, "estimator_")
         return self.estimator_.decision_function(X)

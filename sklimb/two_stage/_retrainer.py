@@ -32,7 +32,6 @@ from sklimb.two_stage._checks import check_first_stage
 from sklimb.two_stage._first_stage import (
     Backbone,
     check_known,
-    draws,
     read_stage,
     transformed,
     unwrap,
@@ -40,10 +39,8 @@ from sklimb.two_stage._first_stage import (
 from sklimb.two_stage._methods import (
     CHOOSING,
     METHODS,
-    STATISTICS,
     Task,
-    batch_size,
-    n_epochs,
+    with_drift,
 )
 from sklimb.two_stage._probabilities import joined, set_probabilities
 
@@ -98,6 +95,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     lr : float, default=0.01
         Falls to 0 along a cosine, epoch by epoch.
     weight_decay : float, default=0.0005
+        Decoupled for "adamw", an L2 term for "sgd".
     target_prior : {"train", "uniform"}, array-like of shape (n_classes,) or None, \
             default="train"
         The class shares that `predict_proba` assumes. "train": mean probabilities
@@ -251,7 +249,13 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def get_metadata_routing(self):
-        """How metadata is routed to the first stage's `fit`."""
+        """Metadata that are routed to the first stage's `fit`.
+
+        Returns
+        -------
+        MetadataRouter
+            As scikit-learn's meta-estimators return it.
+        """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(estimator=self.estimator, method_mapping=mapping)
@@ -325,7 +329,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             seeds = member_seeds(root_seed(self.random_state), len(seeds))
         self._backbone = Backbone.of(classifier)
         if self.shift_statistics:
-            self._backbone = self._shifted(stage, seeds)
+            self._backbone = with_drift(self, self._backbone, stage, seeds)
         h = self._backbone(stage.train.X)
         parts = [(h, stage.train.y, stage.train.weight)]
         chosen = None
@@ -348,26 +352,35 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ]
         set_probabilities(self, chosen, everything)
 
-    def _shifted(self, stage, seeds):
-        device = self._backbone.net.device
-        order = stage.plan.order
-        size = batch_size(self, order.n_rows)
-        epochs = draws(order, seeds, STATISTICS, n_epochs(self), size)
-        batches = (rows.to(device) for epoch in epochs for rows in epoch)
-        return self._backbone.shifted(stage.train.X.to(device), batches)
-
     def predict(self, X):
-        """Labels of the largest probability, shape (n_samples,).
+        """Labels of the largest probability.
 
         Under the prior that `target_prior` names; "uniform" is the balanced decision.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,)
         """
         p = self.predict_proba(X)
         return self.classes_[p.argmax(1)]
 
     def predict_proba(self, X):
-        """Probabilities of shape (n_samples, n_classes), averaged over members.
+        """Probabilities, averaged over members.
 
         With the weights that the first stage gives its members.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
         """
         p = self.predict_proba_members(X)
         if len(p) == 1:
@@ -376,7 +389,16 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return p.mean(0) if (weights == weights[0]).all() else _mix(weights, p)
 
     def predict_proba_members(self, X):
-        """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
+        """Probabilities of each member.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_members, n_samples, n_classes)
+        """
         check_is_fitted(self, "head_")
         before, classifier, _ = unwrap(self.estimator_)
         device = self._backbone.net.device

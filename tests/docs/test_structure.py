@@ -16,6 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 420
 # Longer ones that are known, and why. An entry that is no longer true is an error.
 LONG = {
+    "base.py": "documents its methods; is cut when what reads a fit leaves it",
     "model_selection/_search.py": "is cut when PackedSearchCV makes a candidate once",
     "training/reweighting.py": "is cut when row weightings become strategies",
 }
