@@ -9,14 +9,22 @@ from sklearn.model_selection._search import (
     _warn_or_raise_about_fit_failures,
 )
 from sklearn.model_selection._validation import _score
+from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _routing_enabled
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_method_params,
     _check_n_features,
     _check_sample_weight,
+    _num_samples,
     validate_data,
 )
 
@@ -64,12 +72,15 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_insert_error_scores",
+    "_num_samples",
     "_routing_enabled",
+    "_safe_indexing",
     "_safe_split",
     "_score",
     "_set_random_states",
     "_warn_or_raise_about_fit_failures",
     "names_of",
     "validate_data",
+    "validate_parameter_constraints",
     "with_callbacks",
 ]

@@ -97,7 +97,7 @@ class BaseNeuralClassifier(
             Rows of one group stay on one side of the internal split.
         X_val, y_val, sample_weight_val : optional
             Validation rows instead of an internal split.
-        X_unlabeled : array-like or data frame, default=None
+        X_unlabeled : array-like or data frame of shape (n, n_features), default=None
             Rows of the same columns without labels, each of weight 1. A `pretrained`
             that is not fitted trains on them too, and each step of `joint_ssl` makes
             its views from rows drawn from the training and these rows by their weight.
@@ -187,14 +187,30 @@ class BaseNeuralClassifier(
         return self
 
     def predict(self, X):
-        """Labels of the largest probability, shape (n_samples,)."""
+        """Labels of the largest probability.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
         p = self.predict_proba(X)
         return self.classes_[p.argmax(1)]
 
     def predict_proba(self, X):
-        """Probabilities of shape (n_samples, n_classes), averaged over members.
+        """Probabilities, averaged over members by `member_weights_`.
 
-        By `member_weights_`, which are equal without a portfolio.
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
         """
         p = self.predict_proba_members(X)
         if len(p) == 1:
@@ -202,7 +218,16 @@ class BaseNeuralClassifier(
         return mixed(self.member_weights_, p)
 
     def predict_proba_members(self, X):
-        """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
+        """Probabilities of each member.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_members, n_samples, n_classes)
+        """
         check_is_fitted(self, "net_")
         parts = [
             self.net_.blocks_log_probability(self._encode(part)).exp_().cpu().numpy()
@@ -211,7 +236,17 @@ class BaseNeuralClassifier(
         return np.concatenate(parts, 1)
 
     def embed(self, X):
-        """Penultimate features, (n_samples, d), or (n_members, n_samples, d)."""
+        """Features that the last layer sees.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, d) or (n_members, n_samples, d)
+            The latter of several members.
+        """
         check_is_fitted(self, "net_")
         parts = [
             self.net_.blocks_embed(self._encode(part)).cpu().numpy()
@@ -291,13 +326,26 @@ class BaseNeuralClassifier(
     def input_report(self, X):
         """Share of unseen, missing and out-of-range values of each column of X.
 
-        See `TabularEncoder.input_report`.
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `TabularEncoder.input_report`.
         """
         check_is_fitted(self, "net_")
         return self.encoder_.input_report(X)
 
     def save(self, path):
-        """Write the fitted classifier to one safetensors file; see `sklimb.load`."""
+        """Write the fitted classifier to one safetensors file; see `sklimb.load`.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that is there is replaced.
+        """
         check_is_fitted(self, "net_")
         save(self, path)
 

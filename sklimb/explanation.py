@@ -19,6 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklimb.nn import PackedCategoryEmbeddings
 
+__all__ = ["baseline_values"]
+
 # Largest part of the difference that the columns may leave unexplained, in log odds.
 TOLERANCE = 5e-4
 # Gradients of a piece of the line (Gauss-Legendre), and how often pieces are halved.
@@ -32,7 +34,8 @@ def baseline_values(classifier):
 
     Parameters
     ----------
-    classifier : fitted sklimb classifier for tables
+    classifier : sklimb classifier for tables
+        Fitted.
 
     Returns
     -------
@@ -110,7 +113,8 @@ def attributions(classifier, X, target, n_steps, baseline):
 
     Parameters
     ----------
-    classifier : fitted sklimb classifier for tables
+    classifier : sklimb classifier for tables
+        Fitted.
     X : array of shape (rows, encoded columns)
     target : integer array of shape (rows,)
         Class code of each row.

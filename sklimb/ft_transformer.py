@@ -109,5 +109,16 @@ class FTTransformerClassifier(TabularNetworkClassifier):
 
     @staticmethod
     def make_network(**arguments):
-        """A `sklimb.nn.tabular_backbones.FTTransformerBackbone`; see there."""
+        """One network of the architecture; weights need not be drawn yet.
+
+        Parameters
+        ----------
+        **arguments : object
+            Those of `sklimb.nn.tabular_backbones.FTTransformerBackbone`.
+
+        Returns
+        -------
+        nn.Module
+            That backbone.
+        """
         return FTTransformerBackbone(**arguments)

@@ -129,6 +129,7 @@ def load(path, device="auto"):
     Parameters
     ----------
     path : str or path
+        Of the file.
     device : str, default="auto"
         Where it shall predict; a model trained on a GPU loads on a CPU.
 

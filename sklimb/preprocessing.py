@@ -218,12 +218,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : array-like of str, default=None
+        input_features : array-like of shape (n_features_in_,), default=None
             Names of the input columns; by default those of training, or x0, x1, ...
 
         Returns
         -------
-        names : ndarray of str objects
+        names : ndarray of shape (n_encoded_columns,), of str objects
             With ``category_encoding="onehot"`` the categories are named like
             "job_cook"; "job_infrequent" is code 0 and "job_missing" a missing value.
         """

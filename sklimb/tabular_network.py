@@ -57,6 +57,7 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
         cardinalities : list of int
             Codes of each category column; their integer codes, as numbers, come last.
         n_classes : int
+            Number of logits.
         **own : object
             What `network_arguments` returns: by default the class's own parameters.
 

@@ -78,5 +78,16 @@ class TabularResNetClassifier(TabularNetworkClassifier):
 
     @staticmethod
     def make_network(**arguments):
-        """A `sklimb.nn.tabular_backbones.ResNetBackbone`; see there."""
+        """One network of the architecture; weights need not be drawn yet.
+
+        Parameters
+        ----------
+        **arguments : object
+            Those of `sklimb.nn.tabular_backbones.ResNetBackbone`.
+
+        Returns
+        -------
+        nn.Module
+            That backbone.
+        """
         return ResNetBackbone(**arguments)

@@ -29,6 +29,7 @@ def make_two_means(
     Parameters
     ----------
     n_samples : int, default=1000
+        Rows.
     positive_share : float in (0, 1), default=0.5
         Probability of class 1.
     means : pair of float, default=(-1.0, 1.0)
@@ -99,7 +100,9 @@ def make_two_radii(
     Parameters
     ----------
     n_samples : int, default=1000
+        Rows.
     n_features : int, default=20
+        Columns.
     positive_share : float in (0, 1), default=0.5
         Probability of class 1, the inner one.
     scale : float, default=1.0

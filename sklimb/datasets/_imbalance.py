@@ -3,10 +3,11 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
-from sklearn.utils.validation import column_or_1d
+import pandas as pd
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
-from sklimb.inputs.labels import check_labels
+from sklimb._compat import _safe_indexing
 
 # int() must not turn 500 - 1e-13 into 499.
 _ROUNDING = 1e-9
@@ -30,7 +31,7 @@ def make_long_tailed(
 
     Parameters
     ----------
-    X : array-like, sparse matrix, data frame or list of n_samples items
+    X : array-like or sparse matrix of shape (n_samples, ...), data frame or list
         The rows, or images.
     y : array-like of shape (n_samples,)
         Their classes.
@@ -96,7 +97,7 @@ def make_long_tailed(
             raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
     check_consistent_length(X, y)
     labels, codes, sizes = np.unique(
-        check_labels(column_or_1d(y)), return_inverse=True, return_counts=True
+        _checked(y), return_inverse=True, return_counts=True
     )
     if len(labels) < 2:
         raise ValueError(f"y must have at least two classes, got {len(labels)}.")
@@ -119,6 +120,19 @@ def make_long_tailed(
     )
     kept = _safe_indexing(X, indices), _safe_indexing(y, indices)
     return (*kept, indices) if return_indices else kept
+
+
+def _checked(y):
+    """Classes of the rows, none missing."""
+    y = column_or_1d(y)
+    missing = np.flatnonzero(pd.isna(y))
+    if len(missing):
+        raise ValueError(
+            f"Input y contains NaN: row {missing[0]} has no label. Drop such rows, or "
+            "give the missing label a name."
+        )
+    check_classification_targets(y)
+    return y
 
 
 def _counts(sizes, rank, ratio, kind):

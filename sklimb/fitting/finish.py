@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from tqdm.auto import tqdm
 
 from sklimb.fitting.portfolio import MIN_MINORITY_ROWS, mixture_of, select
 from sklimb.fitting.probabilities import (
@@ -149,7 +150,7 @@ def _selected(jobs):
     rarest = int(counts[counts > 0].min())
     if rarest < MIN_MINORITY_ROWS or (counts > 0).sum() < 2:
         if p.verbose:
-            print(
+            tqdm.write(
                 f"portfolio: the rarest class has {rarest} validation rows, fewer than "
                 f"{MIN_MINORITY_ROWS}: all members weigh the same."
             )

@@ -8,7 +8,8 @@ replacement (Caruana et al., "Ensemble Selection from Libraries of Models", 2004
 from inspect import signature
 
 import numpy as np
-from sklearn.utils._param_validation import validate_parameter_constraints
+
+from sklimb._compat import validate_parameter_constraints
 
 # What members of one pack may differ in.
 VARIED = (

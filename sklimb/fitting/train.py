@@ -4,6 +4,7 @@ import time
 from contextlib import contextmanager
 
 import torch
+from tqdm.auto import tqdm
 
 from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
@@ -107,7 +108,7 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
     net.release()
     reason = getattr(pack.module, "reason", "")
     if verbose and reason:
-        print(reason)
+        tqdm.write(reason)
     if not net.interrupted_:
         return None
     return (

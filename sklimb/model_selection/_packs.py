@@ -6,9 +6,13 @@ import warnings
 from itertools import groupby
 
 import torch
-from sklearn.utils.validation import _check_method_params, _num_samples
 
-from sklimb._compat import _MultimetricScorer, _score
+from sklimb._compat import (
+    _check_method_params,
+    _MultimetricScorer,
+    _num_samples,
+    _score,
+)
 from sklimb.fitting.train import train
 from sklimb.model_selection._candidates import classifier_of, make_candidate
 from sklimb.model_selection._halving import Halving, metric_of

@@ -61,6 +61,7 @@ class PackedSearchCV(BaseSearchCV):
     scoring : str, callable, list, tuple or dict, default=None
         As in `GridSearchCV`.
     cv : int, splitter or iterable, default=5
+        As in `GridSearchCV`.
     refit : bool, str or callable, default=True
         As in `GridSearchCV`; the best candidate is fitted again to all rows, alone.
     max_members : int or "auto", default="auto"
@@ -82,6 +83,7 @@ class PackedSearchCV(BaseSearchCV):
         Score of a candidate that cannot be fitted or whose loss is not finite in its
         first epoch. The others go on.
     return_train_score : bool, default=False
+        Score the training rows too.
     random_state : int, RandomState instance or None, default=None
         Draws the candidates. The networks' seeds are the estimator's `random_state`.
     verbose : int, default=0

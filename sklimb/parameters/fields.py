@@ -40,6 +40,16 @@ def parameter(default, constraint=None, kind=None, doc=None, excludes=None) -> A
     Returns
     -------
     dataclasses.Field
+        For the body of a class that inherits `Parameters`, as all classifiers do.
+
+    Examples
+    --------
+    >>> from sklimb import TabularMLPClassifier
+    >>> from sklimb.parameters import parameter
+    >>> class Narrow(TabularMLPClassifier):
+    ...     d_block: int = parameter(8)
+    >>> Narrow().d_block
+    8
     """
     return field(
         default=default,

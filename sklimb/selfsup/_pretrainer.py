@@ -69,6 +69,7 @@ class SelfSupervisedPretrainer(
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.0001
+        Decoupled from the gradient.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows that is held out; fewer than two rows are not.
     n_iter_no_change : int, default=10
@@ -192,7 +193,7 @@ class SelfSupervisedPretrainer(
             As the estimator's `fit` takes it. The encoder is fitted on these rows.
         y : None
             Ignored.
-        X_unlabeled : array-like or data frame, default=None
+        X_unlabeled : array-like or data frame of shape (n, n_features), default=None
             More rows of the same columns.
 
         Returns
@@ -280,7 +281,16 @@ class SelfSupervisedPretrainer(
         return result.interrupted
 
     def transform(self, X):
-        """Features of X, what the network's last layer would see, (n_samples, d)."""
+        """Features of X, what the network's last layer would see.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features), or images
+
+        Returns
+        -------
+        array of shape (n_samples, d)
+        """
         check_is_fitted(self, "estimator_")
         inner, parts = self.estimator_, []
         for part in inner._parts(X):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -18,6 +18,7 @@ from sklimb._compat import (
     StrOptions,
     _check_sample_weight,
     _fit_context,
+    _safe_indexing,
 )
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
@@ -331,18 +332,47 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self.estimator_.feature_names_in_
 
     def predict(self, X):
-        """Labels by the last model, shape (n_samples,)."""
+        """Labels by the last model.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
         check_is_fitted(self, "estimator_")
         return self.estimator_.predict(X)
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, X):
-        """Probabilities by the last model, shape (n_samples, n_classes)."""
+        """Probabilities by the last model.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
         check_is_fitted(self, "estimator_")
         return self.estimator_.predict_proba(X)
 
     @available_if(_has("decision_function"))
     def decision_function(self, X):
-        """Scores by the last model."""
+        """Scores by the last model.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_classes)
+            As its `decision_function` gives them.
+        """
         check_is_fitted(self, "estimator_")
         return self.estimator_.decision_function(X)

@@ -137,6 +137,15 @@ def remember(task):
     return train(head, task, [(others, 1.0)], more=[memory])
 
 
+def with_drift(p, backbone, stage, seeds):
+    """A copy of the backbone whose running statistics follow the drawn rows."""
+    device, order = backbone.net.device, stage.plan.order
+    size = batch_size(p, order.n_rows)
+    epochs = draws(order, seeds, STATISTICS, n_epochs(p), size)
+    batches = (rows.to(device) for epoch in epochs for rows in epoch)
+    return backbone.shifted(stage.train.X.to(device), batches)
+
+
 METHODS = {
     "crt": retrain_classifier,
     "tau": normalise,

@@ -1,10 +1,17 @@
 """From logits without a temperature to probabilities: one scale, one bias a class."""
 
 import numpy as np
+import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.intercept import solve_intercept
+from sklimb.fitting.plan import class_shares
+from sklimb.two_stage._methods import CHOOSING, NO_PROBABILITIES
+
+# Rows of features at a time: what a head makes on the way stays small.
+_BLOCK_ROWS = 4096
 
 
 def best_temperature(logits, y, weight):
@@ -35,3 +42,41 @@ def best_temperature(logits, y, weight):
         cost, bounds=(center - reach, center + reach), method="bounded"
     )
     return float(np.exp(best.x))
+
+
+def set_probabilities(p, chosen, everything):
+    """Temperature and bias of each member of a ClassifierRetrainer `p`.
+
+    `chosen` and `everything` are (features, y, weight) of the rows that choose
+    something, and of all rows.
+    """
+    n_members, n_classes = len(chosen[0]), len(p.classes_)
+    p.temperature_ = np.ones(n_members)
+    needing = NO_PROBABILITIES if p.target_prior is None else CHOOSING
+    if p.method in needing:
+        h, y, weight = chosen
+        p.temperature_ = np.array(
+            [best_temperature(z, y, weight) for z in _logits(p.head_, h)]
+        )
+    p.intercept_ = np.zeros((n_members, n_classes))
+    prior = class_shares([everything], n_classes)
+    wanted = resolve_prior(p.target_prior, prior, p.classes_)
+    if wanted is None:
+        return
+    h, y, weight = everything
+    for k, z in enumerate(_logits(p.head_, h)):
+        log_p = z / p.temperature_[k]
+        p.intercept_[k] = solve_intercept(log_p, y, weight)
+    p.intercept_ += np.log(wanted / prior)
+
+
+def joined(parts):
+    """(features, y, weight) of all parts."""
+    h, y, weight = zip(*parts, strict=True)
+    return torch.cat(h, 1), np.concatenate(y), np.concatenate(weight)
+
+
+@torch.no_grad()
+def _logits(head, h):
+    parts = [head(part).double() for part in h.split(_BLOCK_ROWS, 1)]
+    return torch.cat(parts, 1).cpu().numpy()

@@ -24,20 +24,14 @@ from sklimb._compat import (
     _routing_enabled,
 )
 from sklimb._random import member_seeds, root_seed
-from sklimb.fitting.checks import resolve_prior
-from sklimb.fitting.intercept import solve_intercept
-from sklimb.fitting.plan import class_shares
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
-from sklimb.ft_transformer import FTTransformerClassifier
-from sklimb.inputs.labels import check_labels
-from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.samplers import DRAWS
+from sklimb.two_stage._checks import check_first_stage
 from sklimb.two_stage._first_stage import (
     Backbone,
     check_known,
-    draws,
     read_stage,
     transformed,
     unwrap,
@@ -45,17 +39,10 @@ from sklimb.two_stage._first_stage import (
 from sklimb.two_stage._methods import (
     CHOOSING,
     METHODS,
-    NO_PROBABILITIES,
-    STATISTICS,
     Task,
-    batch_size,
-    n_epochs,
+    with_drift,
 )
-from sklimb.two_stage._probabilities import best_temperature
-
-# Rows of features at a time: what a head makes on the way stays small.
-_BLOCK_ROWS = 4096
-_WITHOUT_STATISTICS = (TabularMLPClassifier, FTTransformerClassifier)
+from sklimb.two_stage._probabilities import joined, set_probabilities
 
 
 class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -108,6 +95,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     lr : float, default=0.01
         Falls to 0 along a cosine, epoch by epoch.
     weight_decay : float, default=0.0005
+        Decoupled for "adamw", an L2 term for "sgd".
     target_prior : {"train", "uniform"}, array-like of shape (n_classes,) or None, \
             default="train"
         The class shares that `predict_proba` assumes. "train": mean probabilities
@@ -262,7 +250,13 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def get_metadata_routing(self):
-        """How metadata is routed to the first stage's `fit`."""
+        """Metadata that are routed to the first stage's `fit`.
+
+        Returns
+        -------
+        MetadataRouter
+            As scikit-learn's meta-estimators return it.
+        """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(estimator=self.estimator, method_mapping=mapping)
@@ -287,7 +281,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self : object
         """
         before, classifier, prefix = unwrap(self.estimator)
-        self._check(classifier, y)
+        check_first_stage(self, classifier, y)
         routed = given = dict(fit_params)
         if sample_weight is not None:
             given = {**given, "sample_weight": sample_weight}
@@ -316,29 +310,6 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 self._fit_second(classifier, transformed(before, X), y, given)
         return self
 
-    def _check(self, classifier, y):
-        """Refuse before training what can be known then."""
-        if self.shift_statistics and isinstance(classifier, _WITHOUT_STATISTICS):
-            raise ValueError(
-                "shift_statistics=True needs a network with BatchNorm, such as "
-                f"TabularResNetClassifier's; {type(classifier).__name__} has none. Set "
-                "shift_statistics=False."
-            )
-        prior = self.target_prior
-        if prior is None or (isinstance(prior, str) and prior == "train"):
-            return
-        if classifier.class_weight is not None:
-            raise ValueError(
-                f"target_prior={prior!r} and class_weight={classifier.class_weight!r} "
-                "of the estimator cannot be combined: both move the prior, so the "
-                "probabilities would be corrected twice. Set class_weight=None or "
-                "target_prior='train'."
-            )
-        if not isinstance(prior, str):
-            classes = getattr(classifier, "classes_", None)
-            classes = np.unique(check_labels(y)) if classes is None else classes
-            resolve_prior(prior, None, classes)
-
     def _fit_second(self, classifier, X, y, given):
         stage = read_stage(
             classifier,
@@ -359,7 +330,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             seeds = member_seeds(root_seed(self.random_state), len(seeds))
         self._backbone = Backbone.of(classifier)
         if self.shift_statistics:
-            self._backbone = self._shifted(stage, seeds)
+            self._backbone = with_drift(self, self._backbone, stage, seeds)
         h = self._backbone(stage.train.X)
         parts = [(h, stage.train.y, stage.train.weight)]
         chosen = None
@@ -368,7 +339,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             chosen = self._backbone(held.X), held.y, held.weight
             if not stage.foreign:
                 parts.append(chosen)
-        everything = _joined(parts)
+        everything = joined(parts)
         if chosen is None or len(np.unique(chosen[1])) < len(self.classes_):
             chosen = everything
         weight, bias = self._backbone.last_layer()
@@ -380,60 +351,52 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             {"train_loss": float(loss.mean()), "train_loss_members": loss.tolist()}
             for loss in task.history
         ]
-        self._set_probabilities(chosen, everything)
-
-    def _shifted(self, stage, seeds):
-        device = self._backbone.net.device
-        order = stage.plan.order
-        size = batch_size(self, order.n_rows)
-        epochs = draws(order, seeds, STATISTICS, n_epochs(self), size)
-        batches = (rows.to(device) for epoch in epochs for rows in epoch)
-        return self._backbone.shifted(stage.train.X.to(device), batches)
-
-    def _set_probabilities(self, chosen, everything):
-        """Temperature and bias of each member."""
-        n_members, n_classes = len(chosen[0]), len(self.classes_)
-        self.temperature_ = np.ones(n_members)
-        needing = NO_PROBABILITIES if self.target_prior is None else CHOOSING
-        if self.method in needing:
-            h, y, weight = chosen
-            self.temperature_ = np.array(
-                [best_temperature(z, y, weight) for z in self._logits(h)]
-            )
-        self.intercept_ = np.zeros((n_members, n_classes))
-        prior = class_shares([everything], n_classes)
-        wanted = resolve_prior(self.target_prior, prior, self.classes_)
-        if wanted is None:
-            return
-        h, y, weight = everything
-        for k, z in enumerate(self._logits(h)):
-            log_p = z / self.temperature_[k]
-            self.intercept_[k] = solve_intercept(log_p, y, weight)
-        self.intercept_ += np.log(wanted / prior)
-
-    @torch.no_grad()
-    def _logits(self, h):
-        parts = [self.head_(part).double() for part in h.split(_BLOCK_ROWS, 1)]
-        return torch.cat(parts, 1).cpu().numpy()
+        set_probabilities(self, chosen, everything)
 
     def predict(self, X):
-        """Labels of the largest probability, shape (n_samples,).
+        """Labels of the largest probability.
 
         Under the prior that `target_prior` names; "uniform" is the balanced decision.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,)
         """
         p = self.predict_proba(X)
         return self.classes_[p.argmax(1)]
 
     def predict_proba(self, X):
-        """Probabilities of shape (n_samples, n_classes), averaged over members.
+        """Probabilities, averaged over members.
 
         With the weights that the first stage gives its members.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
         """
         p = self.predict_proba_members(X)
         return mixed(unwrap(self.estimator_)[1].member_weights_, p)
 
     def predict_proba_members(self, X):
-        """Probabilities of each member, shape (n_members, n_samples, n_classes)."""
+        """Probabilities of each member.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_members, n_samples, n_classes)
+        """
         check_is_fitted(self, "head_")
         before, classifier, _ = unwrap(self.estimator_)
         device = self._backbone.net.device
@@ -448,9 +411,3 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             for part in classifier._parts(transformed(before, X))
         ]
         return np.concatenate(parts, 1)
-
-
-def _joined(parts):
-    """(features, y, weight) of all parts."""
-    h, y, weight = zip(*parts, strict=True)
-    return torch.cat(h, 1), np.concatenate(y), np.concatenate(weight)

@@ -12,7 +12,8 @@ from scipy.stats import ks_2samp
 from torch import nn
 from torch.func import functional_call
 
-from sklimb.nn.stacked import SeededDropout, StackedMembers, _Noise
+from sklimb.nn.seeded_dropout import Noise, SeededDropout
+from sklimb.nn.stacked import StackedMembers
 from sklimb.nn.tabular_backbones import FTTransformerBackbone, ResNetBackbone
 
 K, B = 3, 9
@@ -152,8 +153,8 @@ def test_equal_members_differ_by_their_seeds_alone():
 
 
 def mask(seed, shape, p=0.5, call=0, dtype=torch.double):
-    noise = _Noise()
-    noise.start(_Noise.keys(torch.tensor([seed]))[0])
+    noise = Noise()
+    noise.start(Noise.keys(torch.tensor([seed]))[0])
     noise.calls = call
     return SeededDropout(p, noise)(torch.ones(shape, dtype=dtype))
 
@@ -236,8 +237,8 @@ def test_each_call_of_a_dropout_layer_has_its_own_mask():
 @pytest.mark.parametrize("p", [0.0, 1.0])
 def test_dropout_of_nothing_and_of_all(p):
     x = torch.full((50,), 3.0)
-    noise = _Noise()
-    noise.start(_Noise.keys(SEEDS)[0])
+    noise = Noise()
+    noise.start(Noise.keys(SEEDS)[0])
     equal(SeededDropout(p, noise)(x), x * (1 - p))
     stacked = StackedMembers(smalls(nn.Dropout(p)))
     stacked(SMALL_X, SEEDS)

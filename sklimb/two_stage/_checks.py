@@ -1,0 +1,34 @@
+"""Refusals of what a second stage cannot do with its first one."""
+
+import numpy as np
+
+from sklimb.fitting.checks import resolve_prior
+from sklimb.ft_transformer import FTTransformerClassifier
+from sklimb.inputs.labels import check_labels
+from sklimb.tabular_mlp import TabularMLPClassifier
+
+_WITHOUT_STATISTICS = (TabularMLPClassifier, FTTransformerClassifier)
+
+
+def check_first_stage(p, classifier, y):
+    """Refuse before training what a ClassifierRetrainer `p` cannot do with it."""
+    if p.shift_statistics and isinstance(classifier, _WITHOUT_STATISTICS):
+        raise ValueError(
+            "shift_statistics=True needs a network with BatchNorm, such as "
+            f"TabularResNetClassifier's; {type(classifier).__name__} has none. Set "
+            "shift_statistics=False."
+        )
+    prior = p.target_prior
+    if prior is None or (isinstance(prior, str) and prior == "train"):
+        return
+    if classifier.class_weight is not None:
+        raise ValueError(
+            f"target_prior={prior!r} and class_weight={classifier.class_weight!r} "
+            "of the estimator cannot be combined: both move the prior, so the "
+            "probabilities would be corrected twice. Set class_weight=None or "
+            "target_prior='train'."
+        )
+    if not isinstance(prior, str):
+        classes = getattr(classifier, "classes_", None)
+        classes = np.unique(check_labels(y)) if classes is None else classes
+        resolve_prior(prior, None, classes)
