@@ -6,8 +6,9 @@ from multiprocessing import get_context
 
 import psutil
 import torch
-from _packed import CORES
 from joblib.externals.loky import get_reusable_executor
+
+from benchmarks.common import CORES
 
 
 def fresh(function, *args):

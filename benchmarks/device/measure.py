@@ -1,4 +1,4 @@
-"""What device.py measures, each device in a fresh process: rates, floors, steps."""
+"""Rates of a device, the floor of a step, and steps that are timed."""
 
 import gc
 import time
@@ -6,9 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from _packed import COLUMNS, MLP, WIDTHS, Scale, classifier, synthetic
 from skorch import NeuralNetClassifier
 from torch import nn
+
+from benchmarks.packed_search.measure import (
+    COLUMNS,
+    MLP,
+    WIDTHS,
+    Scale,
+    classifier,
+    synthetic,
+)
 
 BATCHES = (32, 256)
 DTYPES = {"cpu": ("float32",), "cuda": ("float32", "bfloat16")}

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _common import environment, source_digest, verdict
-from _device import (
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.common.kept import source_digest
+from benchmarks.common.report import environment, verdict
+from benchmarks.device.measure import (
     QUICK,
     SEARCH_GOAL,
     STEPS_GOAL,
@@ -24,15 +27,20 @@ from _device import (
     ours,
     rates,
 )
-from _packed import WIDTHS, classifier, peak_memory, search_on, synthetic
-from _packed import Scale as SearchScale
-from _packed_report import in_words, summary
-from boxes import attempt
-from images import GOALS, GPU_EPOCHS, gpu_figures, gpu_runs, image_goals
-from marked_tests import run_marked
-from prepare import read_images, read_loans
-from sklearn.metrics import roc_auc_score
-
+from benchmarks.gpu.boxes import attempt
+from benchmarks.gpu.marked_tests import run_marked
+from benchmarks.gpu.prepare import read_images, read_loans
+from benchmarks.images.measure import GPU_EPOCHS, gpu_runs
+from benchmarks.images.report import GOALS, gpu_figures, image_goals
+from benchmarks.packed_search.measure import (
+    WIDTHS,
+    classifier,
+    peak_memory,
+    search_on,
+    synthetic,
+)
+from benchmarks.packed_search.measure import Scale as SearchScale
+from benchmarks.packed_search.report import in_words, summary
 from sklimb import FTTransformerClassifier, TabularResNetClassifier
 from sklimb.training.compiled import check_compiler
 
@@ -56,7 +64,7 @@ class Scale:
         Rows of an epoch of the steps, and epochs of which the median counts.
     plan : Plan
         Sizes of the products and of the copy that the floor is measured by.
-    search : Scale of _packed.py
+    search : Scale of packed_search/measure.py
     stacked : tuple of int
         Members of the networks that are not packed by hand.
     backbone, image_epochs : str, int

@@ -1,34 +1,14 @@
-"""What does training on images cost, next to a loop written by hand and to skorch?
+"""Training on images by our estimator, by hand and by skorch, timed."""
 
-    python benchmarks/images.py [--images 1280] [--repeats 5] [--threads 2]
-
-CPU: ResNet-8 on 32 x 32 colour images, batch 128, SGD with Nesterov momentum, random
-crops and flips. The loop by hand does the same augmentation on tensors; skorch has a
-DataLoader that augments image by image. All loops run in turn within each repeat;
-figures are medians, and what counts are the ratios. GPU, if there is one: ResNet-32,
-12,406 images, bfloat16, next to the bare compiled forward and backward pass with
-everything resident. Writes results/images.json and results/images.md.
-"""
-
-import argparse
 import time
 
 import numpy as np
 import torch
-from _common import (
-    RESULTS,
-    environment,
-    goals_table,
-    markdown,
-    rounded,
-    verdict,
-    write_json,
-)
-from _device import seconds_of
 from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import Dataset
 
+from benchmarks.device.measure import seconds_of
 from sklimb import ImageResNetClassifier
 from sklimb.nn.image_network import ImageNetwork, make_backbone
 from sklimb.training.augment.operations import make_augment
@@ -38,13 +18,6 @@ AUGMENT = ["crop", "flip"]
 RATES = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
 # CIFAR-10 with a long tail of ratio 100.
 GPU_IMAGES, GPU_EPOCHS = 12_406, 200
-GOALS = {
-    "cpu: sklimb / hand loop": ("at most", 1.10),
-    "cuda: sklimb / bare pass, images a second": ("at least", 0.60),
-    "cuda: sklimb / skorch, images a second": ("at least", 8.0),
-    "cuda: 200 epochs, seconds": ("at most", 180.0),
-    "cuda: share of a step that augments": ("at most", 0.25),
-}
 
 
 def make_images(n):
@@ -233,76 +206,3 @@ def on_gpu():
     """Images a second, on one GPU."""
     runs = gpu_runs(*make_images(GPU_IMAGES), "max-autotune")
     return {name: {"images_per_second": run()} for name, run in runs.items()}
-
-
-def measured(cpu, gpu):
-    """Each goal's figure, None where it was not run."""
-    found = dict.fromkeys(GOALS)
-    found["cpu: sklimb / hand loop"] = cpu["sklimb"]["ratio_to_hand"]
-    if gpu is not None:
-        rate = {name: row["images_per_second"] for name, row in gpu.items()}
-        found |= gpu_figures(rate)
-    return found
-
-
-def gpu_figures(rate):
-    """Figures of the goals on a GPU that images a second of these runs give."""
-    own, found = rate.get("sklimb"), {}
-    if own is None:
-        return found
-    found["cuda: 200 epochs, seconds"] = GPU_EPOCHS * GPU_IMAGES / own
-    if "sklimb, no augmentation" in rate:
-        share = 1 - own / rate["sklimb, no augmentation"]
-        found["cuda: share of a step that augments"] = share
-    others = {"bare pass": "bare compiled pass", "skorch": "skorch, DataLoader"}
-    for name, other in others.items():
-        if other in rate:
-            found[f"cuda: sklimb / {name}, images a second"] = own / rate[other]
-    return found
-
-
-def image_goals(figures):
-    """What was aimed at, and whether it is so."""
-    goals = []
-    for name, value in figures.items():
-        word, bound = GOALS[name]
-        reached = value is not None and (value <= bound) == (word == "at most")
-        goals.append(verdict(name, f"{word} {bound:g}", value, reached))
-    return goals
-
-
-def report(cpu, gpu, n_images, threads):
-    """The tables as Markdown."""
-    rows = []
-    for name, r in cpu.items():
-        figures = f"{r['seconds']:.2f}", f"{r['images_per_second']:.0f}"
-        rows.append([name, *figures, f"{r['ratio_to_hand']:.2f}"])
-    text = [
-        f"# Images\n\nCPU, {threads} threads: ResNet-8, {n_images} images of 32 x 32, "
-        f"batch {BATCH}, an epoch.\n",
-        markdown(["", "seconds", "images/s", "/ hand loop"], rows),
-        "\n## Goals\n",
-    ]
-    text.append(goals_table(image_goals(measured(cpu, gpu))))
-    return "\n".join(text) + "\n"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=1280)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    cpu = on_cpu(args.images, args.repeats)
-    gpu = on_gpu() if torch.cuda.is_available() else None
-    text = report(cpu, gpu, args.images, args.threads)
-    content = {"environment": environment(), "threads": args.threads, "cpu": cpu}
-    content |= {"cuda": gpu or "not run", "goals": measured(cpu, gpu)}
-    write_json(RESULTS / "images.json", rounded(content))
-    (RESULTS / "images.md").write_text(text)
-    print(text)
-
-
-if __name__ == "__main__":
-    main()

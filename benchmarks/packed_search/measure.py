@@ -1,4 +1,4 @@
-"""What packed_search.py measures; each function runs in a fresh process."""
+"""Searches, ensembles and packs that are timed, each in a fresh process."""
 
 import gc
 import re
@@ -10,7 +10,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
-from _common import table
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.metrics import get_scorer
@@ -22,13 +21,14 @@ from skorch.callbacks import EarlyStopping
 from skorch.dataset import ValidSplit
 from torch import nn
 
+from benchmarks.common import CORES
+from benchmarks.common.splits import table
 from sklimb import TabularMLPClassifier
 from sklimb.fitting.prepare import prepare
 from sklimb.fitting.train import step_seconds, train
 from sklimb.model_selection import PackedSearchCV
 from sklimb.model_selection._candidates import Folds, make_candidate
 
-CORES = 2
 BATCH, PATIENCE = 64, 16
 WIDTHS = {"small": {"num_embeddings": None, "d_block": 64}, "default": {}}
 # Wide and with large batches: each network fills the cores alone.
@@ -182,8 +182,6 @@ METHODS = {
     ),
     "cuda grid": Method("GridSearchCV(), GPU", by_grid, {}, "cuda", some=True),
 }
-
-
 # skorch's network is like ours of one width only; the others show where time goes.
 SMALL_ONLY = ("skorch", "threads", "single")
 

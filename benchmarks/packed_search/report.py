@@ -1,8 +1,17 @@
-"""What packed_search.py makes of its results: figures, goals and tables."""
+"""Figures, goals and tables of the benchmark of searches."""
 
 import numpy as np
-from _common import corrected_mean, markdown
-from _packed import BATCH, METHODS, PATIENCE, SMALL_ONLY, WIDTHS, candidates
+
+from benchmarks.common.report import markdown
+from benchmarks.common.statistics import corrected_mean
+from benchmarks.packed_search.measure import (
+    BATCH,
+    METHODS,
+    PATIENCE,
+    SMALL_ONLY,
+    WIDTHS,
+    candidates,
+)
 
 TITLES = {"small": "width 64, no embeddings", "default": "default network"}
 NOTE = {

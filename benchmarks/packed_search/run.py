@@ -1,8 +1,8 @@
 """How much faster is a search when its fits train as few programs?
 
-    SKLIMB_DATA=... python benchmarks/packed_search.py
-    SKLIMB_DATA=... python benchmarks/packed_search.py --sections ensemble growth
-    python benchmarks/packed_search.py --quick    # does it work at all
+    SKLIMB_DATA=... python benchmarks/packed_search/run.py
+    SKLIMB_DATA=... python benchmarks/packed_search/run.py --sections ensemble growth
+    python benchmarks/packed_search/run.py --quick    # does it work at all
 
 search: 32 candidates x 5 folds on the loans, float32, batch 64, from the data frame to
 test scores, without the refit, for two networks. loses: four candidates of a wide
@@ -15,30 +15,29 @@ slow is run for two of the candidates and scaled by the number of fits. What cou
 the ratios. "Others" is what the rest of the machine did meanwhile, in cores: figures
 are good only where it is near 0.
 
-A stopped run goes on where it stopped; after a change of the package, take --fresh.
+A stopped run goes on where it stopped; what was measured of other code is measured
+again (common/kept.py), with --fresh everything.
 --redo-above 0.1 measures again what others disturbed.
 Writes results/packed_search.json and results/packed_search.md.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
 
-from _common import (
-    RESULTS,
-    Kept,
-    digest,
-    environment,
-    rounded,
-    source_digest,
-    write_json,
-)
-from _fresh import fresh
-from _packed import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from torch.cuda import is_available
+
+from benchmarks.common import CORES
+from benchmarks.common.fresh import fresh
+from benchmarks.common.kept import Kept, code_digest, digest, origins, source_digest
+from benchmarks.common.report import RESULTS, environment, rounded, write_json
+from benchmarks.packed_search.measure import (
     BATCH,
-    CORES,
     METHODS,
     PATIENCE,
     QUICK,
@@ -52,9 +51,9 @@ from _packed import (
     search,
     wide,
 )
-from _packed_report import REPORTS, as_markdown
-from torch.cuda import is_available
+from benchmarks.packed_search.report import REPORTS, as_markdown
 
+MEASURED = ("sklimb", "benchmarks.packed_search.measure", "benchmarks.common.fresh")
 REPEATS = {"search": 1, "loses": 3, "ensemble": 1, "growth": 3}
 
 
@@ -132,7 +131,7 @@ def report(sections, scale, repeats, kept, folder):
     record["packages"]["skorch"] = version("skorch")
     record["threads_per_fit"] = f"2 threads, or 1 in each of {CORES} workers"
     head = {"question": __doc__.partition("\n")[0], **record, "cuda": is_available()}
-    head |= {"source_digests": sources, "repeats": repeats, "scale": vars(scale)}
+    head |= {**origins(used), "repeats": repeats, "scale": vars(scale)}
     head["finished"] = sorted({row["finished"] for row in used})
     write_json(folder / "packed_search.json", rounded({**head, "sections": content}))
     (folder / "packed_search.md").write_text("\n".join(text))
@@ -165,7 +164,9 @@ def main():
     path = folder / "partial" / "packed_search.jsonl"
     if args.fresh:
         path.unlink(missing_ok=True)
-    kept = Kept(path, ("section", "method", "repeat", "digest"))
+    code = code_digest(*MEASURED)
+    key = ("section", "method", "repeat", "digest")
+    kept = Kept(path, key, lambda line: code)
     most_others = args.redo_above
     measure(args.sections, scale, repeats, args.data_home, most_others, kept)
     report(args.sections, scale, repeats, kept, folder)

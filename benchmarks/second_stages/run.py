@@ -6,13 +6,17 @@ prior; balanced accuracy of the balanced decision (target_prior="uniform"). MiSL
 on a first stage with mixup, as its authors do; a ResNet with its BatchNorm statistics
 as they are and shifted.
 
-    SKLIMB_DATA=... python benchmarks/second_stages.py [--table loan]
+    SKLIMB_DATA=... python benchmarks/second_stages/run.py [--table loan]
 
 Prints a Markdown table: means over folds, and beside them the standard error of the
 paired difference to the own first stage.
 """
 
 import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator

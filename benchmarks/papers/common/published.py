@@ -73,7 +73,6 @@ METABALANCE_NOTES = (
     "The authors chose learning rates and samplers by test AUC; ours are chosen on "
     "validation rows.",
 )
-
 # "Simplifying ..." (S002), Table 6: test accuracy.
 SIMPLIFYING = {
     "adult": {
@@ -130,7 +129,6 @@ SIMPLIFYING_NOTES = (
     "figures were made: they are not comparable. Nor are those of any table where the "
     "rows were capped.",
 )
-
 # "On representation learning ..." (S000) prints figures, and no numbers in its text.
 REPRESENTATION = {
     "equal_beats_balanced": (
@@ -155,7 +153,6 @@ REPRESENTATION = {
         "A.2: over-sampling does not help on the imbalanced test set."
     ),
 }
-
 # CIFAR-10 with a long tail of ratio 100, 50 and 10, ResNet-32: test accuracy. From
 # LDAM-DRW (Cao et al., 2019) and S004 for the first, then each method's own paper.
 CIFAR_LT = {

@@ -1,72 +1,12 @@
-"""Does MetaBalance beat re-sampling and re-weighting on loans and card payments?
-
-Tables 2 and 6 of "MetaBalance" (S003) with the paper's networks and steps, and the same
-methods in our default network, with boosted trees and a logistic regression. A seed is
-a random 80/20 split, the same for all; 15 % of the 80 validate. On the paper's networks
-the learning rate (0.01, 0.02, 0.05, 0.1) of every method, and the pair of samplers of
-MS-MetaBalance, are those with the best validation AUC; all epochs are trained. Networks
-are evaluated without dropout.
-
-    SKLIMB_DATA=... python benchmarks/papers/metabalance.py --jobs 2
-    SKLIMB_DATA=... python benchmarks/papers/metabalance.py --quick
-
-The fraud rows are a subset of the paper's (17,831 of 284,807, 2.8 % frauds instead of
-0.17 %): their figures are not comparable with the published ones. A stopped run goes on
-where it stopped; after a change of the package itself, delete the folder partial.
-"""
+"""Means over seeds, claims, tables and pictures of MetaBalance and its rivals."""
 
 from collections import Counter
 
-import numpy as np
-from _metabalance import WEIGHTINGS, has_row_weighting, run, strategies
-from _published import METABALANCE, METABALANCE_ERRORS, METABALANCE_NOTES
-from _shared import (
-    cell,
-    claims_in_short,
-    claims_table,
-    fit_missing,
-    found,
-    kept_fits,
-    markdown,
-    mean_and_error,
-    pyplot,
-    read_arguments,
-    record,
-    verdict,
-    write_results,
-)
+from benchmarks.common.report import markdown
+from benchmarks.papers.common.published import METABALANCE, METABALANCE_ERRORS
+from benchmarks.papers.common.report import cell, mean_and_error, pyplot, verdict
+from benchmarks.papers.metabalance.methods import WEIGHTINGS
 
-SUPPORTS = ("over", "smote", "borderline_smote", "svm_smote", "adasyn")
-SCALES = {
-    "full": {
-        "seeds": 10,
-        "rows": 0,
-        "epochs": 100,
-        "meta_epochs": 100,
-        "modern_epochs": 200,
-        "n_clean": 10,
-        "supports": SUPPORTS,
-    },
-    "quick": {
-        "seeds": 3,
-        "rows": 4000,
-        "epochs": 10,
-        "meta_epochs": 100,
-        "modern_epochs": 30,
-        "n_clean": 10,
-        "supports": ("smote", "svm_smote"),
-    },
-    "tiny": {
-        "seeds": 2,
-        "rows": 400,
-        "epochs": 1,
-        "meta_epochs": 1,
-        "modern_epochs": 1,
-        "n_clean": 2,
-        "supports": ("smote",),
-    },
-}
-TABLES = ("loan", "fraud")
 TITLES = {
     "naive": "naive",
     "naive_long": "naive, as many epochs as MetaBalance",
@@ -93,25 +33,6 @@ FRAUD = (
     "Fraud: **a subset of the paper's rows** (17,831 of 284,807, 2.8 % frauds instead "
     "of 0.17 %): not comparable with the published figures."
 )
-
-
-def all_jobs(scale, tables, networks):
-    """Names and settings of every fit."""
-    limits = {k: scale[k] for k in ("rows", "epochs", "meta_epochs", "modern_epochs")}
-    for network in networks:
-        for name in tables:
-            methods = strategies(
-                name, scale["supports"], scale["n_clean"], network == "modern"
-            )
-            methods |= {m: {} for m in BASELINES[network]}
-            for seed in range(scale["seeds"]):
-                for method, parameters in methods.items():
-                    settings = {**limits, "parameters": parameters}
-                    yield (network, name, method, seed), settings
-                if network == "paper" and scale["epochs"] < scale["meta_epochs"]:
-                    settings = {**limits, "epochs": limits["meta_epochs"]}
-                    settings["parameters"] = {}
-                    yield (network, name, "naive_long", seed), settings
 
 
 def choose(rows):
@@ -268,69 +189,3 @@ def draw(summaries, tables, scale):
             if summary:
                 axis.legend(fontsize=8)
     return figure
-
-
-def main(argv=None):
-    networks = ("paper", "modern")
-    args = read_arguments(__doc__, argv, ("tables", TABLES), ("networks", networks))
-    scale = SCALES[args.scale]
-    kept = kept_fits(
-        args, "metabalance", ("network", "table", "method", "seed", "digest")
-    )
-    jobs = list(all_jobs(scale, args.tables, args.networks))
-    keys = fit_missing(args, kept, run, jobs)
-    rows, missing = found(kept, keys)
-    if not rows:
-        raise SystemExit("No fit is there: nothing to report.")
-    summaries = {
-        (network, name): summarise(
-            [r for r in rows if (r["network"], r["table"]) == (network, name)]
-        )
-        for network in args.networks
-        for name in args.tables
-    }
-    share = float(np.mean([row["test_share"] for row in rows]))
-    lines = claims(summaries, share)
-    absent = [] if has_row_weighting() else list(WEIGHTINGS)
-    notes = [FRAUD, *METABALANCE_NOTES]
-    if absent:
-        notes.append(
-            "Meta-Weight-Net and L2RW are not there: this version of the package has "
-            "no `row_weighting`."
-        )
-    content = record(
-        __doc__,
-        args,
-        scale,
-        rows,
-        missing_fits=missing,
-        not_there=absent,
-        notes=notes,
-        published={"auc": METABALANCE, "standard_error": METABALANCE_ERRORS},
-        claims=lines,
-        ours={
-            network: {name: summaries[network, name] for name in args.tables}
-            for network in args.networks
-        },
-    )
-    heads = {
-        "paper": "**The paper's networks and steps.** Published: S003, Tables 2, 6 "
-        "and 7. Chosen: the learning rate, or pair and rate, chosen most often.",
-        "modern": "**Our default network**, with each strategy as a parameter and "
-        "early stopping on the validation rows. Nobody has published these.",
-    }
-    parts = [
-        f"{heads[network]}\n\n{one_table(network, summaries, args.tables)}"
-        for network in args.networks
-    ]
-    parts.append(
-        "**Claims.** Differences of test AUC, with the corrected resampled t "
-        f"interval.\n\n{claims_in_short(lines)}\n\n{claims_table(lines)}"
-    )
-    parts.append("\n".join(f"- {note}" for note in notes))
-    figure = draw(summaries, args.tables, args.scale)
-    write_results(args, "metabalance", content, parts, figure)
-
-
-if __name__ == "__main__":
-    main()

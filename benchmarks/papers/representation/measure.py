@@ -3,12 +3,13 @@
 import warnings
 
 import numpy as np
-from _shared import table, timed_fit
 from imblearn.over_sampling import RandomOverSampler
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
+from benchmarks.common.scores import timed_fit
+from benchmarks.common.splits import table
 from sklimb import TabularEncoder, TabularMLPClassifier
 
 # Minority and majority class. Covertype: two of its seven, as S000 takes two classes

@@ -4,7 +4,6 @@ import warnings
 from functools import lru_cache
 
 import numpy as np
-from _shared import table, timed_fit
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -14,6 +13,8 @@ from sklearn.metrics import (
 from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
 
+from benchmarks.common.scores import timed_fit
+from benchmarks.common.splits import table
 from sklimb import (
     FTTransformerClassifier,
     TabularMLPClassifier,

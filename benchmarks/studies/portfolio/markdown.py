@@ -1,8 +1,8 @@
-"""The results of portfolio.py as Markdown."""
+"""The results of the study of portfolios as Markdown."""
 
 import json
 
-from _common import markdown
+from benchmarks.common.report import markdown
 
 SHORT = {"roc_auc": "AUC", "average_precision": "AP", "log_loss": "log loss"}
 

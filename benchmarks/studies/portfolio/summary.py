@@ -1,55 +1,18 @@
-"""Which settings should a portfolio hold, and does it beat networks of one setting?
-
-One fit trains `CANDIDATES`, 4 networks each, on the same rows; the probabilities of all
-networks are kept, and the rest is arithmetic. For each table: on the other tables, the
-list of 4 candidates whose greedy combination has the best mean AUC and the single
-candidate with the best mean AUC are chosen; on the table itself both are scored, next
-to `n_members=4` of that single candidate, which takes the time of the list.
-
-    SKLIMB_DATA=... python benchmarks/portfolio.py
-    SKLIMB_DATA=... python benchmarks/portfolio.py --report-only
-
-2 of 3 stratified folds of each table (all 3 of the small ones), 15 % of the training
-rows validate. Large tables: a stratified sample of 6,000 rows; of identical rows, one.
-With 7 classes, AUC and average precision are means over classes, one against the rest.
-A stopped run goes on where it stopped.
-
-Writes results/portfolio.json and results/portfolio.md.
-"""
-
-import argparse
-from pathlib import Path
+"""Lists of settings chosen on other tables, scored on the table itself."""
 
 import numpy as np
-from _common import (
-    RESULTS,
-    Kept,
-    corrected_mean,
-    digest,
-    environment,
-    interval,
-    rounded,
-    write_json,
-)
-from _portfolio import (
+from scipy import stats
+
+from benchmarks.common.kept import digest
+from benchmarks.common.statistics import corrected_mean, interval
+from benchmarks.studies.portfolio.measure import (
     CANDIDATES,
-    FOLDS_RUN,
-    LISTS,
-    METRICS,
-    N_FOLDS,
-    SEEDS,
-    SIGN,
     TIMED,
-    Split,
-    collect,
     fits_to_time,
     make_units,
     path_of,
-    time_fits,
 )
-from _portfolio_report import as_markdown
-from scipy import stats
-
+from benchmarks.studies.portfolio.split import LISTS, METRICS, SIGN, Split
 from sklimb.fitting.portfolio import DEFAULT, MIN_MINORITY_ROWS
 
 THRESHOLDS = (0, 10, 20, 40, 80)
@@ -60,7 +23,6 @@ REGRETS = (
     ("list", "oracle_members"),
     ("members", "oracle_members"),
 )
-GOALS = {"median_regret": 0.003, "time_ratio": 0.8, "seconds": 30}
 
 
 def mean_over(splits, value):
@@ -270,52 +232,3 @@ def load(tables, folder, data_home):
         if all(path.exists() for path in paths):
             splits[name] = [Split(path) for path in paths]
     return splits
-
-
-def report(splits, found, kept, folder):
-    """Write portfolio.json and portfolio.md."""
-    content = {
-        "question": __doc__.partition("\n")[0],
-        "candidates": list(CANDIDATES),
-        "networks_a_candidate": SEEDS,
-        "folds": f"{FOLDS_RUN} of {N_FOLDS}",
-        "not_finished": [name for name in FOLDS_RUN if name not in splits],
-        "goals": GOALS,
-        "source_digests": sorted({s.source for p in splits.values() for s in p}),
-        "weights_agree": all(s.weights_agree for p in splits.values() for s in p),
-        "pack_cpu_seconds": {
-            name: [s.cpu_seconds for s in part] for name, part in splits.items()
-        },
-        **environment(),
-        **found,
-        "seconds": seconds(list(splits), found["all_tables"]["settings"], kept),
-    }
-    content = rounded(content)
-    write_json(folder / "portfolio.json", content)
-    text = as_markdown(content)
-    (folder / "portfolio.md").write_text(text)
-    print(text)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tables", nargs="+", choices=FOLDS_RUN, default=FOLDS_RUN)
-    parser.add_argument("--report-only", action="store_true")
-    parser.add_argument("--data-home", help="folder of the tables; else SKLIMB_DATA")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    args = parser.parse_args()
-
-    tables = list(args.tables)
-    partial = args.results / "partial"
-    if not args.report_only:
-        collect(tables, partial / "portfolio", args.data_home)
-    splits = load(tables, partial / "portfolio", args.data_home)
-    found = analyse(splits)
-    kept = Kept(partial / "portfolio.jsonl", ("table", "seed", "digest"))
-    if not args.report_only:
-        time_fits(tables, found["all_tables"]["settings"], kept, args.data_home)
-    report(splits, found, kept, args.results)
-
-
-if __name__ == "__main__":
-    main()
