@@ -41,28 +41,27 @@ lint: install ## ruff, ruff format, codespell, pyright
 	$(BIN)/pyright --warnings
 
 bench: install ## every benchmark, resumable (hours)
-	$(BIN)/python benchmarks/loop_overhead.py
-	$(BIN)/python benchmarks/packed_search.py
-	$(BIN)/python benchmarks/device.py
-	$(BIN)/python benchmarks/portfolio.py
-	$(BIN)/python benchmarks/tables.py
-	$(BIN)/python benchmarks/images.py
-	$(BIN)/python benchmarks/step_costs.py
-	$(BIN)/python benchmarks/second_stages.py
+	$(BIN)/python benchmarks/loop_overhead/run.py
+	$(BIN)/python benchmarks/packed_search/run.py
+	$(BIN)/python benchmarks/device/run.py
+	$(BIN)/python benchmarks/tables/run.py
+	$(BIN)/python benchmarks/images/run.py
+	$(BIN)/python benchmarks/step_costs/run.py
+	$(BIN)/python benchmarks/second_stages/run.py
 
 papers: install ## the papers' tables, resumable (hours; images want a GPU)
-	$(BIN)/python benchmarks/papers/metabalance.py
-	$(BIN)/python benchmarks/papers/simplifying.py
-	$(BIN)/python benchmarks/papers/representation.py
-	$(BIN)/python benchmarks/papers/cifar_lt.py --scale full --device auto
-	$(BIN)/python benchmarks/papers/image_curves.py --device auto
+	$(BIN)/python benchmarks/papers/metabalance/run.py
+	$(BIN)/python benchmarks/papers/simplifying/run.py
+	$(BIN)/python benchmarks/papers/representation/run.py
+	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale full --device auto
+	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
-	$(BIN)/python benchmarks/papers/metabalance.py --quick
-	$(BIN)/python benchmarks/papers/simplifying.py --quick
-	$(BIN)/python benchmarks/papers/representation.py --quick
-	$(BIN)/python benchmarks/papers/cifar_lt.py --scale cpu
-	$(BIN)/python benchmarks/papers/image_curves.py --quick
+	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
+	$(BIN)/python benchmarks/papers/simplifying/run.py --quick
+	$(BIN)/python benchmarks/papers/representation/run.py --quick
+	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale cpu
+	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py

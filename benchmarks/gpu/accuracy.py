@@ -3,12 +3,14 @@
 import time
 
 import numpy as np
-from _cifar_lt import METHODS, classifier, drawn, fit_methods
-from _common import verdict
-from _published import CIFAR_LT, CIFAR_LT_S002
-from cifar_lt import SCALES
-from prepare import read_images
 from skorch.callbacks import Callback
+
+from benchmarks.common.report import verdict
+from benchmarks.gpu.prepare import read_images
+from benchmarks.papers.cifar_lt.measure import classifier, drawn, fit_methods
+from benchmarks.papers.cifar_lt.methods import METHODS
+from benchmarks.papers.cifar_lt.run import SCALES
+from benchmarks.papers.common.published import CIFAR_LT, CIFAR_LT_S002
 
 # In the order of what is missed most if the time is up.
 RUNS = (

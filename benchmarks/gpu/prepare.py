@@ -24,9 +24,9 @@ def main(argv=None):
     parser.add_argument("--data-home", help="folder of the tables; else SKLIMB_DATA")
     parser.add_argument("--out", type=Path, default=DATA)
     args = parser.parse_args(argv)
-    sys.path[:0] = [str(FOLDER.parent), str(FOLDER.parent / "papers")]
-    from _cifar_lt import make_rows, make_test_rows
-    from _common import table
+    sys.path.insert(0, str(FOLDER.parents[1]))
+    from benchmarks.common.splits import table
+    from benchmarks.papers.cifar_lt.measure import make_rows, make_test_rows
 
     loans = table("loan", args.data_home)
     X, y = make_rows("lt100", 5000, 0, args.data_home)

@@ -4,8 +4,8 @@ import json
 import threading
 import time
 
-import boxes
-from _common import goals_table, markdown, rounded, short
+from benchmarks.common.report import goals_table, markdown, rounded, short
+from benchmarks.gpu import boxes
 
 
 class Report:

@@ -22,26 +22,27 @@ from multiprocessing import get_context
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-BENCHMARKS = FOLDER.parent
-PATHS = [str(p) for p in (FOLDER, BENCHMARKS, BENCHMARKS / "papers", BENCHMARKS.parent)]
-sys.path[:0] = PATHS
+ROOT = FOLDER.parents[1]
+sys.path.insert(0, str(ROOT))
 # For processes that start before they are told of sys.path.
-os.environ["PYTHONPATH"] = os.pathsep.join([*PATHS, os.environ.get("PYTHONPATH", "")])
+PATHS = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+os.environ["PYTHONPATH"] = os.pathsep.join(PATHS)
 
 SECONDS = 480.0
+PRELOADED = ["benchmarks.gpu.measure", "benchmarks.gpu.accuracy", "torch._dynamo"]
 
 
 def main(argv=None):
     args = read_arguments(argv)
     scratch = Path(tempfile.gettempdir()) / "sklimb_gpu"
-    folder = args.out or (scratch if args.rehearse else BENCHMARKS / "results")
+    folder = args.out or (scratch if args.rehearse else ROOT / "benchmarks" / "results")
     if args.rehearse:
         os.environ["SKLIMB_TEST_DEVICE"] = "cpu"
         # That nothing can be compiled is rehearsed too, and takes no time.
         os.environ["CXX"] = "no-compiler-in-a-rehearsal"
-    from boxes import DONE, run_parts
-    from prepare import fake
-    from report import Report
+    from benchmarks.gpu.boxes import DONE, run_parts
+    from benchmarks.gpu.prepare import fake
+    from benchmarks.gpu.report import Report
 
     if args.rehearse and args.data is None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def main(argv=None):
     for start in ("forkserver", "spawn"):
         context = get_context(start)
         if start == "forkserver":  # imports once, for all parts
-            context.set_forkserver_preload(["parts", "accuracy", "torch._dynamo"])
+            context.set_forkserver_preload(PRELOADED)
         run_parts(parts[:1], args.seconds, report, context)
         if report.content["parts"]["machine"]["state"] == DONE:
             break  # else something that was imported has touched the card
@@ -84,9 +85,9 @@ def read_arguments(argv):
 
 def chosen(args):
     """The parts that are asked for, their goals, and the report's name and title."""
-    import accuracy
-    import parts as p
-    from boxes import Part
+    from benchmarks.gpu import accuracy
+    from benchmarks.gpu import measure as p
+    from benchmarks.gpu.boxes import Part
 
     scale = p.REHEARSAL if args.rehearse else p.Scale()
     data, device = args.data, scale.device

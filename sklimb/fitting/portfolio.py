@@ -23,16 +23,17 @@ VARIED = (
 )
 # What these are unless the caller or the portfolio says otherwise.
 AUTO = {"lr": 1e-3, "weight_decay": 1e-4, "dropout": 0.1, "frequency_scale": 0.1}
-# The best of 70 lists over 14 tables (benchmarks/portfolio.py), and the one that is
-# chosen whichever table is left out.
+# The best of 70 lists over 14 tables (benchmarks/studies/portfolio), and the one that
+# is chosen whichever table is left out.
 DEFAULT = (
     {"frequency_scale": 0.1, "dropout": 0.3},
     {"frequency_scale": 0.1, "lr": 3e-4},
     {"frequency_scale": 0.3, "dropout": 0.3},
     {"frequency_scale": 0.1, "smoothing_eps": 0.02, "dropout": 0.0},
 )
-# Rows of the rarest class below which a selection fits noise (benchmarks/portfolio.py).
-# For a list of good settings 80 is as good; a list with bad ones needs the selection.
+# Rows of the rarest class below which a selection fits noise (benchmarks/studies/
+# portfolio). For a list of good settings 80 is as good; one with bad settings needs the
+# selection.
 MIN_MINORITY_ROWS = 40
 _ROUNDS = 40
 

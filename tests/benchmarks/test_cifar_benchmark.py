@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from sklearn.base import clone
 from sklimb import ImageResNetClassifier
 from sklimb.two_stage import ClassifierRetrainer
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "papers"
+PAPERS = "benchmarks.papers"
 FAMILY = ["erm", "erm_uniform", "crt"]
 
 
@@ -23,8 +21,9 @@ def script(monkeypatch):
     threads = torch.get_num_threads()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
-    script, fits = (importlib.import_module(n) for n in ("cifar_lt", "_cifar_lt"))
+    script, fits = (
+        importlib.import_module(f"{PAPERS}.cifar_lt.{n}") for n in ("run", "measure")
+    )
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], [30, 7, 3])
     X = rng.integers(0, 128, (52, 3, 32, 32), dtype=np.uint8)
@@ -39,7 +38,7 @@ def script(monkeypatch):
 
 
 def test_a_shared_network_gives_what_each_method_gives_alone(script, monkeypatch):
-    fits = importlib.import_module("_cifar_lt")
+    fits = importlib.import_module(f"{PAPERS}.cifar_lt.measure")
     settings = {**script.SCALES["tiny"], "epochs": 2, "lr": 0.01}
     keys = [("lt100", method, 0, "digest") for method in FAMILY]
     assert len({fits.network_of(key) for key in keys}) == 1
@@ -65,7 +64,7 @@ def test_a_shared_network_gives_what_each_method_gives_alone(script, monkeypatch
 def test_a_network_is_trained_once_and_kept_lines_are_not_run_again(
     script, monkeypatch, tmp_path, capsys
 ):
-    fits = importlib.import_module("_cifar_lt")
+    fits = importlib.import_module(f"{PAPERS}.cifar_lt.measure")
     trained = []
 
     def classifier(method, *args, make=fits.classifier):
@@ -88,17 +87,21 @@ def test_a_network_is_trained_once_and_kept_lines_are_not_run_again(
 def test_curves_share_what_they_can_and_choose_rates_by_validation(
     script, monkeypatch, tmp_path, capsys
 ):
-    curves = importlib.import_module("image_curves")
+    curves, measure = (
+        importlib.import_module(f"{PAPERS}.image_curves.{n}")
+        for n in ("run", "measure")
+    )
     rng = np.random.default_rng(0)
     y = np.tile(np.arange(4), 30)
     X = rng.integers(0, 255, (120, 3, 32, 32), dtype=np.uint8)
-    monkeypatch.setattr(curves, "images", lambda data_home: ((X, y), (X[:40], y[:40])))
+    parts = (X, y), (X[:40], y[:40])
+    monkeypatch.setattr(measure, "images", lambda data_home: parts)
     scale = {**curves.SCALES["tiny"], "total": 40, "rates": (0.1, 0.01)}
     monkeypatch.setitem(curves.SCALES, "tiny", scale)
     # Two batch sizes x two rates, two more augmentations, one more network.
     assert len(curves.settings_of(scale)) == 7
     for ratio in (1.0, 0.1):
-        train, validation, order = curves.make_rows(y, 40, ratio, 2, seed=0)
+        train, validation, order = measure.make_rows(y, 40, ratio, 2, seed=0)
         assert not set(train) & set(validation) and len(validation) == 8
         assert abs(len(train) - 40) <= 2  # rounding
         counts = [(y[train] == label).sum() for label in order]
@@ -106,7 +109,7 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
         # Each count is rounded, so the ratio is within half an image of the rarest.
         assert counts[-1] / counts[0] == pytest.approx(ratio, abs=0.5 / counts[0])
     with pytest.raises(ValueError, match=r"has 30 images.*Lower the total"):
-        curves.make_rows(y, 200, 1.0, 2, seed=0)
+        measure.make_rows(y, 200, 1.0, 2, seed=0)
     args = ["--tiny", "--jobs", "1", "--out", str(tmp_path)]
     curves.main(args)
     first = json.loads((tmp_path / "image_curves.json").read_text())

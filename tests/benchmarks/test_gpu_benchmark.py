@@ -17,8 +17,7 @@ from helpers import gpu_parts
 
 from sklimb.datasets import load_table
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-FOLDERS = [str(BENCHMARKS / name) for name in ("gpu", "", "papers")]
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu" / "run.py"
 ACCURACY = ("erm", "ldam_drw", "m2m", "sam_a", "joint_sam", "metabalance")
 SPEED = ("first_look", "steps", "searches", "images", "networks", "memory")
 # What site imports first: these packages are then as if they were not installed.
@@ -44,7 +43,7 @@ def rehearsal(tmp_path_factory):
     bare, out = (tmp_path_factory.mktemp(name) for name in ("bare", "out"))
     (bare / "sitecustomize.py").write_text(BARE)
     env = {k: v for k, v in os.environ.items() if k != "SKLIMB_DATA"}
-    command = [sys.executable, BENCHMARKS / "gpu" / "run.py", "--rehearse"]
+    command = [sys.executable, SCRIPT, "--rehearse"]
     subprocess.run(
         [*command, "--out", out], env={**env, "PYTHONPATH": str(bare)}, check=True
     )
@@ -130,8 +129,8 @@ def modules(monkeypatch):
     threads = torch.get_num_threads()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(sys, "path", [*FOLDERS, *sys.path])
-    yield [importlib.import_module(n) for n in ("boxes", "report", "prepare")]
+    names = ("boxes", "report", "prepare")
+    yield [importlib.import_module(f"benchmarks.gpu.{name}") for name in names]
     torch.set_num_threads(threads)
 
 

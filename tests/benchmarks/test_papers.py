@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "papers"
+README = Path(__file__).resolve().parents[2] / "benchmarks" / "papers" / "README.md"
 # What keeps each script under a few seconds.
 FEW = {
     "metabalance": ["--tables", "loan"],
@@ -27,13 +26,12 @@ def module(monkeypatch):
     threads = torch.get_num_threads()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
-    yield importlib.import_module
+    yield lambda name: importlib.import_module(f"benchmarks.papers.{name}")
     torch.set_num_threads(threads)
 
 
 def tiny(module, name, out, *more):
-    script = module(name)
+    script = module(f"{name}.run")
     script.main(["--tiny", "--jobs", "1", "--out", str(out), *FEW[name], *more])
     return json.loads((out / f"{name}.json").read_text())
 
@@ -52,17 +50,17 @@ def test_writes_three_files_and_resumes(module, name, tmp_path, monkeypatch, cap
     def fail(*args):
         raise AssertionError("a fit that is kept was run again")
 
-    script = module(name)
+    script = module(f"{name}.run")
     kept = sorted((tmp_path / "partial").glob("*.jsonl"))
     before = [path.read_text() for path in kept]
-    for owner in (script, getattr(script, "_simplifying", script)):
-        monkeypatch.setattr(owner, "run", fail, raising=False)
+    owners = [script]
     if name == "simplifying":
-        monkeypatch.setattr(script._batch_size, "run", fail)
+        owners = [script.measure, script.batch_size]
+    for owner in owners:
+        monkeypatch.setattr(owner, "run", fail)
     assert tiny(module, name, tmp_path) == first
     # One line is lost: one fit is run, and only one.
     monkeypatch.undo()
-    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
     kept[0].write_text("".join(before[0].splitlines(keepends=True)[:-1]))
     tiny(module, name, tmp_path)
     assert [len(p.read_text().splitlines()) for p in kept] == [
@@ -71,10 +69,10 @@ def test_writes_three_files_and_resumes(module, name, tmp_path, monkeypatch, cap
 
 
 def test_published_figures(module):
-    published, script = module("_published"), module("metabalance")
+    published, report = module("common.published"), module("metabalance.report")
     for name in ("loan", "fraud"):
         figures = published.METABALANCE[name]
-        assert set(figures) == set(script.TITLES) - OWN
+        assert set(figures) == set(report.TITLES) - OWN
         assert set(published.METABALANCE_ERRORS[name]) < set(figures)
         assert all(0.5 < value < 1 for value in figures.values())
     # S002's baselines are Gorishniy's ensembles, rounded.
@@ -83,26 +81,25 @@ def test_published_figures(module):
             assert single < ensemble
             printed = published.SIMPLIFYING[name][model]
             assert printed == pytest.approx(ensemble, abs=0.0006), (name, model)
-    lines = (FOLDER.parents[1] / "benchmarks/papers/README.md").read_text()
-    assert "not comparable" in lines
+    assert "not comparable" in README.read_text()
 
 
 def test_fraud_is_never_shown_as_comparable(module, tmp_path, capsys):
     args = ["--tiny", "--jobs", "1", "--out", str(tmp_path), "--tables", "fraud"]
-    module("metabalance").main([*args, "--networks", "paper"])
+    module("metabalance.run").main([*args, "--networks", "paper"])
     assert "a subset of the paper's rows" in (tmp_path / "metabalance.md").read_text()
     content = json.loads((tmp_path / "metabalance.json").read_text())
     assert any("not comparable" in note for note in content["notes"])
 
 
 def test_learning_rates_are_chosen_on_validation_rows(module):
-    choose = module("metabalance").choose
+    choose = module("metabalance.report").choose
     row = {"method": "m", "choices": [1, 2, 3], "validation": [0.6, 0.8, None]}
     assert choose([{**row, "test": [0.9, 0.5, 0.99]}])["test"] == 0.5
 
 
 def test_paper_networks_have_the_papers_layers(module):
-    fits = module("_metabalance")
+    fits = module("metabalance.measure")
     X = np.random.default_rng(0).normal(size=(60, 29)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)
     model = fits.paper_network("fraud", 0, 1, {}, "cpu").fit(X, y)
@@ -117,7 +114,7 @@ def test_paper_networks_have_the_papers_layers(module):
 
 
 def test_a_learning_rate_that_diverges_is_left_out(module, monkeypatch):
-    fits = module("_metabalance")
+    fits = module("metabalance.measure")
     monkeypatch.setattr(fits, "RATES", (0.05, 1e30))
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(60, 12)).astype(np.float32) for _ in range(3)]
@@ -128,7 +125,9 @@ def test_a_learning_rate_that_diverges_is_left_out(module, monkeypatch):
 
 
 def test_ratios(module):
-    fits, batches = module("_representation"), module("_batch_size")
+    fits, batches = (
+        module(name) for name in ("representation.measure", "simplifying.batch_size")
+    )
     assert fits.accuracy((0.5, 0.9), 1.0) == pytest.approx(0.7)
     # One rare row a hundred: (100 * 0.9 + 1 * 0.5) / 101.
     assert fits.accuracy((0.5, 0.9), 0.01) == pytest.approx(90.5 / 101)

@@ -1,0 +1,166 @@
+"""Images of a set-up, and one fit of the methods that share a network."""
+
+from functools import lru_cache
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+from benchmarks.common.scores import timed_fit
+from benchmarks.papers.cifar_lt.methods import GROUPS, METHODS
+from sklimb import ImageResNetClassifier
+from sklimb.datasets import load_cifar10, make_long_tailed
+from sklimb.metrics import many_medium_few_report
+from sklimb.selfsup import SelfSupervisedPretrainer
+from sklimb.two_stage import ClassifierRetrainer
+
+
+@lru_cache(maxsize=2)
+def images(data_home):
+    """CIFAR-10: training part, test part."""
+    bunch = load_cifar10(data_home=data_home)
+    train = bunch.split == "train"
+    return (bunch.X[train], bunch.y[train]), (bunch.X[~train], bunch.y[~train])
+
+
+def make_rows(setup, n_max, seed, data_home):
+    """Training images and labels of a set-up, another draw for each seed.
+
+    "lt100" is a long tail of ratio 100; "severe" has n_max images of one random class
+    and 5 of the others, "moderate" 0.1 % to 1.1 % of the full classes (S003).
+    """
+    (X, y), _ = images(data_home)
+    rng = np.random.default_rng(seed)
+    if setup.startswith("lt"):
+        ratio = int(setup.removeprefix("lt"))
+        rows = drawn(X, y, [n_max] * 10, rng)
+        return make_long_tailed(*rows, ratio, random_state=seed)
+    large = rng.integers(10)
+    counts = np.full(10, 5)
+    if setup == "moderate":
+        counts = ((0.001 + rng.random(10) / 100) * 5000).astype(int)
+    counts[large] = n_max
+    return drawn(X, y, np.minimum(counts, n_max), rng)
+
+
+def drawn(X, y, counts, rng):
+    """`counts[c]` images of each class c, or all that there are, and their labels."""
+    rows = [rng.permutation(np.flatnonzero(y == c))[:n] for c, n in enumerate(counts)]
+    rows = np.concatenate(rows)
+    return X[rows], y[rows]
+
+
+def make_test_rows(n, data_home):
+    """`n` test images and their labels, the same for all fits."""
+    _, (X, y) = images(data_home)
+    rows = np.random.default_rng(0).permutation(len(y))[:n]
+    return X[rows], y[rows]
+
+
+def network_of(names):
+    """What fits of equal networks have in common: set-up, parameters, seed."""
+    setup, method, seed = names[:3]
+    return setup, repr(METHODS[method][1]), seed
+
+
+def classifier(method, settings, seed, device):
+    """The estimator of a method, without its second stage."""
+    parameters = dict(METHODS[method][1])
+    if "pretrained" in parameters:
+        parameters["pretrained"] = SelfSupervisedPretrainer(
+            method=parameters["pretrained"],
+            max_epochs=settings["pretraining_epochs"],
+            batch_size=settings["batch_size"],
+        )
+    if method == "metabalance":
+        parameters |= {
+            "metabalance_steps": settings["meta_steps"],
+            "max_epochs": settings["meta_epochs"],
+            "lr": 0.01,
+        }
+    return ImageResNetClassifier(
+        **{
+            "backbone": settings["backbone"],
+            "augment": ["crop", "flip"],
+            "channels_last": True,
+            "batch_size": settings["batch_size"],
+            "max_epochs": settings["epochs"],
+            "warmup_epochs": settings["warmup"],
+            "lr": settings["lr"],
+            "weight_decay": 2e-4,
+            "early_stopping": False,
+            "target_prior": None,
+            "dtype": settings["dtype"],
+            "device": device,
+            "random_state": seed,
+            **parameters,
+        }
+    )
+
+
+def raw_labels(model, X):
+    """Labels by the network alone: what `target_prior` did is undone."""
+    log_p = np.log(model.predict_proba(X))
+    log_p += np.log(model.prior_shift_) - model.intercept_[0]
+    return model.classes_[log_p.argmax(1)]
+
+
+def largest_outputs(model, X):
+    """Labels by the largest output of the network."""
+    parts = [model.net_.blocks_logits(model._encode(part)) for part in model._parts(X)]
+    largest = [part[0].argmax(-1).cpu().numpy() for part in parts]
+    return model.classes_[np.concatenate(largest)]
+
+
+def run(keys, settings, data_home, device):
+    """Fit methods that share a network on one set-up; the lines that are kept."""
+    setup, method, seed = keys[0][:3]
+    return fit_methods(
+        [key[1] for key in keys],
+        classifier(method, settings, seed, device),
+        make_rows(setup, settings["n_max"], seed, data_home),
+        make_test_rows(settings["test"], data_home),
+    )
+
+
+def fit_methods(methods, network, train, test):
+    """A line for each of the methods, whose network is trained once.
+
+    Its seconds are in the first line. `train` and `test` are images and labels.
+    """
+    (X, y), (X_test, y_test) = train, test
+    seed = network.random_state
+    network, *spent = timed_fit(lambda: network.fit(X, y))
+    lines = []
+    for method in methods:
+        stage = METHODS[method][2]
+        if stage == "raw":
+            predicted = raw_labels(network, X_test)
+        elif stage == "largest":
+            predicted = largest_outputs(network, X_test)
+        elif stage is None:
+            predicted = network.predict(X_test)
+        else:
+            second = ClassifierRetrainer(
+                FrozenEstimator(network), stage, target_prior=None, random_state=seed
+            )
+            second, *added = timed_fit(lambda model=second: model.fit(X, y))
+            spent = [a + b for a, b in zip(spent, added, strict=True)]
+            predicted = second.predict(X_test)
+        lines.append(_line(predicted, y_test, y, spent))
+        spent = [0.0, 0.0]
+    return lines
+
+
+def _line(predicted, y_test, y, spent):
+    report = many_medium_few_report(y_test, predicted, y_train=y)
+    return {
+        "accuracy": float((predicted == y_test).mean()),
+        **{group: _recall(report, group) for group in GROUPS},
+        "seconds": spent[0],
+        "processor_seconds": spent[1],
+    }
+
+
+def _recall(report, group):
+    value = report.loc[group, "recall"]
+    return None if np.isnan(value) else float(value)

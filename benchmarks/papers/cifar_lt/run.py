@@ -1,0 +1,129 @@
+"""Which methods help ResNets on CIFAR-10 with a long tail?
+
+The methods of S002, S003 and S004 and their baselines on CIFAR-10 at ratios 100, 50 and
+10, and S003's severe and moderate set-ups: accuracy on balanced test images, recall of
+classes with many, medium and few training images.
+
+    SKLIMB_DATA=... python benchmarks/papers/cifar_lt/run.py --scale full --device cuda
+    SKLIMB_DATA=... python benchmarks/papers/cifar_lt/run.py --scale cpu
+
+full: ResNet-32, 200 epochs, 5000 images of the largest class, 5 seeds; one GPU. cpu: a
+tail of 500 to 5 images a class, ResNet-8, 20 epochs; 15 minutes on two cores, a look
+and no reproduction. A seed is a draw of images and of everything else, the same for all
+methods. Nothing is tuned: learning rate and strengths are the papers'. A stopped run
+goes on where it stopped.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from benchmarks.papers.cifar_lt.measure import network_of, run
+from benchmarks.papers.cifar_lt.methods import METHODS, SEVERE
+from benchmarks.papers.cifar_lt.report import (
+    TITLES,
+    claims,
+    figure_of,
+    summarise,
+    table_of,
+)
+from benchmarks.papers.common.fits import fit_missing, found, kept_fits, read_arguments
+from benchmarks.papers.common.published import CIFAR_LT_NOTES
+from benchmarks.papers.common.report import (
+    claims_in_short,
+    claims_table,
+    record,
+    write_results,
+)
+
+SCALES = {
+    "full": {
+        "setups": ("lt100", "lt50", "lt10", "severe", "moderate"),
+        "seeds": 5,
+        "n_max": 5000,
+        "test": 10_000,
+        "backbone": "resnet32",
+        "epochs": 200,
+        "warmup": 5,
+        "batch_size": 128,
+        "lr": 0.1,
+        "dtype": "bfloat16",
+        "pretraining_epochs": 200,
+        "meta_epochs": 50,
+        "meta_steps": 80,
+    },
+    "quick": {
+        "setups": ("lt100", "severe"),
+        "seeds": 2,
+        "n_max": 500,
+        "test": 1000,
+        "backbone": "resnet8",
+        "epochs": 20,
+        "warmup": 1,
+        "batch_size": 32,
+        "lr": 0.1,
+        "dtype": "float32",
+        "pretraining_epochs": 10,
+        "meta_epochs": 4,
+        "meta_steps": 8,
+    },
+    "tiny": {
+        "setups": ("lt100",),
+        "seeds": 2,
+        "n_max": 100,
+        "test": 100,
+        "backbone": "resnet8",
+        "epochs": 1,
+        "warmup": 0,
+        "batch_size": 32,
+        "lr": 0.1,
+        "dtype": "float32",
+        "pretraining_epochs": 1,
+        "meta_epochs": 1,
+        "meta_steps": 2,
+    },
+}
+
+
+def all_jobs(scale, methods):
+    """Names and settings of every fit."""
+    settings = {k: v for k, v in scale.items() if k not in ("setups", "seeds")}
+    for seed in range(scale["seeds"]):
+        for setup in scale["setups"]:
+            for method in methods:
+                if setup.startswith("lt") or method in SEVERE:
+                    # Other parameters, other figures.
+                    _, *how = METHODS[method]
+                    yield (setup, method, seed), {**settings, "how": repr(how)}
+
+
+def main(argv=None):
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if "--scale" in argv:  # by the names of the papers' protocols
+        i = argv.index("--scale")
+        argv[i : i + 2] = {"full": [], "cpu": ["--quick"]}[argv[i + 1]]
+    args = read_arguments(__doc__, argv, ("methods", list(METHODS)))
+    scale = SCALES[args.scale]
+    key = ("setup", "method", "seed", "digest")
+    kept = kept_fits(args, "cifar_lt", key, "cifar_lt.measure")
+    jobs = list(all_jobs(scale, args.methods))
+    keys = fit_missing(args, kept, run, jobs, together=network_of)
+    rows, missing = found(kept, keys)
+    if not rows:
+        raise SystemExit("No fit is there yet.")
+    summary, by = summarise(rows, scale)
+    lines = claims(by, summary)
+    parts = []
+    for setup, entries in summary.items():
+        parts += [f"## CIFAR-10, {TITLES[setup]}", table_of(setup, entries)]
+    parts += ["## Claims", claims_in_short(lines), claims_table(lines)]
+    parts += ["\n".join(f"- {note}" for note in CIFAR_LT_NOTES)]
+    content = record(
+        __doc__, args, scale, rows, summary=summary, claims=lines, missing_fits=missing
+    )
+    write_results(args, "cifar_lt", content, parts, figure_of(summary))
+
+
+if __name__ == "__main__":
+    main()

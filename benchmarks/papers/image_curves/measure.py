@@ -1,0 +1,69 @@
+"""Images of a tail of one ratio, and one fit on them."""
+
+import numpy as np
+
+from benchmarks.common.scores import timed_fit
+from benchmarks.papers.cifar_lt.measure import images
+from benchmarks.papers.simplifying.batch_size import exponential_counts
+from sklimb import ImageResNetClassifier
+
+AUGMENTS = {
+    "none": None,
+    "crop, flip": ["crop", "flip"],
+    "cutout": ["crop", "flip", "cutout"],
+    "trivial": ["crop", "flip", "trivial"],
+    "randaugment": ["crop", "flip", "randaugment"],
+    "augmix": ["crop", "flip", "augmix"],
+}
+
+
+def make_rows(y, total, ratio, per_class, seed):
+    """Rows of the long tail and of balanced validation images; the classes by size."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(np.unique(y))
+    counts = exponential_counts(len(order), total, ratio)
+    train, validation = [], []
+    for label, count in zip(order, counts, strict=True):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        if len(rows) < per_class + count:
+            raise ValueError(
+                f"Class {label!r} has {len(rows)} images, and {count} to train and "
+                f"{per_class} to validate are wanted. Lower the total."
+            )
+        validation.append(rows[:per_class])
+        train.append(rows[per_class : per_class + count])
+    return np.concatenate(train), np.concatenate(validation), order
+
+
+def run(key, settings, data_home, device):
+    """Fit one setting; the rest of the line that is kept."""
+    ratio, batch_size, augment, backbone, rate, seed = key[:6]
+    (X, y), (X_test, y_test) = images(data_home)
+    train, validation, order = make_rows(
+        y, settings["total"], ratio, settings["per_class"], seed
+    )
+    model = ImageResNetClassifier(
+        backbone=backbone,
+        augment=AUGMENTS[augment],
+        channels_last=True,
+        batch_size=batch_size,
+        max_epochs=settings["epochs"],
+        lr=rate,
+        clip_norm=5.0,  # small batches with the largest rate diverge without
+        early_stopping=False,
+        target_prior=None,
+        dtype=settings["dtype"],
+        device=device,
+        random_state=seed,
+    )
+    model, seconds, processor = timed_fit(lambda: model.fit(X[train], y[train]))
+    test = np.random.default_rng(0).permutation(len(y_test))[: settings["test"]]
+    right = model.predict(X_test[test]) == y_test[test]
+    rare = np.isin(y_test[test], order[-(len(order) // 3) :])
+    return {
+        "accuracy": float(right.mean()),
+        "rare": float(right[rare].mean()),
+        "validation": float((model.predict(X[validation]) == y[validation]).mean()),
+        "seconds": seconds,
+        "processor_seconds": processor,
+    }

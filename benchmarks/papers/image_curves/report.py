@@ -1,0 +1,147 @@
+"""Curves by batch size, augmentation and network, claims, tables and a picture."""
+
+import numpy as np
+
+from benchmarks.common.report import markdown
+from benchmarks.papers.common.report import cell, mean_and_error, pyplot, verdict
+
+CURVES = {
+    "batch_size": "batch size (Figure 1)",
+    "augment": "augmentation (Figure 2)",
+    "backbone": "network (Figure 3)",
+}
+NOTES = (
+    "S002's figures are of ResNet-50 on CIFAR-100 and have no numbers; what can be "
+    "compared is the direction.",
+    "Rare classes are the third of the classes with the fewest training images; at "
+    "ratio 1 the same classes, which have as many as the others.",
+    "The images are recompressed as JPEG: accuracies run slightly low.",
+)
+
+
+def points(rows, scale):
+    """{curve: {ratio: {value: {seed: row}}}}, the learning rates chosen."""
+    by = {}
+    for row in rows:
+        names = ("ratio", "batch_size", "augment", "backbone", "lr", "seed")
+        by[tuple(row[name] for name in names)] = row
+    augment, backbone = scale["augments"][0], scale["backbones"][0]
+    batch, rate = scale["base_batch"], scale["base_rate"]
+    out = {curve: {} for curve in CURVES}
+    for ratio in scale["ratios"]:
+        for seed in range(scale["seeds"]):
+
+            def keep(curve, value, options, ratio=ratio, seed=seed):
+                found = [by[o] for o in options if o in by]
+                if found:
+                    best = max(found, key=lambda row: row["validation"])
+                    own = out[curve].setdefault(ratio, {}).setdefault(value, {})
+                    own[seed] = best
+
+            for b in scale["batch_sizes"]:
+                options = [
+                    (ratio, b, augment, backbone, r, seed) for r in scale["rates"]
+                ]
+                keep("batch_size", b, options)
+            for a in scale["augments"]:
+                keep("augment", a, [(ratio, batch, a, backbone, rate, seed)])
+            for b in scale["backbones"]:
+                keep("backbone", b, [(ratio, batch, augment, b, rate, seed)])
+    return out
+
+
+def summarise(curves):
+    """{curve: {ratio: {value: means and standard errors}}}."""
+    return {
+        curve: {
+            str(ratio): {
+                str(value): {
+                    name: mean_and_error([row[name] for row in seeds.values()])
+                    for name in ("accuracy", "rare")
+                }
+                | {"lr": [row["lr"] for row in seeds.values()]}
+                for value, seeds in line.items()
+            }
+            for ratio, line in ratios.items()
+        }
+        for curve, ratios in curves.items()
+    }
+
+
+def claims(curves, scale):
+    """S002's statements, as differences in accuracy between the ends of the ratios."""
+    even, long = scale["ratios"][0], scale["ratios"][-1]
+    base, small = scale["base_batch"], scale["batch_sizes"][0]
+    first, last = "resnet8", scale["backbones"][-1]
+    seeds = range(scale["seeds"])
+
+    def values(curve, ratio, name):
+        return {v: [s[i][name] for i in seeds] for v, s in curves[curve][ratio].items()}
+
+    def gain(curve, ratio, name, better, worse):
+        own = values(curve, ratio, name)
+        return np.subtract(own[better], own[worse])
+
+    def spread(curve, ratio, name):
+        return np.ptp(list(values(curve, ratio, name).values()), axis=0)
+
+    where = f"CIFAR-10, ratio {long:g}"
+    both = f"{where} against {even:g}"
+    batch = gain("batch_size", long, "accuracy", small, base)
+    trivial = [gain("augment", r, "rare", "trivial", "none") for r in (long, even)]
+    kinds = [spread("augment", r, "rare") for r in (long, even)]
+    sizes = [spread("batch_size", r, "accuracy") for r in (long, even)]
+    deep = [gain("backbone", r, "rare", last, first) for r in (even, long)]
+    return [
+        _claim(f"batches of {small} are better than of {base}", where, batch),
+        _claim("the batch size matters more (best - worst)", both, sizes),
+        _claim("TrivialAugment lifts rare classes more", both, trivial),
+        _claim("the kind of augmentation matters more to rare classes", both, kinds),
+        _claim(f"{last} gains less on rare classes over {first}", both, deep),
+    ]
+
+
+def _claim(text, where, differences):
+    if isinstance(differences, list):
+        differences = np.subtract(*differences)
+    return {"claim": text, "where": where, **verdict(differences)}
+
+
+def tables(summary):
+    """Markdown: a table a curve."""
+    parts = []
+    for curve, ratios in summary.items():
+        header = [CURVES[curve]]
+        for ratio in ratios:
+            header += [f"accuracy, ratio {ratio}", "rare classes"]
+        rows = []
+        for value in next(iter(ratios.values())):
+            row = [value]
+            for line in ratios.values():
+                row += [cell(*line[value][name]) for name in ("accuracy", "rare")]
+            rows.append(row)
+        parts.append(markdown(header, rows))
+    return parts
+
+
+def draw(summary):
+    """A panel a curve: accuracy of all and of rare classes."""
+    figure, axes = pyplot().subplots(
+        1, len(summary), figsize=(5 * len(summary), 4.2), layout="constrained"
+    )
+    for axis, (curve, ratios) in zip(axes, summary.items(), strict=True):
+        for ratio, line in ratios.items():
+            for name, style in (("accuracy", "o-"), ("rare", "s--")):
+                means, errors = zip(*(v[name] for v in line.values()), strict=True)
+                axis.errorbar(
+                    range(len(line)),
+                    means,
+                    yerr=[e or 0.0 for e in errors],
+                    fmt=style,
+                    label=f"ratio {ratio}, {'all' if name == 'accuracy' else name}",
+                )
+        axis.set_xticks(range(len(line)), list(line), rotation=20)
+        axis.set_title(CURVES[curve])
+        axis.set_ylabel("accuracy on balanced test images")
+        axis.legend(fontsize=7)
+    return figure

@@ -1,0 +1,148 @@
+"""Do batch, augmentation and network size matter more the longer the tail is?
+
+Figures 1 to 3 of "Simplifying Neural Network Training Under Class Imbalance" (S002) on
+CIFAR-10: accuracy on balanced test images by batch size, augmentation and size of the
+network, for tails of several ratios with the same number of training images. A seed is
+a draw of images, of the order of the classes and of everything else, the same for all
+settings. Each batch size takes the learning rate with the best accuracy on balanced
+validation images; all other settings take the base's.
+
+    SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --device cuda --jobs 1
+    SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --quick
+
+full: ResNet-32 and others, 200 epochs, one GPU. quick: ResNet-8, 1,240 images, 10
+epochs. A stopped run goes on where it stopped.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from benchmarks.papers.common.fits import fit_missing, found, kept_fits, read_arguments
+from benchmarks.papers.common.report import (
+    claims_in_short,
+    claims_table,
+    record,
+    write_results,
+)
+from benchmarks.papers.image_curves.measure import run
+from benchmarks.papers.image_curves.report import (
+    NOTES,
+    claims,
+    draw,
+    points,
+    summarise,
+    tables,
+)
+from benchmarks.papers.simplifying.batch_size import exponential_counts
+
+# The first of each is the base, but the batch size.
+SCALES = {
+    "full": {
+        "ratios": (1.0, 0.1, 0.01, 0.001),
+        "seeds": 5,
+        "total": 9000,  # at ratio 0.001 the largest class is whole
+        "per_class": 100,
+        "test": 10_000,
+        "batch_sizes": (16, 32, 64, 128, 256, 512),
+        "base_batch": 128,
+        "rates": (0.01, 0.03, 0.1, 0.3),
+        "base_rate": 0.1,
+        "augments": (
+            "crop, flip",
+            "none",
+            "cutout",
+            "trivial",
+            "randaugment",
+            "augmix",
+        ),
+        "backbones": ("resnet32", "resnet8", "resnet20", "resnet56", "resnet18"),
+        "epochs": 200,
+        "dtype": "bfloat16",
+    },
+    "quick": {
+        "ratios": (1.0, 0.01),
+        "seeds": 2,
+        "total": 1240,
+        "per_class": 30,
+        "test": 1000,
+        "batch_sizes": (16, 32, 128),
+        "base_batch": 128,
+        "rates": (0.03, 0.1),
+        "base_rate": 0.1,
+        "augments": ("crop, flip", "none", "trivial", "randaugment"),
+        "backbones": ("resnet8", "resnet20"),
+        "epochs": 10,
+        "dtype": "float32",
+    },
+    "tiny": {
+        "ratios": (1.0, 0.1),
+        "seeds": 2,
+        "total": 60,
+        "per_class": 2,
+        "test": 40,
+        "batch_sizes": (16, 32),
+        "base_batch": 32,
+        "rates": (0.1,),
+        "base_rate": 0.1,
+        "augments": ("crop, flip", "none", "trivial"),
+        "backbones": ("resnet8", "resnet20"),
+        "epochs": 1,
+        "dtype": "float32",
+    },
+}
+
+
+def settings_of(scale):
+    """Every (batch size, augmentation, backbone, learning rate) that a curve needs."""
+    batch, rate = scale["base_batch"], scale["base_rate"]
+    augment, backbone = scale["augments"][0], scale["backbones"][0]
+    out = [
+        (b, augment, backbone, r) for b in scale["batch_sizes"] for r in scale["rates"]
+    ]
+    out += [(batch, a, backbone, rate) for a in scale["augments"]]
+    out += [(batch, augment, b, rate) for b in scale["backbones"]]
+    return list(dict.fromkeys(out))
+
+
+def all_jobs(scale):
+    """Names and settings of every fit."""
+    names = ("total", "per_class", "test", "epochs", "dtype")
+    settings = {name: scale[name] for name in names}
+    for seed in range(scale["seeds"]):
+        for ratio in scale["ratios"]:
+            for how in settings_of(scale):
+                yield (ratio, *how, seed), settings
+
+
+def main(argv=None):
+    args = read_arguments(__doc__, argv)
+    scale = SCALES[args.scale]
+    key = ("ratio", "batch_size", "augment", "backbone", "lr", "seed", "digest")
+    kept = kept_fits(
+        args, "image_curves", key, "image_curves.measure", exponential_counts
+    )
+    keys = fit_missing(args, kept, run, list(all_jobs(scale)))
+    rows, missing = found(kept, keys)
+    if missing:
+        raise SystemExit(f"{missing} fits are missing: curves need all of them.")
+    curves = points(rows, scale)
+    summary, lines = summarise(curves), claims(curves, scale)
+    parts = [*tables(summary), claims_in_short(lines), claims_table(lines)]
+    parts += ["\n".join(f"- {note}" for note in NOTES)]
+    content = record(
+        __doc__,
+        args,
+        scale,
+        rows,
+        published="no numbers are published",
+        curves=summary,
+        claims=lines,
+        missing_fits=missing,
+    )
+    write_results(args, "image_curves", content, parts, draw(summary))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What "On Representation Learning ..." (S000) claims, on our rows."""
+
+import numpy as np
+
+from benchmarks.papers.common.report import mean_and_error, verdict
+from benchmarks.papers.representation.measure import METHODS, accuracy, counts
+from benchmarks.papers.representation.report import TITLES
+
+# S000 calls the equal ratio "nearly optimal": at most so much accuracy is lost.
+NEAR = 0.005
+
+
+class Fits:
+    """The fits of one table and model; by method and numbers of rows, seed by seed."""
+
+    def __init__(self, rows, seeds, model):
+        self.by, self.model = {}, model
+        for row in rows:
+            key = (row["method"], row["n_rare"], row["n_frequent"])
+            self.by.setdefault(key, {})[row["seed"]] = row
+        self.seeds = [s for s in range(seeds) if all(s in v for v in self.by.values())]
+
+    def accuracies(self, method, pair, ratio, part="test"):
+        """Accuracy on rows of the ratio, one a seed."""
+        lines = self.by[method, *pair]
+        return np.array([accuracy(lines[s][part], ratio) for s in self.seeds])
+
+    def shifted(self, pair, ratio):
+        """As `accuracies`, of balanced training with the prior of the ratio."""
+        if ("prior", *pair) not in self.by:
+            return None
+        lines = self.by["prior", *pair]
+        return np.array(
+            [accuracy(lines[s]["shifted"][str(ratio)], ratio) for s in self.seeds]
+        )
+
+    def of_rare(self, method, pair, part="test"):
+        """Accuracy on the rare rows, one a seed."""
+        lines = self.by[method, *pair]
+        return np.array([lines[s][part][0] for s in self.seeds])
+
+    def best(self, pairs, ratio):
+        """Test accuracy of the pair that is best on the selection rows, and which.
+
+        The pair is chosen by the mean over seeds.
+        """
+        means = [
+            self.accuracies("plain", pair, ratio, "selection").mean() for pair in pairs
+        ]
+        pair = pairs[int(np.argmax(means))]
+        return self.accuracies("plain", pair, ratio), pair
+
+
+def summarise(fits, scale):
+    """The three figures of one table and model."""
+    pairs = {r: counts(scale["total"], r) for r in scale["ratios"]}
+    back = {pair: r for r, pair in pairs.items()}
+    ratios = []
+    for ratio in scale["ratios"]:
+        best, pair = fits.best(list(pairs.values()), ratio)
+        equal = fits.accuracies("plain", pairs[ratio], ratio)
+        balanced = fits.accuracies("plain", pairs[1.0], ratio)
+        shifted = fits.shifted(pairs[1.0], ratio)
+        there = shifted is not None
+        ratios.append(
+            {
+                "test_ratio": ratio,
+                "corrected": mean_and_error(shifted) if there else (None,),
+                "equal - corrected": verdict(equal - shifted) if there else None,
+                "best_train_ratio": back[pair],
+                "equal": mean_and_error(equal),
+                "balanced": mean_and_error(balanced),
+                "optimal": mean_and_error(best),
+                "equal - balanced": verdict(equal - balanced),
+                "optimal - equal": verdict(best - equal),
+            }
+        )
+    majority = []
+    for n in scale["rare"]:
+        line = [(n, m) for m in scale["frequent"]]
+        best, pair = fits.best(line, 1.0)
+        last = fits.accuracies("plain", line[-1], 1.0)
+        majority.append(
+            {
+                "rare": n,
+                "accuracy": {
+                    str(m): mean_and_error(fits.accuracies("plain", (n, m), 1.0))
+                    for m in scale["frequent"]
+                },
+                "best_frequent": pair[1],
+                "best - most": verdict(best - last),
+            }
+        )
+    over = []
+    for ratio in scale["over_ratios"]:
+        pair = counts(scale["total"], ratio)
+        for method in METHODS[fits.model]:
+            values, plain = (
+                {
+                    "train, rare": fits.of_rare(m, pair, "train"),
+                    "test, rare": fits.of_rare(m, pair),
+                    "test, balanced": fits.accuracies(m, pair, 1.0),
+                    "test, imbalanced": fits.accuracies(m, pair, ratio),
+                }
+                for m in (method, "plain")
+            )
+            over.append(
+                {
+                    "ratio": ratio,
+                    "method": method,
+                    "accuracy": {k: mean_and_error(v) for k, v in values.items()},
+                    "minus plain": {k: verdict(values[k] - plain[k]) for k in values},
+                }
+            )
+    return {"ratios": ratios, "majority": majority, "over": over}
+
+
+def claims(summary):
+    """What S000 says, on our rows."""
+    lines = []
+    for (name, model), entry in summary.items():
+        where = f"{name}, {TITLES[model]}"
+        for line in entry["ratios"]:
+            ratio = line["test_ratio"]
+            if ratio == 1.0:
+                continue
+            at = f"{where}, test ratio {ratio:g}"
+            lines.append(
+                {
+                    "claim": "training at the test's ratio beats balanced training",
+                    "where": at,
+                    **line["equal - balanced"],
+                }
+            )
+            if line["equal - corrected"] is not None:
+                text = "it beats balanced training with the prior corrected (not S000)"
+                lines.append({"claim": text, "where": at, **line["equal - corrected"]})
+            near = dict(line["optimal - equal"])
+            if near["interval"] is not None:
+                low, high = near["interval"]
+                near["holds"] = "yes" if high < NEAR else "not shown"
+                near["holds"] = "no" if low > NEAR else near["holds"]
+            text = f"the best ratio gains less than {NEAR} over the test's ratio"
+            lines.append({"claim": text, "where": at, **near})
+        for line in entry["majority"]:
+            text = "ever more frequent rows harm balanced accuracy (best - most)"
+            at = f"{where}, {line['rare']} rare rows"
+            lines.append({"claim": text, "where": at, **line["best - most"]})
+        for line in entry["over"]:
+            if line["method"] != "over":
+                continue
+            at = f"{where}, ratio {line['ratio']:g}"
+            says = "no, for networks" if model == "mlp" else "yes, for XGBoost"
+            says = "-" if model == "svm" else says
+            texts = {
+                "train, rare": "over-sampling fits the rare training rows (S000: yes)",
+                "test, balanced": f"it helps on balanced test rows (S000: {says})",
+                "test, imbalanced": "it helps on imbalanced test rows (S000: no)",
+            }
+            for key, text in texts.items():
+                lines.append({"claim": text, "where": at, **line["minus plain"][key]})
+    return lines
