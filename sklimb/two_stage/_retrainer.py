@@ -31,6 +31,7 @@ from sklimb.fitting.plan import class_shares
 from sklimb.fitting.train import all_or_nothing
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.inputs.labels import check_labels
+from sklimb.parameters.strategies import moves_prior_twice
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.samplers import DRAWS
@@ -323,15 +324,13 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"TabularResNetClassifier's; {type(classifier).__name__} has none. Set "
                 "shift_statistics=False."
             )
-        prior = self.target_prior
-        if prior is None or (isinstance(prior, str) and prior == "train"):
+        prior, why = self.target_prior, moves_prior_twice(self)
+        if why is None:
             return
         if classifier.class_weight is not None:
             raise ValueError(
                 f"target_prior={prior!r} and class_weight={classifier.class_weight!r} "
-                "of the estimator cannot be combined: both move the prior, so the "
-                "probabilities would be corrected twice. Set class_weight=None or "
-                "target_prior='train'."
+                f"of the estimator cannot be combined: {why}"
             )
         if not isinstance(prior, str):
             classes = getattr(classifier, "classes_", None)
