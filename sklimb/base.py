@@ -45,6 +45,14 @@ class BaseNeuralClassifier(
     # What "auto" stands for.
     _auto: ClassVar[dict] = AUTO
     _auto_batch_size: ClassVar[int] = 256
+    # What members of one pack may differ in, beside their seeds.
+    _varied: ClassVar[tuple] = (
+        "lr",
+        "weight_decay",
+        "smoothing_eps",
+        "sam_asymmetric_rho",
+        "joint_ssl_weight",
+    )
     # What brings X to the network.
     _encoder_class = TabularEncoder
     # Whether the network can end in cosines, which some losses need.
@@ -414,11 +422,7 @@ class BaseNeuralClassifier(
         """What may differ from member to member."""
         return {
             "seed": int(seed),
-            "lr": resolved(self, "lr"),
-            "weight_decay": resolved(self, "weight_decay"),
-            "smoothing_eps": self.smoothing_eps,
-            "sam_asymmetric_rho": self.sam_asymmetric_rho,
-            "joint_ssl_weight": self.joint_ssl_weight,
+            **{name: resolved(self, name) for name in self._varied},
         }
 
     def _members(self):

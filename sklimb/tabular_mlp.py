@@ -8,7 +8,6 @@ import torch
 
 from sklimb._compat import Interval, StrOptions
 from sklimb.base import BaseNeuralClassifier
-from sklimb.fitting.portfolio import resolved
 from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
 from sklimb.parameters.columns import ColumnParameters
@@ -47,6 +46,11 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
     """
 
     _offers_cosine_head: ClassVar[bool] = True
+    _varied: ClassVar[tuple] = (
+        *BaseNeuralClassifier._varied,
+        "dropout",
+        "frequency_scale",
+    )
 
     num_embeddings: str | None = parameter(
         "plr",
@@ -100,13 +104,6 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         "int",
         """Bins a number ("ple"), clamped to its distinct values.""",
     )
-
-    def _member_settings(self, seed):
-        return {
-            **super()._member_settings(seed),
-            "dropout": resolved(self, "dropout"),
-            "frequency_scale": resolved(self, "frequency_scale"),
-        }
 
     def _make_members(self, plan, members):
         encoder = self.encoder_

@@ -182,10 +182,11 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
                 f"{name}={value!r} {_ONLY[own]}. Use one of {others} instead."
             )
     _check_views(value, of, name)
-    if value is None or isinstance(value, str | Rotation | MoCo):
+    term = None if value is None else make_term(value)
+    if term is None or isinstance(term, Rotation | MoCo):
         return
-    rates = getattr(value, "rates", ())
-    width = getattr(value, "d_projector", None)
+    rates = getattr(term, "rates", ())
+    width = getattr(term, "d_projector", None)
     fine = len(rates) == 2 and all(0 <= rate <= 1 for rate in rates)
     if not fine or not isinstance(width, Integral) or width < 1:
         raise ValueError(
@@ -196,7 +197,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
     try:
         with torch.inference_mode(False), torch.enable_grad():
             a = torch.eye(3).unsqueeze(0).requires_grad_()
-            got = make_term(value)(a, a.flip(1), torch.ones(1, 3, dtype=torch.bool))
+            got = term(a, a.flip(1), torch.ones(1, 3, dtype=torch.bool))
         fine = got.shape == (1,) and got.requires_grad and bool(got.isfinite().all())
     except Exception as error:
         fine, got = False, f"{type(error).__name__}: {error}"
@@ -210,7 +211,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
 
 def _check_views(value, of, name):
     """Refuse views of a term that no image can have, or that a table has none of."""
-    views = getattr(value, "views", "auto")
+    views = "auto" if value is None else getattr(make_term(value), "views", "auto")
     if isinstance(views, str) and views == "auto":
         return
     if of == "columns":

@@ -8,7 +8,7 @@ from sklimb.inputs.on_disk import joined_rows
 from sklimb.nn.join import Layout
 from sklimb.training.balanced_rows import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Rows
-from sklimb.training.device import fits
+from sklimb.training.device import as_numbers, fits
 from sklimb.training.episodes import Episodes
 from sklimb.training.mixing import Mixer
 from sklimb.training.monitor import Panel
@@ -217,7 +217,7 @@ def _of_one_dtype(parts, dtype):
     """Bytes beside floats become floats in [0, 1], as samplers make them."""
     if len({part.dtype for part in parts}) == 1:
         return parts
-    return [p if p.is_floating_point() else p.to(dtype) / 255 for p in parts]
+    return [as_numbers(part, dtype) for part in parts]
 
 
 def _table(arrays, parts):

@@ -11,17 +11,7 @@ import numpy as np
 
 from sklimb._compat import validate_parameter_constraints
 
-# What members of one pack may differ in.
-VARIED = (
-    "lr",
-    "weight_decay",
-    "dropout",
-    "smoothing_eps",
-    "frequency_scale",
-    "sam_asymmetric_rho",
-    "joint_ssl_weight",
-)
-# What these are unless the caller or the portfolio says otherwise.
+# What "auto" is unless the portfolio says otherwise.
 AUTO = {"lr": 1e-3, "weight_decay": 1e-4, "dropout": 0.1, "frequency_scale": 0.1}
 # The best of 70 lists over 14 tables (benchmarks/studies/portfolio), and the one that
 # is chosen whichever table is left out.
@@ -68,7 +58,7 @@ def settings_of(estimator):
                 "as [{'lr': 0.1}, {'lr': 0.01}]."
             )
         given = DEFAULT
-    names = [n for n in VARIED if hasattr(estimator, n)]
+    names = list(estimator._varied)
     if not given:
         raise ValueError("portfolio must hold at least one dict, got an empty list.")
     for i, setting in enumerate(given):

@@ -15,10 +15,10 @@ from sklimb.training.steps import OTHER_STEPS, STEPS, MetaBalance
 from sklimb.training.terms import TERMS, terms_for
 
 
-def _moves_prior_twice(parameters):
+def moves_prior_twice(parameters):
     """Why target_prior cannot be set beside class_weight, or None."""
     prior = parameters.target_prior
-    if isinstance(prior, str) and prior == "train":
+    if prior is None or (isinstance(prior, str) and prior == "train"):
         return None
     return (
         "both move the prior, so the probabilities would be corrected twice. Set "
@@ -49,7 +49,7 @@ class StrategyParameters(Parameters):
         'None, "balanced" or dict',
         """Factor of each class in the loss. A statement of yours: probabilities follow
         it.""",
-        {"target_prior": _moves_prior_twice},
+        {"target_prior": moves_prior_twice},
     )
     drw_start: float | None = parameter(
         None,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
-from sklimb.training.mixing import as_numbers
+from sklimb.training.device import as_numbers
 from sklimb.training.samplers import UniformOrder, WeightedOrder
 
 

@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
-from sklimb.training.device import to_device
-from sklimb.training.mixing import as_numbers, mix_labels
+from sklimb.training.device import as_numbers, to_device
+from sklimb.training.mixing import mix_labels
 from sklimb.training.views.columns import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a

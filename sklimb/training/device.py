@@ -1,5 +1,6 @@
 """The device and dtype of a fit, what fits on it, and padded blocks of rows."""
 
+import numpy as np
 import torch
 
 # What weights and encoded rows are held in, by the parameter `dtype`.
@@ -36,6 +37,16 @@ def fits(n_bytes, device):
     if device.type != "cuda":
         return True
     return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def as_numbers(X, dtype):
+    """Bytes as floats in [0, 1], as networks read images; others as they are."""
+    return X.to(dtype) / 255 if X.dtype == torch.uint8 else X
+
+
+def array_as_numbers(X):
+    """The same of an array; samplers and pools would overflow bytes."""
+    return X / np.float32(255) if X.dtype == np.uint8 else X
 
 
 def padded_blocks(X, size):

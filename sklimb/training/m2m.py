@@ -1,7 +1,7 @@
 """HOW rows of frequent classes become rows of rare ones: M2m.
 
 `translate` moves any rows, of a table or of pixels: which entries may move, and between
-which bounds, are arguments; see translated.py for what they are.
+which bounds, are arguments; see m2m_batches.py for what they are.
 """
 
 from dataclasses import dataclass, fields

@@ -8,9 +8,8 @@ from skorch.callbacks import Callback
 
 from sklimb._random import stream_generator
 from sklimb.nn.join import Layout, join
-from sklimb.training.device import to_device
+from sklimb.training.device import as_numbers, to_device
 from sklimb.training.m2m import Translation, make_m2m
-from sklimb.training.mixing import as_numbers
 
 
 class TranslatedBatches:

@@ -8,11 +8,6 @@ from sklimb._random import stream_seed
 MIXES = ("mixup", "cutmix")
 
 
-def as_numbers(X, dtype):
-    """Bytes as floats in [0, 1], as networks read images; others as they are."""
-    return X.to(dtype) / 255 if X.dtype == torch.uint8 else X
-
-
 class Mixer:
     """Each row of a batch is mixed with another one of it, and so are their labels.
 

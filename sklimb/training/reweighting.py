@@ -21,8 +21,7 @@ from torch.autograd import forward_ad
 
 from sklimb._random import stream_generator
 from sklimb.nn.packed import draw_uniform
-from sklimb.training.device import to_device
-from sklimb.training.mixing import as_numbers
+from sklimb.training.device import as_numbers, to_device
 from sklimb.training.registry import Registry
 from sklimb.training.samplers import draw_names, draw_of
 from sklimb.training.steps import (

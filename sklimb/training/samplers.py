@@ -19,6 +19,7 @@ from sklearn.base import clone
 
 from sklimb._compat import _set_random_states
 from sklimb.inputs.labels import label_codes
+from sklimb.training.device import array_as_numbers
 from sklimb.training.registry import Registry
 
 
@@ -180,8 +181,7 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
     ValueError
         SMOTE on a table with categories; too few rows of a class for an object.
     """
-    if X.dtype == np.uint8:  # bytes would overflow when rows are subtracted
-        X = X.astype(np.float32) / 255
+    X = array_as_numbers(X)
     sampler = _make_sampler(sampler, X, y, classes, n_numeric, n_indicators)
     _seed(sampler, int(seed % 2**32))
     n_rows = len(X)

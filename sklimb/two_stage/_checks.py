@@ -5,6 +5,7 @@ import numpy as np
 from sklimb.fitting.checks import resolve_prior
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.inputs.labels import check_labels
+from sklimb.parameters.strategies import moves_prior_twice
 from sklimb.tabular_mlp import TabularMLPClassifier
 
 _WITHOUT_STATISTICS = (TabularMLPClassifier, FTTransformerClassifier)
@@ -18,15 +19,13 @@ def check_first_stage(p, classifier, y):
             f"TabularResNetClassifier's; {type(classifier).__name__} has none. Set "
             "shift_statistics=False."
         )
-    prior = p.target_prior
-    if prior is None or (isinstance(prior, str) and prior == "train"):
+    prior, why = p.target_prior, moves_prior_twice(p)
+    if why is None:
         return
     if classifier.class_weight is not None:
         raise ValueError(
             f"target_prior={prior!r} and class_weight={classifier.class_weight!r} "
-            "of the estimator cannot be combined: both move the prior, so the "
-            "probabilities would be corrected twice. Set class_weight=None or "
-            "target_prior='train'."
+            f"of the estimator cannot be combined: {why}"
         )
     if not isinstance(prior, str):
         classes = getattr(classifier, "classes_", None)

@@ -19,7 +19,8 @@ from sklimb.training.augment.operations import AUGMENTS
 from sklimb.training.losses import LOSSES
 from sklimb.training.samplers import SAMPLERS
 from sklimb.training.steps import STEPS
-from sklimb.training.terms import TERMS
+from sklimb.training.terms import TERMS, SimCLR
+from sklimb.training.views.images import VIEWS
 
 GUIDE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
@@ -145,7 +146,7 @@ def test_a_draw_of_ones_own_is_divided_out(examples):
     assert np.isfinite(pair.fit(X, Y).predict_proba(X)).all()
 
 
-def test_off_members_of_a_pack_do_not_notice_a_step(examples):
+def test_members_do_not_notice_each_other_beside_a_step(examples):
     """A pack of two members has the bits of each alone, with a step of one's own."""
     params = {**QUICK, "step": examples.Signs(0.5), "dtype": "float64"}
     pack = TabularMLPClassifier(**{**params, "n_members": 2}).fit(X, Y)
@@ -218,3 +219,22 @@ def _gated():
 @parametrize_with_checks([_gated()])
 def test_the_architecture_passes_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+def test_registered_terms_and_views_are_checked_like_objects(examples):
+    class Averages(examples.Agreement):
+        def __call__(self, a, b, real=None):
+            return super().__call__(a, b, real).mean()
+
+    TERMS["averages"] = Averages()
+    VIEWS.register("darker", lambda margin: [examples.Shade(), "flip"])
+    try:
+        with pytest.raises(ValueError, match=r"joint_ssl must take two views of shape"):
+            TabularMLPClassifier(**QUICK, joint_ssl="averages").fit(X, Y)
+        clf = ImageResNetClassifier(backbone="resnet8", max_epochs=1, random_state=0)
+        plain = clf.set_params(joint_ssl="simclr").fit(IMAGES, LABELS)
+        plain = plain.predict_proba(IMAGES)
+        clf.set_params(joint_ssl=SimCLR(views="darker")).fit(IMAGES, LABELS)
+        assert np.abs(clf.predict_proba(IMAGES) - plain).max() > 1e-6
+    finally:
+        del TERMS["averages"], VIEWS["darker"]

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from sklimb.training.predictor import set_prior
 
 from sklimb import TabularMLPClassifier
 from sklimb.datasets import make_transactions
+from sklimb.fitting.probabilities import set_prior, solved_intercepts
 from sklimb.training.losses import LOSSES, CosFaceLoss, LDAMLoss, bind
 
 MARGINS = ("ldam", "cosface")
@@ -81,7 +81,8 @@ def without_temperature(clf, X, y):
     clf.temperature_ = np.ones_like(clf.temperature_)
     clf.net_.criterion_.temperature = None
     rows = [(clf._encode(X).numpy(), y, np.ones(len(y)))]
-    set_prior(clf, clf.net_, clf.prior_shift_, rows)
+    clf.intercept_ = solved_intercepts(clf.net_, clf.prior_shift_, rows)
+    set_prior(clf.net_, clf.prior_shift_, clf.intercept_)
     return clf
 
 

@@ -8,8 +8,8 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import TimeSeriesSplit
 
 from sklimb import TabularMLPClassifier
-from sklimb.calibration import ClassifierRetrainer
 from sklimb.model_selection import PackedSearchCV
+from sklimb.two_stage import ClassifierRetrainer
 
 X, Y = fixed_table()
 HELD_OUT = {**PLAIN, "early_stopping": True}

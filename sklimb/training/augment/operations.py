@@ -16,6 +16,7 @@ from sklimb.training.augment.policies import (
     RandAugment,
     TrivialAugment,
 )
+from sklimb.training.device import as_numbers
 from sklimb.training.registry import Registry
 
 
@@ -240,8 +241,7 @@ class Augment:
                 "x must have shape (batch, channels, height, width), got "
                 f"{tuple(x.shape)}."
             )
-        if x.dtype == torch.uint8:
-            x = x.to(torch.float32).div_(255)
+        x = as_numbers(x, torch.float32)
         for operation in self.operations:
             x = operation(x, generator)
         return x

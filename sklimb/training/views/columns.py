@@ -12,7 +12,7 @@ import torch
 
 from sklimb._random import stream_generator, stream_seed
 from sklimb.inputs.on_disk import joined_rows
-from sklimb.training.device import to_device
+from sklimb.training.device import array_as_numbers, to_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Pool:
         Such bytes are pixels, and the others pixels that the encoder brought there.
         """
         if len({part.dtype for part in parts}) > 1:
-            parts = [p / np.float32(255) if p.dtype == np.uint8 else p for p in parts]
+            parts = [array_as_numbers(part) for part in parts]
         return cls(joined_rows(parts), np.concatenate(weights), draws_rows)
 
 

@@ -14,7 +14,7 @@ from sklimb.training.augment.operations import (
 from sklimb.training.augment.policies import (
     RandAugment,
 )
-from sklimb.training.device import to_device
+from sklimb.training.device import as_numbers, to_device
 from sklimb.training.registry import Registry
 from sklimb.training.views.columns import PoolDraws
 
@@ -36,8 +36,7 @@ class Scene:
 
     def images(self, rows):
         """Rows as images in [0, 1]."""
-        images = rows.to(self.dtype).view(-1, *self.shape)
-        return images / 255 if rows.dtype == torch.uint8 else images
+        return as_numbers(rows, self.dtype).to(self.dtype).view(-1, *self.shape)
 
 
 VIEWS = Registry(
