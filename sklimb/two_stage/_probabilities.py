@@ -56,7 +56,7 @@ def set_probabilities(p, chosen, everything):
     if p.method in needing:
         h, y, weight = chosen
         p.temperature_ = np.array(
-            [best_temperature(z, y, weight) for z in _logits(p.head_, h)]
+            [best_temperature(z, y, weight) for z in logits_of(p.head_, h)]
         )
     p.intercept_ = np.zeros((n_members, n_classes))
     prior = class_shares([everything], n_classes)
@@ -64,7 +64,7 @@ def set_probabilities(p, chosen, everything):
     if wanted is None:
         return
     h, y, weight = everything
-    for k, z in enumerate(_logits(p.head_, h)):
+    for k, z in enumerate(logits_of(p.head_, h)):
         log_p = z / p.temperature_[k]
         p.intercept_[k] = solve_intercept(log_p, y, weight)
     p.intercept_ += np.log(wanted / prior)
@@ -77,6 +77,7 @@ def joined(parts):
 
 
 @torch.no_grad()
-def _logits(head, h):
+def logits_of(head, h):
+    """Logits of features (n_members, rows, d), in float64 on the CPU."""
     parts = [head(part).double() for part in h.split(_BLOCK_ROWS, 1)]
     return torch.cat(parts, 1).cpu().numpy()

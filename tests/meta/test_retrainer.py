@@ -38,7 +38,7 @@ from sklimb.two_stage._heads import (
 )
 from sklimb.two_stage._methods import METHODS
 from sklimb.two_stage._oltr import ModulatedHead
-from sklimb.two_stage._probabilities import best_temperature
+from sklimb.two_stage._probabilities import best_temperature, logits_of
 
 X, Y = fixed_table()
 SMALL = {**PLAIN, "early_stopping": "auto", "max_epochs": 10}
@@ -112,7 +112,9 @@ def test_members_equal_single_fits(method):
         single = TabularMLPClassifier(**{**params, "random_state": int(seed)})
         one = ClassifierRetrainer(single, method, n_epochs=3)
         one.fit(X_train, train.y, X_val=X_held, y_val=held.y)
-        logits, own = (clf._logits(clf._backbone(encoded(clf))) for clf in (one, pack))
+        logits, own = (
+            logits_of(clf.head_, clf._backbone(encoded(clf))) for clf in (one, pack)
+        )
         # Sums in another order.
         np.testing.assert_allclose(own[k], logits[0], atol=1e-9)
         # The search for its logarithm ends at 1e-5.
@@ -253,7 +255,7 @@ def test_tau_is_the_formula():
         logits = np.empty((len(X), 2))
         for c in range(2):
             logits[:, c] = h @ (w[:, c] / np.sqrt((w[:, c] ** 2).sum()) ** tau)
-        got = clf._logits(torch.from_numpy(STAGE.embed(X))[None])[0]
+        got = logits_of(clf.head_, torch.from_numpy(STAGE.embed(X))[None])[0]
         # float32 products.
         np.testing.assert_allclose(got, logits, atol=1e-5 * np.abs(logits).max())
         assert clf.tau_.tolist() == [tau]
@@ -289,7 +291,7 @@ def test_ncm_is_the_formula():
     v = v / np.sqrt((v**2).sum(1, keepdims=True))
     means = [v[y == c].mean(0) for c in range(2)]
     expected = np.stack([-((v - m) ** 2).sum(1) for m in means], 1)
-    got = clf._logits(torch.from_numpy(h.astype(np.float32)))[0]
+    got = logits_of(clf.head_, torch.from_numpy(h.astype(np.float32)))[0]
     np.testing.assert_allclose(got, expected, atol=1e-5)  # float32
     # By weight: weight 3 is three rows.
     weight = np.where(np.arange(len(y)) % 2, 3.0, 1.0)
@@ -473,7 +475,7 @@ def test_choices_are_made_on_held_out_rows():
     got = []
     for part in (rows.held_out, rows.train):
         h = clf._backbone(encoded_rows(part))
-        got.append(best_temperature(clf._logits(h)[0], part.y, part.weight))
+        got.append(best_temperature(logits_of(clf.head_, h)[0], part.y, part.weight))
     assert clf.temperature_[0] == got[0] != got[1]
 
 
