@@ -192,7 +192,9 @@ def test_a_full_disk_is_an_oserror_and_leaves_the_old_file(tmp_path, monkeypatch
     assert (tmp_path / "m").read_bytes() == before
 
 
-@pytest.mark.parametrize("path", sorted(SAVED.glob("*.safetensors")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted(SAVED.glob("*.safetensors")), ids=lambda p: p.stem
+)
 def test_files_of_format_1_are_read(path):
     """Written before the modules moved and MetaBalance's parameters were renamed."""
     header, _ = read(path)
