@@ -124,10 +124,11 @@ class StrategyParameters(Parameters):
     step: Any = parameter(
         None,
         [names_of(STEPS), HasMethods("make"), None],
-        "str, object or None",
+        one_of(*STEPS) + ", object or None",
         """A step of one's own, which says how weights move: an object with `make`, or
         the name of one that is registered; see `sklimb.training.steps`. None takes the
-        step that the other parameters ask for.""",
+        step that the other parameters ask for, which is how the package's own ones are
+        set.""",
         OTHER_STEPS,
     )
     joint_ssl: Any = parameter(
