@@ -1,39 +1,33 @@
-"""BaseNeuralClassifier: validate, encode labels, weights, fit, predict.
+"""BaseNeuralClassifier: the scikit-learn face of all classifiers.
 
-The one room with scikit-learn plumbing. A classifier adds its parameters and
-`_make_members`; meta-estimators reuse `_encode`, `_make_members` and `_fit_members`.
+What a kind of classifier decides, and what meta-estimators build on, is in
+`_inner_face`.
 """
 
-from abc import ABCMeta, abstractmethod
-from functools import partial
+from abc import ABCMeta
 from typing import ClassVar
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._callbacks import EstimatorCallbacks
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
+from sklimb._inner_face import InnerFace
 from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
 from sklimb.fitting.jobs import make_fold_jobs, make_job
-from sklimb.fitting.portfolio import AUTO, mixed, resolved, settings_of
+from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
-from sklimb.fitting.train import all_or_nothing, fitted_attributes, train
-from sklimb.inputs.table import read_table
+from sklimb.fitting.train import all_or_nothing
 from sklimb.parameters.attributes import ATTRIBUTES
-from sklimb.parameters.training import TrainingParameters
 from sklimb.persistence import note_classifier, save
-from sklimb.preprocessing import TabularEncoder
-from sklimb.training.device import NUMBERS
-from sklimb.training.views.columns import views_of_columns
 
 
 class BaseNeuralClassifier(
-    TrainingParameters,
+    InnerFace,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,
@@ -42,33 +36,10 @@ class BaseNeuralClassifier(
     """Base of all classifiers of sklimb."""
 
     _attributes: ClassVar[dict] = ATTRIBUTES
-    # What "auto" stands for.
-    _auto: ClassVar[dict] = AUTO
-    _auto_batch_size: ClassVar[int] = 256
-    # What members of one pack may differ in, beside their seeds.
-    _varied: ClassVar[tuple] = (
-        "lr",
-        "weight_decay",
-        "smoothing_eps",
-        "sam_asymmetric_rho",
-        "joint_ssl_weight",
-    )
-    # What brings X to the network.
-    _encoder_class = TabularEncoder
-    # Whether the network can end in cosines, which some losses need.
-    _offers_cosine_head: ClassVar[bool] = False
-    # What X holds: "columns" or "images". Some self-supervised terms are for one alone.
-    _of: ClassVar[str] = "columns"
-    # For one fit: which rows have pseudo-labels, and whether these count as labels.
-    _pseudo_labels = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         note_classifier(cls)
-
-    @abstractmethod
-    def _make_members(self, plan, members):
-        """The packed module of `members`, one dict of settings each, for a Plan."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -356,99 +327,3 @@ class BaseNeuralClassifier(
         """
         check_is_fitted(self, "net_")
         save(self, path)
-
-    def _make_encoder(self):
-        return TabularEncoder(
-            categorical_features=self.categorical_features,
-            numeric_transform=self.numeric_transform,
-            min_frequency=self.min_frequency,
-            dtype=NUMBERS[self.dtype],
-        )
-
-    @property
-    def _pretrainer(self):
-        """A SelfSupervisedPretrainer, a frozen one, or None."""
-        return self.pretrained
-
-    @classmethod
-    def _widest(cls, module, config, n_columns):
-        """Numbers per row that a step holds, over eight: for the packs of a search.
-
-        Of a module with its `module_config_`, for rows of so many encoded columns.
-        """
-        return sum(module.widths)  # of the packed MLP: its embedded inputs
-
-    def _image_size(self):
-        """(height, width) where rows are images, else None."""
-        return None
-
-    def _baseline(self, prepared):
-        """Where explanations start."""
-        return prepared.baseline
-
-    def _view_maker(self):
-        """(term, common layout) -> what makes the views of a self-supervised term."""
-        return partial(views_of_columns, self.encoder_.numeric_columns_)
-
-    def _make_augment(self):
-        """What changes the rows of a batch before all else, or None."""
-        return None
-
-    def _parts(self, X):
-        """X in parts that are read one after the other; all at once here."""
-        return [X]
-
-    def _encode(self, X):
-        """Encoded rows of X as a tensor on the CPU, ready for the net."""
-        check_is_fitted(self, "net_")
-        return self._encode_table(self._read_table(X, reset=False))
-
-    def _encode_table(self, table):
-        encoded = torch.from_numpy(self.encoder_._transform_table(table))
-        if encoded.dtype == torch.uint8:  # the network reads bytes
-            return encoded
-        return encoded.to(getattr(torch, self.dtype_))
-
-    def _read_table(self, X, reset, owner=None):
-        """The columns of X; names and count are those of `owner`, by default `self`."""
-        spec = self.categorical_features if reset else self._is_categorical
-        owner = self if owner is None else owner
-        table = read_table(X, categorical_features=spec, estimator=owner, reset=reset)
-        if reset:
-            self._is_categorical = table.is_categorical
-        return table
-
-    def _member_settings(self, seed):
-        """What may differ from member to member."""
-        return {
-            "seed": int(seed),
-            **{name: resolved(self, name) for name in self._varied},
-        }
-
-    def _members(self):
-        """Settings of all members, in the order of `member_seeds_`."""
-        settings = settings_of(self)
-        return [
-            {**self._member_settings(seed), **settings[i % len(settings)]}
-            for i, seed in enumerate(self.member_seeds_)
-        ]
-
-    # What the last call of partial_fit left for the next one.
-    _states: ClassVar[dict] = {}
-
-    def _train(self, jobs, *, partial=False, callbacks=()):
-        """Train the members of all jobs and keep what comes of it.
-
-        Returns
-        -------
-        str or None
-            That training was interrupted, when everything is in place.
-        """
-        interrupted = train(jobs, partial=partial, callbacks=callbacks)
-        self._keep(jobs)
-        return interrupted
-
-    def _keep(self, jobs):
-        """Set the fitted attributes of jobs that have been trained."""
-        vars(self).pop("_states", None)
-        vars(self).update(fitted_attributes(jobs))

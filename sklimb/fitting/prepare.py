@@ -148,7 +148,7 @@ def prepare(
     if estimator._pseudo_labels is not None:  # see semisup
         rows.pseudo, counted = estimator._pseudo_labels
         rows, pseudo = rows.apart()
-    train, held_out = _split(estimator, rows, X_val, y_val, sample_weight_val, seed)
+    train, held_out = split_rows(estimator, rows, X_val, y_val, sample_weight_val, seed)
     if pseudo is not None:
         pseudo = pseudo.positive()
         if held_out is not None and X_val is None and not estimator.validation_split:
@@ -262,7 +262,7 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
     return RowSet(table, codes, weight, group)
 
 
-def _split(estimator, rows, X_val, y_val, weight_val, seed):
+def split_rows(estimator, rows, X_val, y_val, weight_val, seed):
     """Training and validation rows (or None), each in canonical order."""
     merge = estimator.merge_duplicates
     if X_val is not None:

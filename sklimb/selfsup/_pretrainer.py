@@ -2,7 +2,6 @@
 
 import copy
 from numbers import Integral, Real
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -17,19 +16,17 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
-from sklimb._random import member_seeds, root_seed
+from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_same_network
 from sklimb.fitting.compatibility import check_joint_ssl
 from sklimb.fitting.prepare import read_unlabeled
 from sklimb.fitting.pretraining import Schedule, pretrain
-from sklimb.fitting.probabilities import make_net
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.device import NUMBERS, resolve_device
-from sklimb.training.losses import CrossEntropy
 from sklimb.training.terms import METHODS, MoCo, make_term
 from sklimb.training.views.columns import Pool
 
@@ -250,11 +247,7 @@ class SelfSupervisedPretrainer(
             first_epoch, history = self.n_iter_, self.history_
             inner = copy.copy(inner)
         else:
-            inner.member_seeds_ = member_seeds(seed, 1)
-            inner.classes_ = np.arange(2)  # of the last layer, which is not trained
-            plan = SimpleNamespace(X=pool.X, row_weight=pool.weight)
-            members = [inner._member_settings(seed)]
-            module = inner._make_members(plan, members)
+            module = inner._make_unlabeled(pool.X, pool.weight, seed)
         members = [inner._member_settings(int(inner.member_seeds_[0]))]
         dtype = getattr(torch, NUMBERS[inner.dtype])
         schedule = self._schedule()
@@ -269,9 +262,7 @@ class SelfSupervisedPretrainer(
             term,
             first_epoch,
         )
-        net = make_net(CrossEntropy(), module, 2, inner._device)
-        inner.net_ = net.prepare(None, None, None).release()
-        inner.dtype_ = NUMBERS[inner.dtype]
+        inner._keep_unlabeled(module)
         self.estimator_, self.encoder_, self._term = inner, inner.encoder_, result.term
         self.n_iter_ = first_epoch + len(result.history)
         self.best_epoch_ = int(result.best_epoch[0])

@@ -315,11 +315,8 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         is_pseudo = np.repeat([False, True], [n, extra])
         # NOTE[DIFF]: the authors count pseudo-labels as labels; "auto" does not.
         count = self.count_pseudo_labels != "auto" and bool(self.count_pseudo_labels)
-        model._pseudo_labels = is_pseudo, count
-        try:
+        with model._with_pseudo_labels(is_pseudo, count):
             model.fit(both, y, **fit_params)
-        finally:  # not for later fits of this model
-            del model._pseudo_labels
 
     @property
     def n_features_in_(self):

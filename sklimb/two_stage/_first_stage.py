@@ -16,7 +16,6 @@ from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.plan import class_weight_vector, make_plan
-from sklimb.fitting.prepare import _split, read_rows
 from sklimb.inputs.splits import split_default
 from sklimb.nn.resnets import CosineLinear
 
@@ -190,9 +189,9 @@ def read_stage(classifier, X, y, given, *, sampler, own_fraction):
     groups, X_val, y_val, weight_val = (given.get(name) for name in SPLITTING)
     check_is_fitted(classifier, "net_")
     check_fit_arguments(X_val, y_val, weight_val, groups, classifier)
-    rows = read_rows(classifier, X, y, given.get("sample_weight"), groups, reset=False)
+    rows = classifier._read_rows(X, y, given.get("sample_weight"), groups)
     seed = int(classifier.member_seeds_[0])  # member 0 keeps the seed of the fit
-    train, held_out = _split(classifier, rows, X_val, y_val, weight_val, seed)
+    train, held_out = classifier._split_rows(rows, X_val, y_val, weight_val)
     if held_out is None and own_fraction is not None:
         first, second = split_default(train, own_fraction, seed)
         if len(second):

@@ -94,7 +94,7 @@ def test_bad_portfolios_are_refused_before_training(params, message, monkeypatch
     def trained(*args, **kwargs):
         raise AssertionError("training began")
 
-    monkeypatch.setattr("sklimb.base.train", trained)
+    monkeypatch.setattr("sklimb._inner_face.train", trained)
     with pytest.raises(ValueError, match=message):
         make(**params).fit(X, Y)
 
