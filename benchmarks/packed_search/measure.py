@@ -27,7 +27,7 @@ from sklimb import TabularMLPClassifier
 from sklimb.fitting.prepare import prepare
 from sklimb.fitting.train import step_seconds, train
 from sklimb.model_selection import PackedSearchCV
-from sklimb.model_selection._candidates import Folds, make_candidate
+from sklimb.model_selection._candidates import Folds, fresh, make_candidate
 
 BATCH, PATIENCE = 64, 16
 WIDTHS = {"small": {"num_embeddings": None, "d_block": 64}, "default": {}}
@@ -324,7 +324,8 @@ def pack(n_members, scale, data_home):
     def make_jobs(n):
         folds = Folds(X, y, list(cv.split(X, y)), {})
         pairs = [({"lr": float(lr)}, i) for lr in rates for i in range(5)]
-        return [folds.job(make_candidate(clf, p, 0), i, {}) for p, i in pairs[:n]]
+        candidates = [(fresh(make_candidate(clf, p), 0), i) for p, i in pairs[:n]]
+        return [folds.job(candidate, i, {}) for candidate, i in candidates]
 
     train(make_jobs(2))  # buffers of the libraries
     before = psutil.Process().memory_info().rss

@@ -40,9 +40,14 @@ def classifier_of(estimator):
     return final
 
 
-def make_candidate(estimator, params, seed):
-    """A clone with `params`; a random_state of None becomes the search's `seed`."""
-    candidate = clone(estimator).set_params(**clone(params, safe=False))
+def make_candidate(estimator, params):
+    """A clone with `params`."""
+    return clone(estimator).set_params(**clone(params, safe=False))
+
+
+def fresh(candidate, seed):
+    """A clone to fit; a random_state of None becomes the search's `seed`."""
+    candidate = clone(candidate)
     final = classifier_of(candidate)
     if final.random_state is None:
         final.random_state = seed

@@ -16,6 +16,22 @@ _METRICS = {
 HALVING_CANDIDATES = 8
 
 
+def check_halving(factor, final):
+    """Refuse a classifier whose candidates cannot be compared while they train."""
+    if not final.early_stopping:
+        raise ValueError(
+            f"halving_factor={factor!r} compares candidates on their validation rows, "
+            "and early_stopping=False holds none out. Set early_stopping=True, or "
+            "halving_factor=None."
+        )
+    if final.validation_folds:
+        raise ValueError(
+            f"halving_factor={factor!r} and validation_folds="
+            f"{final.validation_folds!r} cannot be combined: folds of a candidate "
+            "train on their own, with nobody to compare with. Set one of them to None."
+        )
+
+
 def metric_of(scoring, refit):
     """What candidates are compared by: what the search ranks by, if it can be had."""
     if isinstance(scoring, dict) and isinstance(refit, str):

@@ -14,7 +14,7 @@ from sklimb._compat import (
     _score,
 )
 from sklimb.fitting.train import train
-from sklimb.model_selection._candidates import classifier_of, make_candidate
+from sklimb.model_selection._candidates import classifier_of, fresh
 from sklimb.model_selection._halving import Halving, metric_of
 from sklimb.nn import PackedMLP
 
@@ -26,8 +26,7 @@ class Task:
 
     Parameters
     ----------
-    estimator : the search's estimator
-    candidates : list of dict
+    candidates : list of unfitted estimators
     scorer : a scorer, or several as one
     score_params : dict
     seed : int
@@ -36,9 +35,9 @@ class Task:
         For error_score, return_train_score, halving_factor, scoring and refit.
     """
 
-    def __init__(self, estimator, candidates, scorer, score_params, seed, search):
-        self.estimator, self.candidates = estimator, candidates
-        self.scorer, self.score_params, self.seed = scorer, score_params, seed
+    def __init__(self, candidates, scorer, score_params, seed, search):
+        self.candidates, self.seed = candidates, seed
+        self.scorer, self.score_params = scorer, score_params
         self.error_score = search.error_score
         self.return_train_score = search.return_train_score
         self.halving_factor = search.halving_factor
@@ -88,7 +87,7 @@ def _run(task, folds, pairs, progress):
     candidates, jobs, results = {}, {}, {}
     for pair in pairs:
         c, split = pair
-        candidate = make_candidate(task.estimator, task.candidates[c], task.seed)
+        candidate = fresh(task.candidates[c], task.seed)
         candidates[pair] = candidate
         try:
             fit_params = _cut(folds, folds.fit_params, split, 0)

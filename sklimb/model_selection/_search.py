@@ -12,7 +12,6 @@ from joblib import cpu_count, effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import get_tags, indexable
-from sklearn.utils.parallel import Parallel, delayed
 
 from sklimb._compat import (
     BaseSearchCV,
@@ -31,14 +30,16 @@ from sklimb.inputs.labels import check_labels
 from sklimb.model_selection._candidates import (
     Folds,
     classifier_of,
+    fresh,
     make_candidate,
     pack_key,
 )
 from sklimb.model_selection._checkpoint import Checkpoint, fingerprint
-from sklimb.model_selection._halving import HALVING_CANDIDATES
-from sklimb.model_selection._packs import Task, run_pack
+from sklimb.model_selection._halving import HALVING_CANDIDATES, check_halving
+from sklimb.model_selection._packs import Task
 from sklimb.model_selection._progress import Progress
 from sklimb.model_selection._sizes import best_size, cut
+from sklimb.model_selection._workers import run_packs
 
 
 class PackedSearchCV(BaseSearchCV):
@@ -213,22 +214,12 @@ class PackedSearchCV(BaseSearchCV):
 
     def _fit(self, X, y, params):
         classifier_of(self.estimator)
-        candidates = self._candidates()
-        for candidate in candidates:  # before any training
-            final = classifier_of(make_candidate(self.estimator, candidate, 0))
-            if self.halving_factor is not None and not final.early_stopping:
-                raise ValueError(
-                    f"halving_factor={self.halving_factor!r} compares candidates on "
-                    "their validation rows, and early_stopping=False holds none out. "
-                    "Set early_stopping=True, or halving_factor=None."
-                )
-            if self.halving_factor is not None and final.validation_folds:
-                raise ValueError(
-                    f"halving_factor={self.halving_factor!r} and validation_folds="
-                    f"{final.validation_folds!r} cannot be combined: folds of a "
-                    "candidate train on their own, with nobody to compare with. Set "
-                    "one of them to None."
-                )
+        settings = self._candidates()
+        # Before any training: parameters that do not exist, or do not go together.
+        candidates = [make_candidate(self.estimator, params) for params in settings]
+        if self.halving_factor is not None:
+            for candidate in candidates:
+                check_halving(self.halving_factor, classifier_of(candidate))
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         if y is not None:  # no y at all is the classifier's to say
@@ -244,9 +235,9 @@ class PackedSearchCV(BaseSearchCV):
         folds = Folds(X, y, splits, fit_params)
         seed = root_seed(None)
         checkpoint = self._open_checkpoint(
-            X, y, splits, candidates, (fit_params, score_params)
+            X, y, splits, settings, (fit_params, score_params)
         )
-        task = Task(self.estimator, candidates, scorer, score_params, seed, self)
+        task = Task(candidates, scorer, score_params, seed, self)
         out = self._train(task, folds, checkpoint)
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
@@ -254,7 +245,7 @@ class PackedSearchCV(BaseSearchCV):
         n_epochs = [result.pop("n_epochs") for result in out]
         n_epochs = np.reshape(n_epochs, (len(candidates), -1)).mean(1)
         results = self._format_results(
-            candidates, self.n_splits_, out, {"n_epochs": n_epochs}
+            settings, self.n_splits_, out, {"n_epochs": n_epochs}
         )
         self._choose(results, out[0]["test_scores"], refit_metric)
         if self.refit:
@@ -320,8 +311,7 @@ class PackedSearchCV(BaseSearchCV):
         bar = Progress(self, len(task.candidates), results) if self.verbose else None
         n_jobs = effective_n_jobs(self.n_jobs)
         here = bar.within if bar and n_jobs == 1 else None
-        todo = [delayed(_numbered)(i, task, folds, pairs, here) for i, pairs in waiting]
-        done = _as_they_finish(todo, self.n_jobs)
+        done = run_packs(task, folds, waiting, self.n_jobs, here)
         for i, found in done:  # pyright: ignore[reportGeneralTypeIssues]
             results.update(zip(self.packs_[i], found, strict=True))
             checkpoint.keep(i, found)
@@ -337,8 +327,7 @@ class PackedSearchCV(BaseSearchCV):
     def _plan(self, task, folds):
         """How the fits are cut into packs."""
         groups = {}
-        for c, params in enumerate(task.candidates):
-            candidate = make_candidate(task.estimator, params, task.seed)
+        for c, candidate in enumerate(task.candidates):
             groups.setdefault(pack_key(candidate), []).append(c)
         groups = list(groups.values())
         n_jobs = effective_n_jobs(self.n_jobs)
@@ -376,9 +365,7 @@ class PackedSearchCV(BaseSearchCV):
             jobs = []
             pairs = [(c, s) for c in group for s in range(self.n_splits_)][:n]
             for c, split in pairs:
-                candidate = make_candidate(
-                    task.estimator, task.candidates[c], task.seed
-                )
+                candidate = fresh(task.candidates[c], task.seed)
                 fit_params = _check_method_params(
                     folds.X, params=folds.fit_params, indices=folds.splits[split][0]
                 )
@@ -418,24 +405,6 @@ class PackedSearchCV(BaseSearchCV):
         self.refit_time_ = time.time() - begin
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
-
-
-def _as_they_finish(todo, n_jobs):
-    """Results of calls as they come, or round by round where joblib cannot say."""
-    try:
-        parallel = Parallel(
-            n_jobs=n_jobs, return_as="generator_unordered", batch_size=1
-        )
-    except ValueError:  # the backend of Ray, and those of processes that are forked
-        size = effective_n_jobs(n_jobs)
-        for begin in range(0, len(todo), size):
-            yield from Parallel(n_jobs, batch_size=1)(todo[begin : begin + size])
-        return
-    yield from parallel(todo)
-
-
-def _numbered(i, task, folds, pairs, progress):
-    return i, run_pack(task, folds, pairs, progress)
 
 
 def _check_grid(grid):
