@@ -165,7 +165,8 @@ class MetaWeightNetStep(_WeighingStep):
 
     # NOTE[DIFF]: the code for tables that Bansal et al. (2021) compare with computes
     # weights and does not use them; here they are used. The class-imbalance code also
-    # divides by their sum but differentiates through V's input, the noisy-label code neither.
+    # divides by their sum but differentiates through V's input; the noisy-label code
+    # does neither.
 
     def __init__(self, net, lr, optimizer):
         super().__init__()
