@@ -42,7 +42,7 @@ class PackedMLP(nn.Module):
     edges : tensor of shape (n_numeric, n_edges) or None
         Bins for "ple".
     live : tensor of bool of shape (n_numeric,) or None
-        Numeric columns that carry anything; the others send no signal. In a pack that
+        Numeric columns that are used; the others send no signal. In a pack that
         was joined (`join_mlps`) each member has its own, (K, 1, n_numeric).
     cosine_head : bool
         The last layer gives cosines, for losses with margins.

@@ -82,7 +82,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self.whole_, self.members_ = None, np.arange(self.n_all_)
 
     def release(self):
-        """Forget the training rows and tools: a fitted net keeps only what predicts.
+        """Drop the training rows and tools: a fitted net keeps only what predicts.
 
         From here on no method writes to it, so any number of threads may predict.
         """

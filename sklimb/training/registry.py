@@ -4,7 +4,7 @@ from dataclasses import is_dataclass
 
 
 class Registry(dict):
-    """What each name of a parameter stands for.
+    """The object or class of each name of a parameter.
 
     Parameters check names against it when they are used, and `sklimb.load` makes
     objects of its classes alone, so that a registered strategy can be named, searched
@@ -13,7 +13,7 @@ class Registry(dict):
     Parameters
     ----------
     kind : str
-        What it holds, for messages: "loss".
+        Kind of the entries in error messages, such as "loss".
     entries : dict
         Name -> instance, or class whose defaults the name stands for.
 

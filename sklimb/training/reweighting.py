@@ -422,7 +422,7 @@ def _frozen(objective):
 
 
 def _copies_rows(parameters):
-    """Why a sampler cannot stand beside learned weights, or None."""
+    """Why a sampler cannot be combined with learned weights, or None."""
     if draw_of(parameters.sampler) is not None:
         return None
     return (
@@ -431,7 +431,7 @@ def _copies_rows(parameters):
     )
 
 
-# What learned weights cannot stand beside.
+# Parameters that learned weights cannot be combined with.
 EXCLUDES = {
     "sam_asymmetric_rho": "each replaces the step",
     "portfolio": climbs_in_portfolio,

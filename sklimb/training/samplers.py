@@ -6,7 +6,7 @@ imbalanced-learn objects change the encoded training rows once, before training.
 To add a draw, write a frozen dataclass with `share(prior)`, class shares (classes,) ->
 shares of the draws, which need not sum to 1, and name it in SAMPLERS; an object of
 imbalanced-learn can be named there too. `excludes`, {parameter: reason}, names what it
-cannot stand beside.
+cannot be combined with.
 """
 
 import warnings

@@ -5,7 +5,7 @@ To add a step, write a frozen dataclass with `make(fits)` that returns a callabl
 `step` takes the name or an object. What `make` returns may have `take_(members)`, to
 keep only what belongs to these members, and `state_dict` and `load_state_dict`, for
 partial_fit. A step does not depend on the loss. `excludes`, {parameter: reason}, names
-the parameters that cannot be combined with it.
+what it cannot be combined with.
 
 Steps that another parameter than `step` selects have its name, `parameter`, and
 `asked_by(fits)`, whether it does.
@@ -71,9 +71,9 @@ def make_step(fits):
 
 
 def climbs_in_portfolio(parameters):
-    """Why a portfolio that switches SAM on cannot stand beside another step, or None.
+    """Why a portfolio that switches SAM on excludes another step, or None.
 
-    Not if the parameter itself does so, which has a reason of its own.
+    None also if the parameter itself switches it on, which has its own reason.
     """
     given = parameters.portfolio
     if parameters.sam_asymmetric_rho or isinstance(given, str):
