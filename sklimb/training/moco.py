@@ -71,7 +71,7 @@ class MomentumTerm(JointTerm):
 
 
 def make_pretraining_term(term, module, d_in, seeds, n_rows):
-    """The term of pre-training, a MomentumTerm or JointTerm; its arguments."""
+    """The term of pre-training; arguments as those of MomentumTerm."""
     if hasattr(term, "n_keys"):
         return MomentumTerm(term, module, d_in, seeds, n_rows)
     return JointTerm(term, 1.0, d_in, seeds)
