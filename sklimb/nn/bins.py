@@ -11,9 +11,9 @@ def weighted_edges(X, weight, n_bins):
     ----------
     X : array of shape (rows, columns)
     weight : array of shape (rows,)
-        Weight k is k repetitions.
+        A row of weight k counts as k rows.
     n_bins : int
-        Clamped to the distinct values of a column.
+        At most the number of distinct values of a column.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""How a number or a category becomes a vector: packed embeddings.
+"""Packed embeddings: layers that turn a number or a category into a vector.
 
 Numbers follow Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep
-Learning" (2022); the package rtdl_num_embeddings is their oracle in the tests. Weights
+Learning" (2022); the tests compare with the package rtdl_num_embeddings. Weights
 are drawn column by column, so that a column's weights do not depend on which other
 columns a table has.
 """
@@ -56,7 +56,7 @@ class PackedPeriodicEmbeddings(nn.Module):
     ):
         super().__init__()
         self.d_embedding, self.n_frequencies = d_embedding, n_frequencies
-        # A number, or one a member.
+        # A number, or one per member.
         self.frequency_scale = frequency_scale
         self.lite = lite
         n_linear = 1 if lite else n_features
@@ -158,7 +158,7 @@ class PackedPiecewiseLinearEmbeddings(nn.Module):
 
 
 class PackedCategoryEmbeddings(nn.Module):
-    """One learned vector a category; code 0 (rare, unseen) starts at zero.
+    """One learned vector per category; code 0 (rare, unseen) starts at zero.
 
     **Shape**
 

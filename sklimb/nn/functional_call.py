@@ -1,21 +1,21 @@
-"""Networks on tensors that are not their own, as by a bare `functional_call`.
+"""Calls of a network on other tensors than its own, as by `functional_call`.
 
-torch's own walks over all names several times a call: 1 ms for a ResNet-8, which is
+torch's own walks over all names several times per call: 1 ms for a ResNet-8, which is
 more than the arithmetic of a small table's batch. torch.compile walks once, and can
-follow torch's own alone.
+trace torch's own alone.
 """
 
 from torch import nn
 from torch.func import functional_call
 
-# Where nn.Module keeps what its attributes name.
+# The dicts of nn.Module that its attributes are looked up in.
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 
 class Places:
-    """Where a network keeps its parameters and buffers: the dicts of its parts.
+    """The dicts, of a network's parts, that hold its parameters and buffers.
 
-    To be made anew for each use, for parts of a network may be exchanged.
+    To be made anew for each use, because parts of a network may be replaced.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ class Places:
         ----------
         method : str
         parameters, buffers : lists of tensors
-            In the place of the network's own ones, which stay as they are.
+            Used instead of the network's own ones, which stay as they are.
         x : tensor
         """
         _put(self._parameters, parameters)
         _put(self._buffers, buffers)
         try:
             out = getattr(self.module, method)(x)
-            # A network may have assigned a buffer anew.
+            # forward may have assigned a buffer anew.
             after = [table[name] for (table, name), *_ in self._buffers]
         finally:
             _put(self._parameters, self.parameters)

@@ -1,4 +1,4 @@
-"""Which network reads images: backbones by name, and what is done to pixels first."""
+"""Networks for images: backbones by name, and the normalisation of pixels."""
 
 import difflib
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from sklimb.nn.resnets import CifarResNet, ResNet, WideResNet
 
-# Below this, the published stem of ResNet-18 and so on leaves one pixel or less.
+# Below this, the published stem of ResNet-18 and deeper leaves one pixel or less.
 _SMALL = 64
 
 # name -> (class, its arguments)
@@ -37,12 +37,12 @@ def make_backbone(
     name : str
         A key of `BACKBONES`, or "timm/" and a name of the timm library.
     n_classes : int
-        Logits an image.
+        Logits per image.
     in_channels : int, default=3
-        Channels of an image.
+        Channels per image.
     image_size : int or (height, width), default=32
         In pixels. ResNet-18 and deeper ones with four stages have a 3x3 stem without
-        pooling when a side is under 64 pixels; `small_images` says otherwise.
+        pooling when a side is under 64 pixels; `small_images` overrides this.
     cosine_head : bool, default=False
         The last layer returns cosines, for losses with margins.
     pretrained : bool or str, default=False
@@ -61,7 +61,7 @@ def make_backbone(
     ImportError
         A timm network where timm is missing or cannot be imported.
     ValueError
-        No such network, or weights are asked for that do not exist.
+        There is no such network, or it has no pretrained weights.
 
     Examples
     --------
@@ -118,11 +118,11 @@ class ImageNetwork(nn.Module):
     backbone : nn.Module
         What :func:`make_backbone` returns.
     image_shape : tuple of int
-        (channels, height, width): how a row is to be read.
+        (channels, height, width) of the image in a row.
     mean, std : float or array-like of shape (channels,), default=0.0 and 1.0
-        Of pixels in [0, 1]; they become buffers.
+        Mean and deviation of pixels in [0, 1]; they become buffers.
     channels_last : bool, default=False
-        Lay the pixels of a channel apart, as tensor cores want them.
+        Store the channels of a pixel side by side, which is faster on tensor cores.
     test_time_flips : bool, default=False
         In evaluation mode, average the features with those of the mirrored image.
 

@@ -1,8 +1,8 @@
-"""Packs whose tables differ, side by side in one: padded to a common layout.
+"""Joined packs: members whose tables differ, padded to a common layout.
 
-Folds of a cross-validation differ in what the encoder makes of them: missing
-indicators, cardinalities, bins, constant columns. Padding is zeros that never get a
-signal, and therefore no gradient, so that a member learns what it learns alone.
+Folds of a cross-validation differ in their encoded columns: missing indicators,
+cardinalities, bins, constant columns. Padding is zeros that never get a signal, and
+therefore no gradient, so that a member learns the same as alone.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Layout:
 
     @classmethod
     def common(cls, layouts):
-        """Room for all of them: every indicator, the largest cardinalities."""
+        """The layout that holds all: every indicator, the largest cardinalities."""
         indicators = sorted({i for layout in layouts for i in layout.indicators})
         cardinalities = zip(*(layout.cardinalities for layout in layouts), strict=True)
         n_numeric = layouts[0].n_numeric
@@ -50,7 +50,7 @@ class Layout:
         return self.n_numeric + len(self.indicators) + len(self.cardinalities)
 
     def columns_in(self, common):
-        """Where each column of this layout stands in the common one."""
+        """Position of each column of this layout in the common one."""
         first = common.n_numeric
         indicators = [first + common.indicators.index(i) for i in self.indicators]
         codes = range(first + len(common.indicators), common.n_columns)
@@ -85,7 +85,7 @@ def join_mlps(modules, layouts):
     Parameters
     ----------
     modules : list of PackedMLP
-        Equal but for the number of members and what `Layout` and bins say.
+        Equal but for the number of members, the layouts and the bins.
     layouts : list of Layout
 
     Returns
@@ -176,7 +176,7 @@ def _edges(n_edges, n_numeric, like):
 
 
 def _join_buffers(joined, modules):
-    """Live columns and bins become the members' own."""
+    """Each member gets its own live columns and bins."""
     like = joined.head.weight
     live = [m.live.to(like) for m in modules]
     if all(own.ndim == 1 and own.equal(live[0]) for own in live):
@@ -189,7 +189,7 @@ def _join_buffers(joined, modules):
     if not _has_bins(joined):
         return
     numbers = joined.numbers
-    # A bin that is not there: slope 0, so its position is 0 whatever x is.
+    # A bin that pads: slope 0, so its position is 0 whatever x is.
     empty = {"slope": 0.0, "offset": 0.0, "low": 0.0, "high": 1.0}
     n_bins = _n_bins(joined)
     for name, value in empty.items():

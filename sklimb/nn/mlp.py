@@ -14,7 +14,7 @@ from sklimb.nn.embeddings import (
 )
 from sklimb.nn.packed import PackedCosineLinear, PackedLinear, draw_uniform
 
-# Where a stream of initial weights belongs; the position is part of the seed.
+# The kinds of streams of initial weights; the position is part of the seed.
 _NUMBER, _INDICATOR, _CATEGORY, _SHARED, _LAYER = range(5)
 
 
@@ -28,21 +28,21 @@ class PackedMLP(nn.Module):
     n_numeric, n_indicators : int
         The first columns of the input, numbers and 0/1 missing indicators.
     cardinalities : tuple of int
-        Codes a category column; they are the last columns of the input.
+        Codes per category column; they are the last columns of the input.
     n_classes : int
-        Logits a row.
+        Logits per row.
     n_blocks, d_block : int
         Hidden layers and their width.
     num_embeddings : {None, "linear", "plr", "plr-lite", "ple"}
-        How numbers enter.
+        Embedding of numbers.
     d_embedding, n_frequencies : int
-        Width of an embedding; cosines a number.
+        Width of an embedding; cosines per number.
     frequency_scale : float or array of length K
         Standard deviation of the initial frequencies.
     edges : tensor of shape (n_numeric, n_edges) or None
         Bins for "ple".
     live : tensor of bool of shape (n_numeric,) or None
-        Numeric columns that carry anything; the others send no signal. In a pack that
+        Numeric columns that are used; the others send no signal. In a pack that
         was joined (`join_mlps`) each member has its own, (K, 1, n_numeric).
     cosine_head : bool
         The last layer gives cosines, for losses with margins.

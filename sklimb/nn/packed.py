@@ -1,4 +1,4 @@
-"""K independent linear layers in one product, and how their weights are drawn."""
+"""K independent linear layers in one product, and the draws of their weights."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 # From this many rows on, one member's addmm is faster on a CPU than baddbmm with a
-# batch of one (measured: 29-64-64-2, batch 2048: 1.4 ms against 1.9 ms a step).
+# batch of one (measured: 29-64-64-2, batch 2048: 1.4 ms against 1.9 ms per step).
 _ADDMM_ROWS = 1024
 
 

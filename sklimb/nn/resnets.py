@@ -1,4 +1,4 @@
-"""Which residual networks read images: the published ones, in plain torch."""
+"""The published residual networks for images, in plain torch."""
 
 from abc import ABC, abstractmethod
 
@@ -12,8 +12,8 @@ from sklimb.nn.packed import draw_uniform
 class CosineLinear(nn.Module):
     """Cosines between the rows of the input and the rows of the weight; no bias.
 
-    What losses with `cosine_head` (LDAM, CosFace) need. The weight lies as that of
-    `torch.nn.Linear` does.
+    Losses with `cosine_head` (LDAM, CosFace) need it. The weight has the layout of
+    `torch.nn.Linear`.
 
     **Shape**
 
@@ -85,7 +85,7 @@ class _ImageBackbone(nn.Module, ABC):
 
     @torch.no_grad()
     def reset_parameters(self, generator):
-        """Draw all weights from `generator`; until then they are what was in memory.
+        """Draw all weights from `generator`; until then they are undefined.
 
         Convolutions are normal with variance 2 / (pixels * output channels) (He et al.,
         2015, equation 14, as torchvision has it), drawn in float64 whatever the dtype.
@@ -103,17 +103,17 @@ class _ImageBackbone(nn.Module, ABC):
 
 
 def _blocks(n_blocks):
-    """Stage and stride of every block, given how many a stage has."""
+    """Stage and stride of every block, given the blocks per stage."""
     for stage, n in enumerate(n_blocks):
         for i in range(n):
             yield stage, 2 if stage > 0 and i == 0 else 1
 
 
 def _relu(x):
-    """In place: for what BatchNorm returns, which nothing else reads.
+    """ReLU in place, for BatchNorm's output, which nothing else reads.
 
     Neither it nor a sum is kept for the backward pass, and writing fresh memory costs a
-    small network on a CPU 4 % of a step.
+    small network on a CPU 4 % of each step.
     """
     return F.relu(x, inplace=True)
 
@@ -139,7 +139,7 @@ class _Shortcut(nn.Module):
 
     def forward(self, x):
         # As x[..., ::stride, ::stride], whose gradient would have another layout than
-        # x in channels-last: what meets it takes ten times as long on a CPU.
+        # x in channels-last: operations on both take ten times as long on a CPU.
         x = F.avg_pool2d(x, 1, self.stride)
         return F.pad(x, (0, 0, 0, 0, self.before, self.after))
 
@@ -215,9 +215,9 @@ class CifarResNet(_ImageBackbone):
     Parameters
     ----------
     n_classes : int
-        Logits an image.
+        Logits per image.
     in_channels : int, default=3
-        Channels of an image.
+        Channels per image.
     cosine_head : bool, default=False
         The last layer returns cosines.
     depth : int, default=32
@@ -231,7 +231,7 @@ class CifarResNet(_ImageBackbone):
 
     **Shape**
 
-    - Input: `(batch, in_channels, height, width)`, at least 4 pixels a side in training
+    - Input: `(batch, in_channels, height, width)`, each side at least 4 in training
     - Output: `(batch, n_classes)`
 
     Examples
@@ -275,7 +275,7 @@ class CifarResNet(_ImageBackbone):
         return self.blocks(_relu(self.stem(x)))
 
 
-# depth -> (block, blocks a stage)
+# depth -> (block, blocks per stage)
 _STAGES = {
     18: (_Basic, (2, 2, 2, 2)),
     34: (_Basic, (3, 4, 6, 3)),
@@ -294,9 +294,9 @@ class ResNet(_ImageBackbone):
     Parameters
     ----------
     n_classes : int
-        Logits an image.
+        Logits per image.
     in_channels : int, default=3
-        Channels of an image.
+        Channels per image.
     cosine_head : bool, default=False
         The last layer returns cosines.
     depth : {18, 34, 50, 101, 152}, default=18
@@ -362,9 +362,9 @@ class WideResNet(_ImageBackbone):
     Parameters
     ----------
     n_classes : int
-        Logits an image.
+        Logits per image.
     in_channels : int, default=3
-        Channels of an image.
+        Channels per image.
     cosine_head : bool, default=False
         The last layer returns cosines.
     depth : int, default=28
@@ -373,7 +373,7 @@ class WideResNet(_ImageBackbone):
     widen : int, default=10
         Stages have 16, 32 and 64 channels times this.
     dropout : float, default=0.0
-        Between the convolutions of a block.
+        Dropout between the convolutions of a block.
 
     **Shape**
 

@@ -1,4 +1,4 @@
-"""Dropout whose masks follow seeds, and refusals of randomness that does not."""
+"""Dropout whose masks follow from seeds, and errors for other randomness."""
 
 from contextlib import contextmanager
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-# 2^32 over the golden ratio, odd: its multiples keep far apart modulo 2^32.
+# 2^32 over the golden ratio, odd: its multiples are far apart modulo 2^32.
 _WEYL = 0x9E3779B9
 _GLOBAL = (
     "from torch's global generator, so a fit could not be repeated, nor a member be "
@@ -22,7 +22,7 @@ def _int32(number):
 def _mix(bits):
     """A bijection of 32 bits in which each input bit moves about half of the output.
 
-    In int32, where products wrap and the sign that a shift drags in is cleared. The
+    In int32, where products wrap and the sign bits that a shift adds are cleared. The
     constants are those of least bias in Chris Wellons' search of such functions.
     """
     bits = bits ^ (bits >> 16).bitwise_and_(0xFFFF)
@@ -33,7 +33,7 @@ def _mix(bits):
 
 
 class Noise:
-    """What the dropout layers of one network share while it runs: a key, a count."""
+    """State that the dropout layers of a network share in a pass: a key, a count."""
 
     def __init__(self):
         self.start(None)
@@ -42,7 +42,7 @@ class Noise:
         self.key, self.calls = key, 0
 
     def bits(self, like):
-        """One uniform int32 an element of `like`; other ones at the next call."""
+        """One uniform int32 per element of `like`; other ones at the next call."""
         counter = torch.arange(like.numel(), dtype=torch.int32, device=like.device)
         counter.add_(_int32(self.calls * _WEYL)).mul_(_int32(_WEYL))
         self.calls += 1

@@ -1,4 +1,4 @@
-"""Networks that are not packed by hand: K of them in one program, by vmap."""
+"""K networks in one program by vmap, for networks without a packed form."""
 
 import copy
 from contextlib import contextmanager, nullcontext
@@ -25,7 +25,7 @@ class StackedMembers(nn.Module):
     ----------
     modules : list of nn.Module
         K networks built alike, each (batch, columns) -> (batch, classes), and with a
-        method `embed` -> (batch, d) where features are asked for. They are copied.
+        method `embed` -> (batch, d) if features are needed. They are copied.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class StackedMembers(nn.Module):
     In evaluation mode, without masks, nothing of the module is written to, so any
     number of threads may call it. Each call runs a replica of the architecture, like
     those of torch.nn.DataParallel: layers must be reached by their names
-    (`self.layer`), and random numbers are not looked for.
+    (`self.layer`), and draws of random numbers are not detected.
 
     **Shape**
 
@@ -87,7 +87,7 @@ class StackedMembers(nn.Module):
             for name, child in parent._modules.items():
                 if type(child) is nn.Dropout:
                     setattr(parent, name, SeededDropout(child.p, self._noise))
-        # Made once: torch.compile cannot follow modules that are made in a pass.
+        # Made once: torch.compile cannot trace modules that are made in a pass.
         self._methods = {name: Method(self.members, name) for name in _PASSES}
 
     def forward(self, x, masks=None):
@@ -97,7 +97,7 @@ class StackedMembers(nn.Module):
         ----------
         x : tensor of shape (K, batch, columns) or (1, batch, columns)
         masks : int64 tensor of shape (K,) or None
-            One seed a member, from which all dropout masks of this call follow; None
+            One seed per member, from which all dropout masks of this call follow; None
             drops nothing. Equal seeds give equal masks, whatever K is.
         """
         return self._run("forward", x, masks)
@@ -130,12 +130,12 @@ class StackedMembers(nn.Module):
         return any(isinstance(m, _BATCH_NORMS) for m in self.members.modules())
 
     def mask_widths(self):
-        """What `masks` shall be: seeds where there is dropout."""
+        """The kind of `masks` that forward takes: seeds where there is dropout."""
         drops = any(isinstance(m, SeededDropout) for m in self.members.modules())
         return "seeds" if drops else []
 
     def member_tensors(self):
-        """All that training may change: parameters, then buffers; all (K, ...)."""
+        """All tensors that training may change, (K, ...): parameters, then buffers."""
         return [*self.members.parameters(), *self.members.buffers()]
 
     def take_(self, members):
@@ -181,7 +181,7 @@ class StackedMembers(nn.Module):
         return chain(self.members.named_parameters(), self.members.named_buffers())
 
     def _put(self, tensors):
-        # Through .data the objects stay, and with them tied weights and optimisers.
+        # Through .data the objects stay, so tied weights and optimisers stay valid.
         for name, t in self._tensors():
             t.data, t.grad = tensors[name].detach(), None
 
@@ -200,7 +200,7 @@ class StackedMembers(nn.Module):
                     f"got {masks.dtype} of shape {tuple(masks.shape)}."
                 )
             keys = Noise.keys(masks.to(x.device))
-        # torch.compile cannot follow how Places exchanges tensors.
+        # torch.compile cannot trace how Places exchanges tensors.
         if torch.compiler.is_compiling():
             places = TracedPlaces(self._methods)
         elif self._may_write(keys):
@@ -229,7 +229,7 @@ class StackedMembers(nn.Module):
         return self.training or keys is not None
 
     def _packed_or_one_by_one(self, places, method, x, keys):
-        if not self.packed or self.n_members == 1:  # vmap costs time an operation
+        if not self.packed or self.n_members == 1:  # vmap costs time per operation
             return self._one_by_one(places, method, x, keys)
         rows, row_axis = (x, 0) if x.shape[0] == self.n_members else (x[0], None)
         axes = (0, 0, None if keys is None else 0, row_axis)
@@ -239,7 +239,7 @@ class StackedMembers(nn.Module):
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            # Is it vmap that fails, or the network? If the network does, this raises.
+            # If the network fails and not vmap, this raises.
             result = self._one_by_one(places, method, x, keys)
             if self._may_write(keys):
                 self.packed = False
@@ -254,8 +254,8 @@ class StackedMembers(nn.Module):
         # With p[k], each member's backward would fill a whole (K, ...) tensor.
         members = [[_unbind(t) for t in tensors] for tensors in state]
         results = []
-        # Other threads may draw while this one predicts. torch.compile cannot follow a
-        # look at the generators.
+        # Other threads may draw while this one predicts. torch.compile cannot trace how
+        # the generators are read.
         looks = self._may_write(keys) and not torch.compiler.is_compiling()
         with no_draws(x.device, self._name) if looks else nullcontext():
             for k in range(self.n_members):

@@ -1,7 +1,7 @@
 """The published ResNet and FT-Transformer, as plain networks for `StackedMembers`.
 
 The networks are those of rtdl_revisiting_models without their output layers; these are
-built here, so that what the last layer sees can be asked for. The package is imported
+built here, so that the input of the last layer can be returned. The package is imported
 when the first network is built, because it takes time.
 """
 
@@ -45,7 +45,7 @@ class _Backbone(nn.Module, ABC):
     def reset_parameters(self, generator):
         """Draw all weights from `generator`, distributed as rtdl's and torch's are.
 
-        Until then they are what was in memory: the constructor draws nothing.
+        Until then they are undefined: the constructor draws nothing.
         """
         from rtdl_revisiting_models import MultiheadAttention
 
@@ -78,15 +78,15 @@ class ResNetBackbone(_Backbone):
     n_numeric, n_indicators : int
         The first columns of the input, numbers and 0/1 missing indicators.
     cardinalities : tuple of int
-        Codes a category column; they are the last columns of the input.
+        Codes per category column; they are the last columns of the input.
     n_classes : int
-        Logits a row.
+        Logits per row.
     n_blocks, d_block : int
         Residual blocks and their width.
     d_hidden_multiplier : float
         Hidden width of a block over `d_block`.
     dropout1, dropout2 : float
-        In a block, after the hidden layer and before the sum.
+        Dropout in a block, after the hidden layer and before the sum.
     d_embedding : int
         Width of a category's vector.
 
@@ -150,15 +150,15 @@ class FTTransformerBackbone(_Backbone):
     n_numeric, n_indicators : int
         The first columns of the input, numbers and 0/1 missing indicators.
     cardinalities : tuple of int
-        Codes a category column; they are the last columns of the input.
+        Codes per category column; they are the last columns of the input.
     n_classes : int
-        Logits a row.
+        Logits per row.
     n_blocks, d_block : int
         Transformer blocks and the width of a column's vector.
     attention_n_heads : int
         A divisor of `d_block`.
     attention_dropout, ffn_dropout, residual_dropout : float
-        On attention probabilities, hidden layers, and before each sum.
+        Dropout of attention probabilities, of hidden layers, and before each sum.
     ffn_d_hidden_multiplier : float
         Hidden width of a block over `d_block`.
 

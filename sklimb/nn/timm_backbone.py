@@ -1,4 +1,4 @@
-"""How a network of the timm library becomes a backbone, with or without its weights."""
+"""Networks of the timm library as backbones, with or without pretrained weights."""
 
 import difflib
 from pathlib import Path
@@ -19,9 +19,9 @@ class TimmBackbone(nn.Module):
     name : str
         timm's name of the architecture, such as "convnext_tiny".
     n_classes : int
-        Logits an image.
+        Logits per image.
     in_channels : int, default=3
-        Channels of an image.
+        Channels per image.
     image_size : tuple of int, default=(224, 224)
         Height and width of an image.
     cosine_head : bool, default=False
@@ -88,7 +88,7 @@ class TimmBackbone(nn.Module):
         timm = import_timm(f"timm/{self.name}")
         _check_name(timm, self.name)
         options, published = {}, timm.get_pretrained_cfg(self.name)
-        # Networks for one size of image are told which; others refuse the argument.
+        # Networks for one size of image take the size; others refuse the argument.
         if published is not None and published.fixed_input_size:
             options["img_size"] = self.image_size
         if pretrained and pretrained is not True:
@@ -127,7 +127,7 @@ class TimmBackbone(nn.Module):
 
 
 def import_timm(backbone):
-    """timm, or one sentence on what to install."""
+    """The timm module; if it is missing, an error that names what to install."""
     try:
         import timm  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:

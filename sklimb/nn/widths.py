@@ -1,10 +1,10 @@
-"""How many numbers a network holds for one row, by one look at its layers."""
+"""The count of numbers that a network holds for one row, from its layers."""
 
 import torch
 
 
 def numbers_held(network, n_columns):
-    """Numbers that the layers of a plain network give out for one row.
+    """Count of the numbers in the outputs of a plain network's layers for one row.
 
     Parameters
     ----------

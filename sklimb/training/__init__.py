@@ -1,1 +1,1 @@
-"""The training room: one training step, one file a question."""
+"""The parts of one training step, one idea per file."""

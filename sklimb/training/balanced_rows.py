@@ -1,7 +1,7 @@
-"""WHICH training rows are kept apart, as many of each class, to judge the others by.
+"""Rows that are held back for row weighting, as many of each class.
 
-Each member draws its own from the same training rows, so that an ensemble trains on all
-of them; class statistics stay those of all training rows.
+Each member holds back its own draw from the same training rows, so that an ensemble
+trains on all of them; class statistics stay those of all training rows.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from sklimb.training.samplers import UniformOrder, WeightedOrder
 
 
 def check_enough(y, n_rows, classes):
-    """Refuse to keep `n_rows` of each class apart where none would be left to train on.
+    """Refuse to hold back `n_rows` of each class where none would be left to train on.
 
     Raises
     ------
     ValueError
-        The class, the rows that it has and what to do.
+        With the class, the number of its rows and what to do.
     """
     counts = np.bincount(y, minlength=len(classes))
     c = int(counts.argmin())
@@ -36,7 +36,7 @@ def check_enough(y, n_rows, classes):
 
 
 def keep_apart(y, n_rows, seed, pseudo=None):
-    """Row numbers kept apart, `n_rows` of each class, and the rest.
+    """Numbers of the rows held back, `n_rows` of each class, and of the rest.
 
     Within a class all rows are equally likely, whatever their sample weight.
 
@@ -45,9 +45,9 @@ def keep_apart(y, n_rows, seed, pseudo=None):
     y : integer array of shape (rows,)
     n_rows : int
     seed : int
-        Of the member.
+        Seed of the member.
     pseudo : bool array of shape (rows,), optional
-        Rows whose label a model gave; they are left in the rest.
+        Rows whose label was predicted by a model; they stay in the rest.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def keep_apart(y, n_rows, seed, pseudo=None):
 
 
 class RestOrder:
-    """An order of all rows, of those that are left; class shares of draws stay."""
+    """An order of the rest, drawn with the same class shares as all rows."""
 
     def __init__(self, order, y, rest):
         self.rows = torch.from_numpy(rest)
@@ -87,13 +87,13 @@ class RestOrder:
 
 
 class Apart:
-    """What is kept apart for each (plan, member): the same for equal rows and seeds."""
+    """The rows held back per (plan, member), equal for equal rows and equal seeds."""
 
     def __init__(self, n_rows):
         self.n_rows, self._known = n_rows, {}
 
     def of(self, plan, seed):
-        """Row numbers kept apart, and the order of the rest."""
+        """Numbers of the rows held back, and the order of the rest."""
         key = id(plan.X), id(plan.y), plan.order, seed
         if key not in self._known:
             apart, rest = keep_apart(plan.y, self.n_rows, seed, plan.pseudo)
@@ -102,13 +102,13 @@ class Apart:
 
 
 class JudgedBatches:
-    """Batches that also hold "balanced": each member's rows that judge, ever the same.
+    """Batches with a further entry "balanced": each member's rows that were held back.
 
     Parameters
     ----------
     batches : Batches
     balanced : dict
-        A batch (X, y, weight, target, masks) whose weights sum to 1.
+        A batch (X, y, weight, target, masks), the same for all steps; weights sum to 1.
     """
 
     def __init__(self, batches, balanced):
@@ -127,7 +127,7 @@ class JudgedBatches:
 
     @property
     def n_steps(self):
-        """Steps an epoch of each member."""
+        """Steps per epoch of each member."""
         return self.batches.n_steps
 
     def __iter__(self):

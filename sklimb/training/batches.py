@@ -1,4 +1,4 @@
-"""Row numbers -> device batches: one dict of tensors a step, always the same keys.
+"""Batches on the device: one dict of tensors per step, always with the same keys.
 
 Members may train on different rows. What they share is made once: encoded rows on the
 device, the order of an epoch, dropout masks.
@@ -16,14 +16,14 @@ from sklimb.training.mixing import mix_labels
 from sklimb.training.views.columns import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
-# generator's draws depend on the sizes that it is asked for.
+# generator's draws depend on their sizes.
 _CHUNK_ROWS = 1024
-# And most numbers, of a draw: large images come in fewer rows.
+# Most numbers per chunk and draw: of large images, fewer rows are gathered.
 _CHUNK_NUMBERS = 2**26
 
 
 class Rows(Dataset):
-    """Encoded rows on the device; what skorch sees as a data set.
+    """Encoded rows on the device, as a data set for skorch.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Rows(Dataset):
 
 @dataclass(frozen=True)
 class Draw:
-    """Who draws which rows: all members of one Draw see the same batches.
+    """An order of rows: all members of one Draw get the same batches.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Draw:
     pool_begin : int
         Where the rows of `pool` begin in the pack's X.
     pool : Pool or None
-        What views are made from.
+        The rows that views are made from.
     """
 
     begin: int
@@ -95,8 +95,8 @@ class Batches:
         Soft target of each class.
     batch_size : int
     mask_widths : list of int or "seeds"
-        Widths of the dropout masks; "seeds" asks for one integer a member instead, from
-        which the network makes its own.
+        Widths of the dropout masks; with "seeds" a batch holds one integer per member
+        instead, from which the network makes its masks.
     first_epoch : int
     skip_single : bool
         Leave out a row that would be alone in the last batch (another one each epoch):
@@ -106,7 +106,7 @@ class Batches:
     augment : callable or None
         (rows, generator) -> rows, before they are mixed.
     views : Views or None
-        How views are made; of the rows before they are augmented and mixed.
+        How views are made, from the rows before they are augmented and mixed.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Batches:
         self._arrange()
 
     def take_(self, members):
-        """Keep only the given members; draws and masks that nobody needs are left."""
+        """Keep only the given members; draws and masks that none of them uses go."""
         for name in ("draw_of", "weight_begin", "dropout"):
             values = getattr(self, name)
             setattr(self, name, [values[k] for k in members])
@@ -181,7 +181,7 @@ class Batches:
         self._rows_of = torch.tensor(rows, device=device).unsqueeze(1)
 
     def _drawn(self, n_rows):
-        """Rows an epoch."""
+        """Rows per epoch."""
         alone = n_rows > 1 and n_rows % self.batch_size == 1
         return n_rows - 1 if self.skip_single and alone else n_rows
 
@@ -190,12 +190,12 @@ class Batches:
 
     @property
     def n_steps(self):
-        """Steps an epoch of each member."""
+        """Steps per epoch of each member."""
         return [self._steps[d] for d in self.draw_of]
 
     @property
     def n_rows(self):
-        """Rows an epoch of each member."""
+        """Rows per epoch of each member."""
         return [int(self._n_rows[d]) for d in self.draw_of]
 
     def __iter__(self):
@@ -206,7 +206,7 @@ class Batches:
             rows = draw.order(stream_generator(draw.seed, "shuffle", epoch))
             n_rows = self._n_rows[i]
             order[i, :n_rows] = rows[:n_rows]
-        # One transfer an epoch; the host waits for nothing until the epoch's end.
+        # One transfer per epoch; the host does not wait until the epoch's end.
         on_device = to_device(order, device)
         noise = self._noise(epoch, device)
         viewing = None
@@ -219,7 +219,7 @@ class Batches:
         augmenting = None
         if self.augment is not None:
             generators = [
-                stream_generator(draw.seed, "augment", epoch)  # see augment.py
+                stream_generator(draw.seed, "augment", epoch)  # on the CPU, see Augment
                 for draw in self.draws
             ]
             augmenting = self.augment, generators
@@ -232,14 +232,14 @@ class Batches:
         self.epoch += 1
 
     def _noise(self, epoch, device, seed_of=int):
-        """Generators of the dropout masks of an epoch, one a stream."""
+        """Generators of the dropout masks of an epoch, one per stream."""
         return [
             stream_generator(seed_of(seed), "noise", epoch, device=device)
             for seed, _, _ in self._streams
         ]
 
     def _chunk(self, index, host_index, begin, noise, mixing, augmenting, viewing):
-        """Batches of the next rows, `begin` and on in each draw's order."""
+        """Batches of the next rows, from `begin` on in each draw's order."""
         n_draws, n = index.shape
         size, left = self.batch_size, (self._n_rows - begin).clip(0)
         flat = (index + self._begins).flatten()
@@ -342,7 +342,7 @@ class Batches:
         return X, *mix_labels(target, weight, partner, share)
 
     def _share(self, weight, begin, left, n):
-        """Weights divided by the rows of their batch, 0 for padding; who has rows."""
+        """Weights over the rows of their batch, 0 for padding; members with rows."""
         size = self.batch_size
         active = [None] * -(-n // size)
         if (left >= n).all():  # no padding in this chunk
@@ -360,7 +360,7 @@ class Batches:
         return weight, active
 
     def _seeds(self, n_batches, noise):
-        """One seed a batch and member, (batches, K)."""
+        """One seed per batch and member, (batches, K)."""
         draws = [
             torch.randint(2**62, (n_batches,), generator=g, device=g.device)
             for g in noise
@@ -375,7 +375,7 @@ class Batches:
         for s, generator in enumerate(noise):
             _, n_rows, rate = self._streams[s]
             own = out[s, : min(n, int(rows_left[n_rows]))]
-            if rate == 0.0:  # dropout that is off draws nothing
+            if rate == 0.0:  # no dropout, nothing is drawn
                 own.fill_(1.0)
             elif len(own):
                 keep = 1.0 - rate

@@ -1,4 +1,4 @@
-"""What happens AFTER an update or an epoch: averaging, schedules, stopping, progress.
+"""Callbacks after updates and epochs: averaging, schedules, stopping, progress.
 
 skorch callbacks; those that define `after_update` are also called after every step.
 """
@@ -15,7 +15,7 @@ from sklimb.training.device import to_device
 
 
 class StopTraining(KeyboardInterrupt):
-    """Ends the fit loop; a KeyboardInterrupt because that is what skorch listens to."""
+    """Ends the fit loop; a KeyboardInterrupt because skorch catches that."""
 
 
 class LearningRate(Callback):
@@ -45,7 +45,7 @@ class LearningRate(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         if self.schedule == "constant" and not self.warmup_epochs:
-            return  # skorch's LRScheduler may be at work
+            return  # skorch's LRScheduler may set the rate
         factor = self.factor(len(net.history) - 1)
         for group, lr in zip(net.optimizer_.param_groups, self.base_, strict=True):
             group["lr"] = lr * factor
@@ -54,14 +54,14 @@ class LearningRate(Callback):
 class Deferred(Callback):
     """Other draws or weights from an epoch on (deferred re-weighting, re-sampling).
 
-    Cao et al., 2019. What was kept before is forgotten: it was trained for another
-    purpose.
+    Cao et al., 2019. Weights that were kept before are dropped: they were trained with
+    other class shares.
 
     Parameters
     ----------
     batches : Batches
     log_shift : tensor or None
-        The objective's from then on.
+        `log_shift` of the objective from then on.
     first : int
         0-based epoch.
     keep : KeepBest
@@ -91,9 +91,9 @@ class Deferred(Callback):
 class WeightAverage(Callback):
     """Exponential moving average of the weights, used for validation and prediction.
 
-    Early on the decay is (1 + t) / (10 + t), so that the start is forgotten. Buffers
-    such as BatchNorm's running statistics are averaged with the weights that they are
-    of; whole numbers, such as its count of batches, are those of the last update.
+    Early on the decay is (1 + t) / (10 + t), so that the first weights count little.
+    Buffers such as BatchNorm's running statistics are averaged as the weights are;
+    whole numbers, such as its count of batches, are those of the last update.
     """
 
     def __init__(self, decay):
@@ -105,7 +105,7 @@ class WeightAverage(Callback):
             for t in net.module_.member_tensors()
             if not isinstance(t, torch.nn.Parameter) and t.is_floating_point()
         ]
-        # Updates change these tensors in place; members that leave, their content.
+        # Updates change these tensors in place, and so do members that leave.
         self.averaged_ = [*net.parameters(), *buffers]
         self.average_ = [t.detach().clone() for t in self.averaged_]
         self.n_updates_ = np.zeros(len(self.average_[0]))
@@ -139,7 +139,7 @@ class WeightAverage(Callback):
 
 
 class KeepBest(Callback):
-    """Each member's best weights so far, and the end when no member gets better.
+    """Each member's best weights so far, and the end when no member improves.
 
     Without a validation score the weights of the last finite epoch are kept. A member
     whose loss or weights become NaN or infinite stops and keeps what it had. Members
@@ -152,9 +152,9 @@ class KeepBest(Callback):
     greater_is_better : bool
         Sign of the score.
     drop : callable or None
-        (epoch, best scores, which are done) -> which members end here as well.
+        (epoch, best scores, which are done) -> which other members end here too.
     compared : BestScores or None
-        What `drop` is told instead of the best scores by the monitor.
+        Scores that `drop` gets instead of the best ones by the monitor.
     leaving : float
         Share of the members here that must be done for them to leave.
     """
@@ -216,14 +216,14 @@ class KeepBest(Callback):
         if self.done_.all():
             raise StopTraining
         here = np.flatnonzero(~self.done_[net.members_])
-        # Leaving costs a copy of the weights, staying a member's share of an epoch.
+        # To leave costs a copy of the weights, to stay a member's part of each epoch.
         n_gone = len(net.members_) - len(here)
         if n_gone > int(self.leaving * len(net.members_)):
             net.compact_(here)
 
     def _copy(self, net, better):
         tensors = net.module_.member_tensors()
-        if better.all():  # then nobody has left
+        if better.all():  # then no member has left
             torch._foreach_copy_(self.weights_, tensors)
             return
         here = np.flatnonzero(better[net.members_])
@@ -245,7 +245,7 @@ class KeepBest(Callback):
             torch._foreach_copy_(net.module_.member_tensors(), self.weights_)
 
     def check(self, members):
-        """Say what went wrong with the given members, if anything did.
+        """Raise or warn if the loss of any of the given members was not finite.
 
         Raises
         ------

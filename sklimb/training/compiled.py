@@ -1,4 +1,4 @@
-"""HOW a training pass becomes one program of torch.compile, and what it needs."""
+"""Training passes as programs of torch.compile, and what these need."""
 
 import inspect
 import warnings
@@ -6,10 +6,10 @@ from functools import cache
 
 import torch
 
-# Programs of one network in one process: shapes of a grid's candidates, and of packs
-# that members have left. torch's own limit of 8 sends the ninth back to eager.
+# Programs per network and process: one per shape, of a grid's candidates and of packs
+# that have become smaller. torch's own limit of 8 sends the ninth back to eager.
 _MOST_PROGRAMS = 64
-# What of a network is trained through.
+# The methods of a network that training calls.
 PASSES = ("forward", "embed")
 
 
@@ -27,7 +27,7 @@ def _graphs(parameters):
     )
 
 
-# What needs more of a pass than a compiled one offers.
+# Parameters whose strategies cannot use a compiled pass.
 EXCLUDES = {
     "row_weighting": (
         "learned weights need forward-mode derivatives, which a compiled pass does not "
@@ -45,7 +45,7 @@ def check_compiler(device_type):
     Raises
     ------
     ValueError
-        The machine has nothing to compile with. It is said before any training.
+        The machine has no compiler. It is raised before any training.
     """
     try:
         with warnings.catch_warnings(), torch.inference_mode(False):
@@ -63,7 +63,7 @@ def check_compiler(device_type):
 
 
 def _short(error):
-    """The beginning of what torch says; all of it is the cause of what is raised."""
+    """The beginning of torch's message; the whole of it is the cause of the error."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -74,8 +74,8 @@ def _tiny(x):
 class Compiled:
     """The passes of a module as programs, for batches of the usual length.
 
-    Other lengths (the last batch of an epoch) run as they are, and so does everything
-    once torch fails to compile the network: then it warns.
+    Other lengths (the last batch of an epoch) run as they are, and so do all
+    once torch fails to compile the network, with a warning.
 
     Parameters
     ----------
@@ -83,10 +83,10 @@ class Compiled:
     mode : True or str
         True, or a mode of `torch.compile`.
     rows : int or None
-        Rows of a batch; multiples are usual too (views). None: all lengths are.
+        Rows per batch; multiples (views) are compiled too. None: all lengths are.
     """
 
-    # Not nn.Module: what it holds are functions of a module that is registered already.
+    # Not an nn.Module: its functions belong to a module that is registered already.
 
     def __init__(self, module, mode, rows=None):
         self.rows, self.failed = rows, False
@@ -103,7 +103,7 @@ class Compiled:
         }
 
     def start_step(self):
-        """Say that what earlier steps computed is not needed any more."""
+        """Let torch reuse the memory of what earlier steps computed."""
         if self._cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
 
@@ -111,13 +111,13 @@ class Compiled:
         usual = self.rows is None or x.shape[1] % self.rows == 0
         if self.failed or not usual:
             return self._eager[name](x, masks)
-        # Slices of a chunk: their strides would tell chunks of another length apart.
+        # Slices of a chunk: with their strides, other chunk lengths would compile anew.
         x = x.contiguous()
         if isinstance(masks, list):
             masks = [mask.contiguous() for mask in masks]
         try:
             with warnings.catch_warnings():
-                # Tracing looks at everything, also at gradients of what is no leaf.
+                # Tracing reads all attributes, `.grad` of what is no leaf among them.
                 warnings.filterwarnings("ignore", message="The .grad attribute of a")
                 return self._programs[name](x, masks)
         except torch._dynamo.exc.TorchDynamoException as error:

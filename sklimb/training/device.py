@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-# What weights and encoded rows are held in, by the parameter `dtype`.
+# Parameter `dtype` -> dtype of the weights and encoded rows.
 NUMBERS = {"float32": "float32", "float64": "float64", "bfloat16": "float32"}
-# Rows of one inference block: small enough that one row costs little, large enough
-# that a million rows cost what the arithmetic costs.
+# Rows per inference block: few enough that one row costs little, enough that a million
+# rows cost little more than the arithmetic.
 BLOCK_ROWS = {"cpu": 256, "cuda": 4096}
 
 
@@ -33,7 +33,7 @@ def resolve_device(device):
 
 
 def fits(n_bytes, device):
-    """Whether rows may stay on the device: they may fill half of what is free."""
+    """Whether rows may stay on the device: they may fill half of its free memory."""
     if device.type != "cuda":
         return True
     return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
@@ -45,7 +45,7 @@ def as_numbers(X, dtype):
 
 
 def array_as_numbers(X):
-    """The same of an array; samplers and pools would overflow bytes."""
+    """`as_numbers` of an array, as samplers and pools need: bytes would overflow."""
     return X / np.float32(255) if X.dtype == np.uint8 else X
 
 

@@ -2,11 +2,11 @@
 
 
 class Episodes:
-    """Batches of tasks: pairs of a support and a query batch, `n_tasks` an update.
+    """Batches of tasks: pairs of a support and a query batch, `n_tasks` per update.
 
-    An epoch is one pass over the query rows; support rows go round. A batch holds
-    "tasks", a list of pairs of dicts as `Batches` gives them, and what a query batch
-    holds of X, y and active.
+    An epoch is one pass over the query rows; support rows begin again when they are
+    used up. A batch holds "tasks", a list of pairs of dicts as `Batches` gives them, X
+    and y of the last query batch, and active, None.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Episodes:
 
     @property
     def n_steps(self):
-        """Updates an epoch of each member; all alike."""
+        """Updates per epoch of each member, equal for all."""
         return [len(self)] * self.query.n_members
 
     def __iter__(self):
@@ -43,7 +43,7 @@ class Episodes:
             yield self._batch(tasks)
 
     def _round(self, skip=0):
-        """Support batches for ever; the first ones of this epoch were used before."""
+        """Support batches without end; of the first epoch, `skip` were used before."""
         while True:
             for i, batch in enumerate(self.support):
                 if i >= skip:

@@ -1,11 +1,11 @@
-"""What one row costs: pure functions (logits, target) -> one loss a row.
+"""Losses: pure functions (logits, target) -> one loss per row.
 
 To add a loss, write a function or a frozen dataclass with `__call__(logits, target)` of
 shapes (K, batch, classes) x 2 -> (K, batch), and name it in LOSSES. `target` holds
 probabilities (smoothed or mixed labels). A loss whose optimal softmax is not P(y | x)
-also has `log_probability(logits)`; one that depends on the rows a class has
-`bind(counts)`, one that only weighs classes `class_factor(counts)`. What a temperature
-divides are log probabilities, or else there is `tempered(logits, scale)`.
+also has `log_probability(logits)`; one that depends on the number of rows
+per class has `bind(counts)`, one that only weights classes `class_factor(counts)`. A
+temperature divides log probabilities, unless there is `tempered(logits, scale)`.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class FocalLoss:
     Parameters
     ----------
     gamma : float, default=2.0
-        0 is cross-entropy; larger values care less for rows that are already right.
+        0 is cross-entropy; larger values weight rows less that are already right.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class _BoundMargins(_Bound):
 
 
 class _NeedsCounts:
-    """A loss that is told the rows a class by `bind`."""
+    """A loss that depends on the rows per class, which `bind` takes."""
 
     bound: ClassVar[type] = _Bound
 
@@ -124,8 +124,8 @@ class VSLoss(_NeedsCounts):
     """Vector scaling, cross-entropy of `z_c / Delta_c + tau log p_c`.
 
     `Delta_c = (n_max / n_c)^gamma` (Kini et al., "Label-Imbalanced and Group-Sensitive
-    Classification under Overparameterization", 2021). The adjusted logits are what the
-    posterior is learned by, so probabilities are read from them.
+    Classification under Overparameterization", 2021). The posterior is learned by
+    the adjusted logits, so probabilities are computed from them.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class VSLoss(_NeedsCounts):
         return logits * scale + shift
 
     def of(self, logits, target, scale, shift):
-        """One loss a row."""
+        """One loss per row."""
         return CrossEntropy()(self.posterior(logits, scale, shift), target)
 
 
@@ -165,9 +165,9 @@ class VSLoss(_NeedsCounts):
 class LogitAdjustedLoss(VSLoss):
     """Cross-entropy of `z_c + tau log p_c` (Menon et al., 2021).
 
-    The raw logits favour no class; balanced softmax (Ren et al., 2020) is tau=1. With
-    target_prior="train" probabilities are those of the class shares in training, with
-    target_prior="uniform" those that the method decides by.
+    The raw logits are those of equal class shares; balanced softmax (Ren et al., 2020)
+    is tau=1. With target_prior="train" probabilities are those of the class shares in
+    training, with target_prior="uniform" those that the paper predicts by.
 
     Parameters
     ----------
@@ -190,8 +190,8 @@ class LDAMLoss(_NeedsCounts):
     `Q[y, k] = softmax_k(s (z_k - m_y [k = y]))`, since the slope by `z_k` is 0:
     `sum_y P_y (Q[y, k] - [k = y]) = 0`. With `a_k = exp(s z_k)` and
     `b_k = exp(s (z_k - m_k))` it is `P_k ~ a_k (sum_j a_j - a_k + b_k)`, so
-    probabilities are read from that; softmax(s z) would be sure of far too much. The
-    largest P is not always the largest z, by which the authors decide.
+    probabilities are computed from that; softmax(s z) would be far too confident. The
+    largest P is not always at the largest z, which the authors predict.
 
     Parameters
     ----------
@@ -229,8 +229,8 @@ class LDAMLoss(_NeedsCounts):
     def posterior(self, logits, margin):
         """Logarithms of the stationary distribution, up to a constant."""
         log_p = torch.log_softmax(self.s * logits, -1)
-        # The weight of all the others: for the largest class by their sum, where
-        # 1 - p would leave nothing of it.
+        # The weight of all the others: for the largest class by their sum, since
+        # 1 - p would round to 0.
         top = log_p.argmax(-1, keepdim=True)
         of_top = log_p.scatter(-1, top, -torch.inf).logsumexp(-1, keepdim=True)
         rest = torch.log(-torch.expm1(log_p.scatter(-1, top, -1.0)))
@@ -238,7 +238,7 @@ class LDAMLoss(_NeedsCounts):
         return log_p + torch.logaddexp(rest, log_p - self.s * margin)
 
     def of(self, logits, target, margin):
-        """One loss a row."""
+        """One loss per row."""
         y = torch.nn.functional.one_hot(target.argmax(-1), target.shape[-1])
         return CrossEntropy()(self.s * (logits - margin * y), target)
 
@@ -268,7 +268,7 @@ class CosFaceLoss(LDAMLoss):
     max_m: float = 0.35
 
     def statistics(self, counts):
-        """The margin, for each class."""
+        """The same margin for each class."""
         return (torch.full_like(counts, self.max_m),)
 
 
@@ -276,14 +276,13 @@ class CosFaceLoss(LDAMLoss):
 class ClassBalancedLoss(CrossEntropy):
     """Cross-entropy weighted by the effective number of rows (Cui et al., 2019).
 
-    `w_c = (1 - beta) / (1 - beta^n_c)`, a device of training: target_prior="train"
-    divides it out of the probabilities again. Class weights are a statement of yours
-    and are not.
+    `w_c = (1 - beta) / (1 - beta^n_c)` changes training alone: target_prior="train"
+    divides it out of the probabilities again, but not `class_weight`.
 
     Parameters
     ----------
     beta : float in [0, 1), default=0.9999
-        0 is cross-entropy; towards 1 it is the inverse of the class's rows.
+        0 is cross-entropy; towards 1 the weight is the inverse of the class's rows.
 
     Examples
     --------
@@ -325,17 +324,17 @@ LOSSES = Registry(
 
 
 def make_loss(loss):
-    """The loss that a name stands for; a callable is itself."""
+    """The loss of a name; a callable is returned as it is."""
     return LOSSES.make(loss)
 
 
 def needs_cosines(loss):
-    """Whether a loss, or its name, asks for a last layer of cosines."""
+    """Whether a loss, or its name, needs a last layer of cosines."""
     return getattr(make_loss(loss), "cosine_head", False)
 
 
 def bind(loss, counts, like):
-    """The loss for the rows a class, (K or 1, classes), of each member."""
+    """The loss for the rows per class, (K or 1, classes), of each member."""
     if not hasattr(loss, "bind"):
         return loss
     return loss.bind(torch.as_tensor(counts, dtype=like.dtype, device=like.device))

@@ -1,7 +1,7 @@
-"""HOW rows of frequent classes become rows of rare ones: M2m.
+"""M2m: rows of frequent classes that are moved until they count as rare ones.
 
 `translate` moves any rows, of a table or of pixels: which entries may move, and between
-which bounds, are arguments; see m2m_batches.py for what they are.
+which bounds, are arguments, which m2m_batches.py computes.
 """
 
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ import torch
 
 from sklimb.training.registry import Registry
 
-# What the guide is trained without; it sees the same rows in the same order.
+# Parameters that the guide is trained without; it gets the same rows in the same order.
 GUIDE_PARAMETERS = {
     "loss": "ce",
     "class_weight": None,
@@ -42,14 +42,14 @@ class M2m:
     A plain network, the guide, is trained first on the same rows. The classifier then
     starts anew; from `start` on its batches draw classes equally, and a row of a rare
     class k, which would be a repetition, is replaced by a row of a more frequent class
-    k0 that was moved to where the guide says k and the classifier no longer says k0.
+    k0 that was moved until the guide predicts k and the classifier no longer k0.
     Labels and weights of the batch stay as they were drawn.
 
     Parameters
     ----------
     start : float in [0, 1), default=0.8
-        Share of `max_epochs` after which batches are balanced and translated.
-        Validation counts from then on.
+        Share of `max_epochs` after which batches are balanced and translated. Only
+        validation scores from then on count.
     beta : float in [0, 1], default=0.999
         A row of a class with n0 rows is taken for a class with n rows with probability
         1 - beta^max(n0 - n, 0), rows counted by sample weight. 0 takes any more
@@ -58,8 +58,8 @@ class M2m:
         Weight of the classifier's logit of the class that a row is moved from.
     gamma : float in [0, 1], default=0.9
         The guide's probability of the class, from which a translated row is used. Where
-        classes overlap, a guide is never sure of the rare one and 0.9 takes no row:
-        `history_[-1]` tells the shares of rows that were "tried" and "translated".
+        classes overlap, no row reaches 0.9 for the rare one and none is translated:
+        `history_[-1]` holds the shares of rows that were "tried" and "translated".
     step_size : float, default=0.1
         Length of a step, for tables in the root mean square over the numeric columns:
         columns that the encoder standardised move by this many standard deviations.
@@ -77,7 +77,7 @@ class M2m:
     -----
     Of images all pixels move, in [0, 1], and lengths are Euclidean, as in the paper.
     Distances between rows of a standardised table grow with the root of the number of
-    columns, so lengths do so there. Only numbers move, within the range of the training
+    columns, and so do lengths. Only numbers move, within the range of the training
     rows; categories, missing indicators and numbers that are missing are those of the
     row that is moved. The classifier's logits are its last layer's output: cosines with
     loss="ldam", as in the authors' code.
@@ -143,7 +143,7 @@ M2MS = Registry("m2m", {"default": M2m()})
 
 
 def make_m2m(m2m):
-    """The settings that a parameter stands for: "default", an M2m or None."""
+    """The settings of a parameter that is "default", an M2m or None."""
     return M2MS.make(m2m)
 
 
@@ -180,7 +180,7 @@ def translate(x, target, origin, guide, model, *, noise, step, n_steps, lam, low
         if toward is None:
             eye = torch.eye(says.shape[-1], dtype=x.dtype, device=x.device)
             toward, away = eye[target], lam * eye[origin]
-        # Of the logits: what softmax and cross-entropy would find, in a third the time.
+        # By the logits: as from softmax and cross-entropy, in a third of the time.
         slopes = [torch.softmax(says.detach(), -1) - toward, away]
         (gradient,) = torch.autograd.grad([says, keeps], x, slopes)
         x = (x.detach() - step * direction(gradient * (step > 0))).clamp(low, high)
@@ -205,7 +205,7 @@ class Translation:
     guide, model : modules
         Packed networks of K members: the guide, and the one that is trained.
     counts : array of shape (K, classes)
-        Training rows a class, by weight.
+        Training rows per class, by weight.
     free : bool tensor of shape (K, 1, ...)
         Entries of a row that may move.
     low, high : tensors of the same shape
@@ -256,7 +256,7 @@ class Translation:
         real : bool tensor of shape (K, rows)
             Rows that are no padding.
         u : tensor of shape (K, rows, 3)
-            Uniform draws: is a row marked, which seed, is it accepted.
+            Uniform draws: whether a row is marked, from which seed, whether accepted.
         noise : tensor like x
             Uniform on [-1/2, 1/2].
         """
@@ -266,7 +266,7 @@ class Translation:
         n = int(wanted.sum(1).max())
         if n == 0:
             return x, wanted, replaced
-        # Rows that are wanted first: only these are moved.
+        # Rows to be replaced come first: only these are moved.
         rows = wanted.byte().argsort(dim=1, descending=True, stable=True)[:, :n]
         seed = seed.gather(1, rows)
         moved, p = self._moved(
@@ -299,7 +299,7 @@ class Translation:
         if not self.euclidean:
             root = self.free.sum(axes, keepdim=True).to(x.dtype).sqrt()
         training = self.model.training
-        self.model.eval()  # no dropout, and running statistics stay
+        self.model.eval()  # no dropout, and running statistics do not change
         try:
             return translate(
                 x,

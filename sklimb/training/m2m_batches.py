@@ -1,4 +1,4 @@
-"""WHICH batches M2m changes, between which bounds, and what the history tells of it."""
+"""Batches that M2m changes, the bounds of its moves, and its shares in the history."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from sklimb.training.m2m import Translation, make_m2m
 
 
 class TranslatedBatches:
-    """Balanced batches, translated as the network is when they are drawn.
+    """Balanced batches, translated by the network as it is when they are drawn.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class TranslatedBatches:
 
     @property
     def n_steps(self):
-        """Steps an epoch of each member."""
+        """Steps per epoch of each member."""
         return self.batches.n_steps
 
     @property
@@ -54,7 +54,7 @@ class TranslatedBatches:
             for seed in seeds
         ]
         n_rows = np.array(batches.n_rows)
-        # Of the rows of an epoch: tried, translated.
+        # Shares of the rows of an epoch: tried, translated.
         self.shares = torch.zeros(2, len(seeds), dtype=torch.float64, device=device)
         for i, batch in enumerate(batches):
             x = as_numbers(batch["X"], batch["weight"].dtype)
@@ -70,7 +70,7 @@ class TranslatedBatches:
 
 
 def _draws(generators, left, x):
-    """Uniform draws of a batch, each member's as many as it has rows."""
+    """Uniform draws for a batch, as many per member as it has rows."""
     width = x[0, 0].numel()
     u = x.new_zeros(*x.shape[:2], 3 + width)
     for k, (generator, n) in enumerate(zip(generators, left, strict=True)):
@@ -79,7 +79,7 @@ def _draws(generators, left, x):
 
 
 class TranslatedShare(Callback):
-    """Writes shares of an epoch's rows into the history: tried, and translated."""
+    """Writes the shares of rows tried and translated in an epoch into the history."""
 
     def on_epoch_end(self, net, **kwargs):
         shares = getattr(net.batches_, "shares", None)
@@ -92,7 +92,7 @@ class TranslatedShare(Callback):
 
 
 def warn_if_nothing_moved(settings, history):
-    """A strategy that did nothing says so, if it had anything to do."""
+    """Warn if rows were tried and none was translated."""
     late = [row for row in history if "tried" in row]
     if any(row["tried"] for row in late) and not any(r["translated"] for r in late):
         warnings.warn(
@@ -105,9 +105,9 @@ def warn_if_nothing_moved(settings, history):
 
 
 def make_translation(jobs, layouts, model, dtype, device):
-    """The Translation of a pack: numbers move between their training bounds.
+    """The Translation of a pack: numbers move within the range of the training rows.
 
-    Numbers that never vary stay: their gradient would only shorten the others' steps.
+    Numbers that are constant do not move: they would only shorten the others' steps.
     Of images all pixels move between 0 and 1.
     """
     pictures = jobs[0].recipe.has_images

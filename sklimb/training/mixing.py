@@ -1,4 +1,4 @@
-"""HOW the rows of a batch are changed: mixup and row CutMix."""
+"""Mixed rows of a batch: mixup and row CutMix."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ MIXES = ("mixup", "cutmix")
 class Mixer:
     """Each row of a batch is mixed with another one of it, and so are their labels.
 
-    Shares are drawn once a batch from Beta(alpha, alpha), each draw its own.
+    Shares are drawn from Beta(alpha, alpha), one per batch and draw.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Mixer:
     n_continuous : int
         Columns that can be averaged; the codes are behind them.
     image_size : (height, width) or None
-        Where rows are images, "cutmix" takes a rectangle, one a batch.
+        Where rows are images, "cutmix" takes a rectangle, one per batch.
     """
 
     def __init__(self, kind, alpha, n_continuous, image_size=None):
@@ -32,7 +32,7 @@ class Mixer:
         self.image_size = image_size
 
     def start(self, draws, epoch):
-        """Generators of an epoch, one a draw."""
+        """Generators of an epoch, one per draw."""
         return [
             np.random.default_rng(stream_seed(draw.seed, "transform", epoch))
             for draw in draws
@@ -85,7 +85,7 @@ def _outside(rng, share, size, n_columns):
 
 
 def mix_labels(target, weight, partner, share):
-    """Soft targets and weights of mixed rows: both rows' losses, by their shares."""
+    """Soft targets and weights of mixed rows: both rows' losses by their shares."""
     own = weight * share
     other = weight.gather(1, partner) * (1 - share)
     index = partner.unsqueeze(-1).expand_as(target)

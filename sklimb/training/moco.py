@@ -1,4 +1,4 @@
-"""How a network learns from keys that a slow copy of it remembers: MoCo's loss."""
+"""MoCo's loss, and the slow copy of the network whose keys it compares with."""
 
 import copy
 
@@ -12,14 +12,14 @@ class MomentumTerm(JointTerm):
     """A JointTerm that compares one view with keys of the other and of earlier rows.
 
     The slow network and its projector follow the trained ones after each step, running
-    statistics included, by which it also normalises: with the batch's own, keys of one
-    batch would be known by their batch.
+    statistics included, by which it also normalises: the batch's own would show which
+    keys are of the same batch.
 
     Parameters
     ----------
     term : MoCo
     module : packed module
-        It is copied.
+        The slow network is a copy of it.
     d_in : int
         Width of the network's features.
     seeds : list of int
@@ -71,7 +71,7 @@ class MomentumTerm(JointTerm):
 
 
 def make_pretraining_term(term, module, d_in, seeds, n_rows):
-    """What judges views in pre-training; arguments as those of MomentumTerm."""
+    """The term of pre-training; arguments as those of MomentumTerm."""
     if hasattr(term, "n_keys"):
         return MomentumTerm(term, module, d_in, seeds, n_rows)
     return JointTerm(term, 1.0, d_in, seeds)

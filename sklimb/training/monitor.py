@@ -15,7 +15,7 @@ MONITORS = ("loss", "average_precision", "roc_auc", "balanced_accuracy")
 
 
 class Panel:
-    """Validation rows, each member its own, padded with rows of weight 0.
+    """Validation rows of each member, padded with rows of weight 0.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Panel:
     def blocks(self, size):
         """Inputs (K or 1, size, columns), block by block, zeros at the end."""
         for begin, n, block in padded_blocks(self.X, size):
-            block = block.to(self.y.device)  # a table that is larger than the device
+            block = block.to(self.y.device)  # if the table is larger than the device
             if self._index is not None:
                 block = block.index_select(0, self._index)
             yield begin, n, block
@@ -133,12 +133,12 @@ class BestScores:
         self.log_p = [None] * len(self.rows)
 
     def keep(self, members, log_p):
-        """Keep log probabilities (here, rows, classes) of the given `members`."""
+        """Keep log probabilities (members, rows, classes) of the given `members`."""
         for k, own in zip(members, log_p, strict=True):
             self.log_p[k] = own[: len(self.rows[k])].clone()
 
     def __call__(self):
-        """One score a member, NaN where nothing was kept."""
+        """One score per member, NaN where nothing was kept."""
         return np.array([self._of(k) for k in range(len(self.rows))])
 
     def _of(self, k):

@@ -1,4 +1,4 @@
-"""The loop: skorch's net with our batches, our step, and one host read an epoch."""
+"""The training loop: skorch's net with packed batches and one host read per epoch."""
 
 import copy
 import time
@@ -23,13 +23,13 @@ _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 class _Net(ClassifierMixin, NeuralNet):
     """The one skorch net. `module` is the packed model, `criterion` the Objective.
 
-    What skorch and callbacks see is averaged over members; a training batch's hooks
-    see the rows of the first member. Per-member values are in the history under names
-    that end in `_members`.
+    Skorch and callbacks get averages over members; the hooks of a training batch get
+    the rows of the first member. Per-member values are in the history under names that
+    end in `_members`.
     """
 
     def prepare(self, batches, step, monitor, average=None, clip_norm=None):
-        """Hand over what one fit trains with; called after `initialize`."""
+        """Set the batches, step and monitor of a fit; called after `initialize`."""
         self.batches_, self.step_, self.monitor_ = batches, step, monitor
         self.average_, self.clip_norm_ = average, clip_norm
         self.parameters_ = [p for p in self.module_.parameters() if p.requires_grad]
@@ -56,7 +56,7 @@ class _Net(ClassifierMixin, NeuralNet):
     def compact_(self, positions):
         """Keep only the members at `positions` of those that are here."""
         if self.whole_ is None:
-            # In a list, because skorch takes a module for one of its own.
+            # In a list, because skorch would register a module as its own.
             self.whole_ = [copy.deepcopy(self.module_)]
         parts = [self.module_, self.criterion_, self.optimizer_, self.batches_]
         parts += [self.step_] + [cb for _, cb in self.callbacks_]
@@ -69,7 +69,7 @@ class _Net(ClassifierMixin, NeuralNet):
 
     @torch.no_grad()
     def expand_(self):
-        """Room for all members again; their weights are set by who kept them."""
+        """Room for all members again; their weights are set by KeepBest."""
         if self.whole_ is None:
             return
         pairs = zip(self.module_.modules(), self.whole_[0].modules(), strict=True)
@@ -82,7 +82,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self.whole_, self.members_ = None, np.arange(self.n_all_)
 
     def release(self):
-        """Forget the training rows and tools: a fitted net holds what predicts.
+        """Drop the training rows and tools: a fitted net keeps only what predicts.
 
         From here on no method writes to it, so any number of threads may predict.
         """
@@ -116,7 +116,7 @@ class _Net(ClassifierMixin, NeuralNet):
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as stop:
-                # skorch's own early stopping speaks the language of Ctrl-C.
+                # skorch's own early stopping raises KeyboardInterrupt, like Ctrl-C.
                 if isinstance(callback, EarlyStopping):
                     raise StopTraining from stop
                 raise
@@ -174,7 +174,7 @@ class _Net(ClassifierMixin, NeuralNet):
         return step
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """One epoch of training, or of validation; the second reads the device once."""
+        """One epoch of training, or of validation; validation reads the device once."""
         if not training:
             self._end_epoch(self._evaluate(iterator))
             return
@@ -184,17 +184,17 @@ class _Net(ClassifierMixin, NeuralNet):
             self.average_.swap(self)
         take_step = self._step_with_hooks if self.has_batch_hooks_ else step_fn
         # One buffer: a list of losses would sit between the blocks that each step
-        # frees, and the heap would grow by 100 MB an epoch.
+        # frees, and the heap would grow by 100 MB per epoch.
         n_members = len(self.parameters_[0])
         total = torch.zeros(n_members, dtype=torch.float64, device=self.device)
-        # Not `iterator`, which skorch asked for once: `Deferred` may have changed them.
+        # Not `iterator`, which skorch made once: `Deferred` may have replaced them.
         for batch in self.batches_:
             total += take_step(batch)["loss"]
         steps = to_device(torch.tensor(self.batches_.n_steps), self.device)
         self.epoch_losses_ = total / steps
 
     def _step_with_hooks(self, batch):
-        """A step for callbacks that look at batches: (X, y) of the first member."""
+        """A step for callbacks that read batches: (X, y) of the first member."""
         seen = (batch["X"][0], batch["y"][0])
         self.history.new_batch()
         for callback in self.hooks_["on_batch_begin"]:
@@ -230,7 +230,7 @@ class _Net(ClassifierMixin, NeuralNet):
         return self.monitor_(self.evaluated_)
 
     def _end_epoch(self, score):
-        """Everything that the host learns of an epoch, in one transfer."""
+        """All results of an epoch that the host needs, in one transfer."""
         finite = torch.stack(
             [p.flatten(1).isfinite().all(1) for p in self.parameters_]
         ).all(0)
@@ -251,7 +251,7 @@ class _Net(ClassifierMixin, NeuralNet):
         record("dur", time.perf_counter() - self.epoch_start_)
 
     def _of_all(self, values):
-        """One value a member, NaN for those that have left."""
+        """One value per member, NaN for those that have left."""
         out = np.full(self.n_all_, np.nan)
         out[self.members_] = values
         return out.tolist()
@@ -274,7 +274,7 @@ class _Net(ClassifierMixin, NeuralNet):
     @torch.no_grad()
     def _blocks(self, X, function):
         """`function` of every padded block, cut to the rows that are real."""
-        # A released net predicts in many threads and is left alone.
+        # A released net predicts in many threads and is not changed.
         if self.module_.training:
             with self._predicting():
                 return self._blocks(X, function)
@@ -286,7 +286,7 @@ class _Net(ClassifierMixin, NeuralNet):
 
     @contextmanager
     def _predicting(self):
-        """For callbacks that look at predictions in the middle of an epoch."""
+        """For callbacks that use predictions in the middle of an epoch."""
         self._set_training(False)
         try:
             yield

@@ -1,4 +1,4 @@
-"""WHAT is minimised: the model, the loss and what its probabilities mean."""
+"""The objective: the model, the loss and the probabilities that follow from them."""
 
 from contextlib import nullcontext
 
@@ -9,7 +9,7 @@ from sklimb.training.losses import CrossEntropy
 
 
 class Objective(nn.Module):
-    """Weighted mean loss of a batch, one a member; skorch's criterion.
+    """Weighted mean loss of a batch, one per member; skorch's criterion.
 
     With `autocast`, the model's products of a training batch are in bfloat16; weights,
     gradients and everything else stay as they are. With `compiled`, a Compiled, the
@@ -28,11 +28,11 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.autocast = model, autocast
         self.loss_function, self.term, self.compiled = loss, term, None
-        # What is taken off log probabilities, (classes,) or (K, 1, classes): the prior
-        # shift of the training devices, less the solved intercept.
+        # Subtracted from log probabilities, (classes,) or (K, 1, classes): the prior
+        # shift of the training strategies, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
-        # What log probabilities, or the logits of a loss with `tempered`, are divided
-        # by before that, (K, 1, 1); None is 1.
+        # Divides log probabilities, or the logits of a loss with `tempered`, before
+        # that, (K, 1, 1); None is 1.
         self.register_buffer("temperature", None)
 
     def take_(self, members):
@@ -60,7 +60,7 @@ class Objective(nn.Module):
     def _pass(self, name, x, masks):
         if self.compiled is not None and self.model.training:
             return self.compiled(name, x, masks)
-        # Not model.forward: a user's hooks are called by the module alone.
+        # Not model.forward: hooks of a user run only when the module is called.
         function = self.model if name == "forward" else getattr(self.model, name)
         return function(x, masks)
 
@@ -117,7 +117,7 @@ class Objective(nn.Module):
         return self.with_term(batch, self.loss(self.logits(batch), batch))[0]
 
     def log_probability(self, logits):
-        """log P(y | x) in float64, the prior shift of the training devices divided out.
+        """log P(y | x) in float64, the prior shift of training divided out.
 
         **Shape**
 

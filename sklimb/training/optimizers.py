@@ -1,7 +1,7 @@
 """AdamW and SGD whose learning rate and weight decay may differ from member to member.
 
 Equal values are handed to torch's fused step, bit for bit. Otherwise neighbours with
-equal values are one run, and each run takes torch's fused kernel on its slice of the
+equal values are one run, and torch's fused kernel runs on each run's slice of the
 weights: packs are sorted so that runs are long.
 """
 
@@ -20,8 +20,8 @@ _lock = Lock()
 def load_torch_optim():
     """Import what torch's optimisers import at their first step.
 
-    It is torch's compiler, which names its cache folder in the environment, for all
-    processes that begin from then on. Here that variable is left as it was.
+    That is torch's compiler, which sets its cache folder in the environment, for all
+    later processes. Here that variable is restored.
     """
     with _lock:
         if "torch._dynamo" in sys.modules:
@@ -41,29 +41,29 @@ def one_value(value):
 
 
 class _Packed:
-    """What both share: torch's own step unless members differ, then run by run.
+    """Base of both: torch's own step unless members differ, then run by run.
 
     `active`, set before a step, says which members have rows in it; None is all. A
     member without rows keeps its weights and moments: alone it would not step.
     """
 
     active = None
-    # Which members have made no update yet, so that no step asks the device; None is
-    # not known, of a state that was loaded.
+    # Which members have made no update yet, so that no step reads the device; None:
+    # not known, after a state was loaded.
     _fresh = None
 
     def _settle(self, lr, weight_decay, n_steps):
         for group in self.param_groups:
             group["lr"] = one_value(lr)
             group["weight_decay"] = one_value(weight_decay)
-        # Members that step together: with other counts their moments are corrected
-        # otherwise.
+        # Members with equal counts step together: the count enters the correction of
+        # the moments.
         self.n_steps_ = n_steps
         self._runs_of = None
         values = [self.param_groups[0][key] for key in ("lr", "weight_decay")]
         differ = any(isinstance(value, torch.Tensor) for value in values)
         if differ or len(set(n_steps or [0])) > 1:
-            # Set here, not overridden: a wrapped step costs a small network 15 %.
+            # Set here, not overridden: torch would wrap it, 15 % of a small net's step.
             self.step = self._step_runs
 
     def take_(self, members):
@@ -147,7 +147,7 @@ class PackedAdamW(_Packed, torch.optim.AdamW):
     params : iterable of parameters with a leading member axis
     lr, weight_decay : float or sequence of length K
     n_steps : list or None, default=None
-        Steps an epoch of each member, or anything that is equal where they are.
+        Steps per epoch of each member, or any values that are equal where they are.
     betas : pair of float, default=(0.9, 0.999)
     eps : float, default=1e-8
     """
@@ -186,7 +186,7 @@ class PackedSGD(_Packed, torch.optim.SGD):
     params : iterable of parameters with a leading member axis
     lr, weight_decay : float or sequence of length K
     n_steps : list or None, default=None
-        Steps an epoch of each member, or anything that is equal where they are.
+        Steps per epoch of each member, or any values that are equal where they are.
     momentum : float, default=0.9
     nesterov : bool, default=True
     """

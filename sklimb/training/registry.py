@@ -1,19 +1,19 @@
-"""Names of strategies and what they stand for, open to strategies of one's own."""
+"""Registries: names of strategies, and the objects or classes that they stand for."""
 
 from dataclasses import is_dataclass
 
 
 class Registry(dict):
-    """What each name of a parameter stands for.
+    """The object or class of each name of a parameter.
 
     Parameters check names against it when they are used, and `sklimb.load` makes
-    objects of its classes alone, so that a strategy that is registered can be named,
-    searched over, saved and loaded like those that are here from the start.
+    objects of its classes alone, so that a registered strategy can be named, searched
+    over, saved and loaded like the built-in ones.
 
     Parameters
     ----------
     kind : str
-        What it holds, for messages: "loss".
+        Kind of the entries in error messages, such as "loss".
     entries : dict
         Name -> instance, or class whose defaults the name stands for.
 
@@ -60,7 +60,7 @@ class Registry(dict):
         self[name] = value
 
     def make(self, value):
-        """What a name stands for; an object is itself."""
+        """The entry of a name, made if a class; an object is returned as it is."""
         if not isinstance(value, str):
             return value
         entry = self[value]

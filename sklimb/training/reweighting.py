@@ -1,13 +1,13 @@
-"""HOW rows are weighted by what they do for balanced rows: L2RW and Meta-Weight-Net.
+"""Row weights by the effect on the loss of balanced rows: L2RW and Meta-Weight-Net.
 
-Both ask of each row of a batch whether a step on it lowers the loss of the balanced
-rows: the product of the gradients of both losses. All products of a batch are one
-forward-mode derivative of the logits along the gradient of the balanced loss, so no
+Both compute for each row of a batch by how much a step on it lowers the loss of the
+balanced rows: the product of the gradients of both losses. All products of a batch are
+one forward-mode derivative of the logits along the gradient of the balanced loss, so no
 graph of a gradient is ever built.
 
 To add a way of weighting, write a frozen dataclass with `make_step(seeds, optimizer)`
 that returns a step (see steps.py), and name it in ROW_WEIGHTINGS. A batch of the step
-also holds "balanced", a batch of the rows kept apart.
+also holds "balanced", a batch of the rows held back.
 """
 
 import warnings
@@ -38,7 +38,7 @@ class L2RW:
     `w_i = max(<grad l_i, grad L>, 0)`, divided by their sum over the batch; l_i is the
     loss of row i, L that of the balanced rows, both at the weights of the step. It is
     what the published virtual step and its derivative give: their learning rate cancels
-    in the sum. A batch in which no row helps gives a gradient of 0: the optimiser's
+    in the sum. A batch in which no row lowers L gives a gradient of 0: the optimiser's
     momentum and weight decay go on, as after any gradient of 0.
 
     Examples
@@ -103,7 +103,7 @@ class MetaWeightNet:
         Parameters
         ----------
         seeds : list of int
-            One a member.
+            One per member.
         optimizer : PackedAdamW or PackedSGD
             The network's; its learning rate is that of the virtual step.
         """
@@ -111,12 +111,12 @@ class MetaWeightNet:
 
 
 class _WeighingStep:
-    """What both share: where the trained parameters are."""
+    """Base of both steps: finds the trained parameters."""
 
     def __init__(self):
         self.places = None
         with warnings.catch_warnings(), forward_ad.dual_level():
-            # torch compiles some formulas at the first use, by its own old means.
+            # torch compiles some formulas at the first use, by a deprecated function.
             warnings.simplefilter("ignore", DeprecationWarning)
             _still(torch.zeros(1))
 
@@ -151,7 +151,7 @@ class L2RWStep(_WeighingStep):
 
 
 class MetaWeightNetStep(_WeighingStep):
-    """Rows weighted by V, after V has learned from what its weights would do.
+    """Rows weighted by V, after V was updated by the effect of its weights.
 
     Parameters
     ----------
@@ -162,9 +162,10 @@ class MetaWeightNetStep(_WeighingStep):
         The network's.
     """
 
-    # NOTE[DIFF]: the code for tables that S003 compares with computes the weights and
-    # does not use them; here they are used. The class-imbalance code also divides by
-    # their sum but differentiates through V's input, the noisy-label code neither.
+    # NOTE[DIFF]: the code for tables that Bansal et al. (2021) compare with computes
+    # weights and does not use them; here they are used. The class-imbalance code also
+    # divides by their sum but differentiates through V's input; the noisy-label code
+    # does neither.
 
     def __init__(self, net, lr, optimizer):
         super().__init__()
@@ -204,7 +205,7 @@ class MetaWeightNetStep(_WeighingStep):
         return _total(losses, weight)
 
     def _rate(self, like, n_axes):
-        """The current learning rate, one a member if they differ."""
+        """The current learning rate, one per member if they differ."""
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(lr, torch.Tensor):
             lr = to_device(lr.to(like.dtype), like.device)
@@ -224,7 +225,7 @@ class MetaWeightNetStep(_WeighingStep):
 
 
 class Shares:
-    """Weights of a batch's rows whose 1 / n is replaced by their share of values.
+    """Weights of a batch's rows, with a row's share of the values instead of 1 / n.
 
     Rows of weight 0 (padding) have no share. So the shares sum to 1, equal values give
     the plain weights, and if all values are 0 so are the weights. Sample and class
@@ -233,7 +234,7 @@ class Shares:
     Parameters
     ----------
     weight : tensor of shape (K, batch)
-        The batch's own.
+        Weights of the batch.
     """
 
     def __init__(self, weight):
@@ -247,7 +248,7 @@ class Shares:
         return self.scale * (values / total)
 
     def backward(self, growth):
-        """Gradient by the last values of what has gradient `growth` by the weights."""
+        """Gradient by the last values, given the gradient `growth` by the weights."""
         pull = self.scale * growth
         mean = (pull * self.values).sum(-1, keepdim=True) / self.total
         return (pull - mean * self.there) / self.total
@@ -261,7 +262,7 @@ def _total(losses, weight):
 def balanced_gradient(objective, places, balanced):
     """Gradient of the balanced rows' mean loss, for each of `places`.
 
-    Without dropout; running statistics do not see these rows again and again.
+    Without dropout; running statistics do not change.
     """
     with _frozen(objective):
         loss = objective.loss(objective.logits(balanced), balanced)
@@ -307,7 +308,7 @@ def _still(tensor):
 
 @contextmanager
 def put(places, tensors):
-    """Other tensors in the place of parameters, which come back untouched."""
+    """Other tensors in the place of parameters, which are put back afterwards."""
     kept = [owner[name] for owner, name in places]
     try:
         for (owner, name), tensor in zip(places, tensors, strict=True):
@@ -323,7 +324,7 @@ def _frozen(objective):
 
 
 def _copies_rows(parameters):
-    """Why a sampler cannot stand beside learned weights, or None."""
+    """Why a sampler cannot be combined with learned weights, or None."""
     if draw_of(parameters.sampler) is not None:
         return None
     return (
@@ -332,7 +333,7 @@ def _copies_rows(parameters):
     )
 
 
-# What learned weights cannot stand beside.
+# Parameters that learned weights cannot be combined with.
 EXCLUDES = {
     "sam_asymmetric_rho": "each replaces the step",
     "portfolio": climbs_in_portfolio,
@@ -348,12 +349,12 @@ EXCLUDES = {
 
 @dataclass(frozen=True)
 class RowWeighting:
-    """The step of learned weights, which `row_weighting` asks for."""
+    """The step of learned weights, used with `row_weighting`."""
 
     parameter: ClassVar[str] = "row_weighting"
 
     def asked_by(self, fits):
-        """Whether rows are kept apart for it."""
+        """Whether rows are held back for it."""
         return fits.parameters.row_weighting is not None
 
     def make(self, fits):
@@ -371,5 +372,5 @@ ROW_WEIGHTINGS = Registry(
 
 
 def make_row_weighting(value):
-    """What a name stands for; an object is itself."""
+    """The row weighting of a name; an object is returned as it is."""
     return ROW_WEIGHTINGS.make(value)

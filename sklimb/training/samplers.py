@@ -1,4 +1,4 @@
-"""WHICH rows make an epoch: orders of row numbers, and re-sampling before training.
+"""Samplers: the rows of each epoch, and re-sampling before training.
 
 "uniform", "balanced" and "sqrt" draw row numbers every epoch; the other names and
 imbalanced-learn objects change the encoded training rows once, before training.
@@ -6,7 +6,7 @@ imbalanced-learn objects change the encoded training rows once, before training.
 To add a draw, write a frozen dataclass with `share(prior)`, class shares (classes,) ->
 shares of the draws, which need not sum to 1, and name it in SAMPLERS; an object of
 imbalanced-learn can be named there too. `excludes`, {parameter: reason}, names what it
-cannot stand beside.
+cannot be combined with.
 """
 
 import warnings
@@ -25,7 +25,7 @@ from sklimb.training.registry import Registry
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every row once an epoch."""
+    """Every row once per epoch."""
 
     def share(self, prior):
         """The classes' own shares."""
@@ -52,7 +52,7 @@ class SquareRoot:
 
 @dataclass(frozen=True)
 class Smote:
-    """SMOTE, SMOTENC or SMOTEN of imbalanced-learn, by the columns at hand."""
+    """SMOTE, SMOTENC or SMOTEN of imbalanced-learn, depending on the columns."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Named:
     Parameters
     ----------
     module, name : str
-        Where it is in imbalanced-learn, and its class.
+        Its module in imbalanced-learn, and its class.
     """
 
     module: str
     name: str
 
     def make(self):
-        """The sampler; imported here, which takes longer than all of sklimb."""
+        """The sampler, imported here: that takes longer than the import of sklimb."""
         return getattr(import_module(f"imblearn.{self.module}"), self.name)()
 
 
@@ -94,7 +94,7 @@ SAMPLERS = Registry(
 
 
 def draw_of(sampler):
-    """The object with `share` that draws rows each epoch, or None: it re-samples."""
+    """The object with `share` that draws rows each epoch, None if it re-samples."""
     sampler = SAMPLERS.make(sampler)
     return sampler if hasattr(sampler, "share") else None
 
@@ -109,12 +109,12 @@ def is_uniform(sampler):
     return isinstance(SAMPLERS.make(sampler), Uniform)
 
 
-# The names that are here from the start.
+# The built-in names.
 DRAWS = tuple(draw_names())
 
 
 def sampler_pair(sampler):
-    """(support, query) of a metabalance_sampler; one alone is the query's."""
+    """(support, query) of a metabalance_sampler; a single one is for the query."""
     pair = sampler if isinstance(sampler, tuple | list) else ("natural", sampler)
     return tuple(
         "uniform" if isinstance(s, str) and s == "natural" else s for s in pair
@@ -127,7 +127,7 @@ def class_share(sampler, prior):
     Raises
     ------
     ValueError
-        It does not give one non-negative share a class.
+        It does not give one non-negative share per class.
     """
     draw = draw_of(sampler)
     if isinstance(draw, Uniform):
@@ -211,7 +211,7 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
     if index is not None and len(index) == len(new_X):
         return new_X, new_y, weight[index]
     new_weight = mean[new_y]
-    # Over-samplers put the rows that they were given first.
+    # Over-samplers return the given rows first.
     if len(new_X) >= n_rows and np.array_equal(new_X[:n_rows], X):
         new_weight[:n_rows] = weight
     return new_X, new_y, new_weight
@@ -245,7 +245,7 @@ def _make_sampler(sampler, X, y, classes, n_numeric, n_indicators):
 
 
 def _smote(y, classes, n_numeric, n_flags):
-    # Here, because importing imbalanced-learn takes longer than all of sklimb.
+    # Here, because imbalanced-learn takes longer to import than sklimb.
     from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
 
     counts = np.bincount(y, minlength=len(classes))

@@ -1,4 +1,4 @@
-"""How much more a rare class gets: one factor a class, 1 for balanced classes.
+"""Factors of classes, larger for rare ones: one per class, 1 for balanced classes.
 
 Shared by SAM-A (rho), class-conditional smoothing (eps) and class weights, so that
 "inverse" means the same everywhere.
@@ -16,9 +16,9 @@ def class_scale(scale, prior, cap=np.inf):
     ----------
     scale : str or array of shape (classes,)
         "inverse": 1 / (K p); "complement": (1 - p) K / (K - 1); "max_ratio":
-        max(p) / p, the authors' code of S000 and S002; "uniform": 1; "head": K p, more
-        for frequent classes, the direction of MiSLAS; "printed": 1 / (1 - p), equations
-        5 and 6 of S002, which grow with the share against that paper's own words.
+        max(p) / p, the code of Shwartz-Ziv et al. (2023); "uniform": 1; "head": K p,
+        more for frequent classes, as in MiSLAS; "printed": 1 / (1 - p), equations 5 and
+        6 of "Simplifying" (see SAMStep), which grow with the share, unlike its text.
     prior : array of shape (classes,)
         Share p of each class among the training rows.
     cap : float

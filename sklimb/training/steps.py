@@ -1,14 +1,14 @@
-"""HOW the gradient is made: a step fills p.grad and returns the detached loss.
+"""Steps: each fills p.grad and returns the detached loss.
 
 To add a step, write a frozen dataclass with `make(fits)` that returns a callable
 (objective, batch) -> detached loss of each member, and name it in STEPS; the parameter
 `step` takes the name or an object. What `make` returns may have `take_(members)`, to
 keep only what belongs to these members, and `state_dict` and `load_state_dict`, for
-partial_fit. A step never knows the loss. `excludes`, {parameter: reason}, names what it
-cannot stand beside.
+partial_fit. A step does not depend on the loss. `excludes`, {parameter: reason}, names
+what it cannot be combined with.
 
-Steps that another parameter than `step` asks for have its name, `parameter`, and
-`asked_by(fits)`.
+Steps that another parameter than `step` selects have its name, `parameter`, and
+`asked_by(fits)`, whether it does.
 """
 
 from contextlib import nullcontext
@@ -25,19 +25,19 @@ from sklimb.training.scales import class_scale, one_if_equal
 
 @dataclass(frozen=True)
 class Fits:
-    """What a step is made for: the fits whose members train as one program.
+    """The fits whose members train as one program, as far as a step needs them.
 
     Attributes
     ----------
     parameters : object
-        The constructor parameters, as attributes; alike for all members but for what
-        `members` holds.
+        The constructor parameters, as attributes; equal for all members except those
+        in `members`.
     members : list of dict
         Settings that may differ from member to member, such as "seed" and "lr".
     priors : list of arrays of shape (classes,)
         Class shares of each member's training rows.
     optimizer : PackedAdamW or PackedSGD
-        That of the network.
+        The optimiser of the network.
     dtype : torch.dtype
     device : torch.device
     """
@@ -58,7 +58,7 @@ class Fits:
 
 
 def make_step(fits):
-    """The step that the parameters of `fits` ask for."""
+    """The step that the parameters of `fits` select."""
     own = fits.parameters.step
     if own is None:
         asked = (
@@ -71,9 +71,9 @@ def make_step(fits):
 
 
 def climbs_in_portfolio(parameters):
-    """Why a portfolio that switches SAM on cannot stand beside another step, or None.
+    """Why a portfolio that switches SAM on excludes another step, or None.
 
-    Not if the parameter itself does so, which has a reason of its own.
+    None also if the parameter itself switches it on, which has its own reason.
     """
     given = parameters.portfolio
     if parameters.sam_asymmetric_rho or isinstance(given, str):
@@ -83,7 +83,7 @@ def climbs_in_portfolio(parameters):
 
 
 _REPLACES = "each replaces the step"
-# What replaces the step as well.
+# Other parameters that replace the step.
 OTHER_STEPS = {
     "sam_asymmetric_rho": _REPLACES,
     "portfolio": climbs_in_portfolio,
@@ -123,10 +123,12 @@ class PlainStep:
 class SAMStep:
     """Sharpness-aware minimisation; a larger ascent for rare classes is SAM-A.
 
-    Foret et al. (2021); asymmetric: S000 section 7, S002 section 3.2. The ascent
-    direction is the gradient of the loss whose rows are multiplied by r_y; the descent
-    gradient is that of the plain loss at the perturbed weights. A term of the
-    objective enters both as it is, on the same views, and its projectors climb too.
+    Foret et al. (2021); SAM-A: Shwartz-Ziv et al., "On Representation Learning Under
+    Class Imbalance", 2023, section 7, and "Simplifying Neural Network Training Under
+    Class Imbalance", 2023, section 3.2. The ascent direction is the gradient of the
+    loss whose rows are multiplied by r_y; the descent gradient is that of the plain
+    loss at the perturbed weights. A term of the objective enters both as it is, on the
+    same views, and its projectors are perturbed too.
 
     Parameters
     ----------
@@ -139,9 +141,9 @@ class SAMStep:
         or rho whatever is in the batch ("weighted", the authors' code).
     """
 
-    # NOTE[DIFF]: equation 3 of S002 multiplies by the gradient's norm, which is no SAM
-    # (the step vanishes at a minimum); equation 5 grows with the class share. Both
-    # contradict the text; scale="printed" keeps equation 5.
+    # NOTE[DIFF]: equation 3 of "Simplifying" multiplies by the gradient's norm: that is
+    # no SAM (the step vanishes at a minimum); equation 5 grows with the class share.
+    # Both contradict the text; scale="printed" keeps equation 5.
 
     def __init__(self, rho, scale=None, norm="batch"):
         self.rho, self.scale, self.norm = rho, scale, norm
@@ -175,7 +177,7 @@ class SAMStep:
             losses = objective.loss(logits, batch, scaled, weight)
             ascent, loss = objective.with_term(batch, *losses)
             if self.norm == "batch":
-                # A member without rows in this step has weight 0 and climbs nowhere.
+                # A member without rows in this step has weight 0 and is not perturbed.
                 total = weight.sum(-1).clamp_min(torch.finfo(weight.dtype).tiny)
                 radius = radius * (scaled.sum(-1) / total)
         backward(ascent)
@@ -185,7 +187,7 @@ class SAMStep:
         for p in self.parameters:
             p.grad = None
         # The masks are in the batch, so the second pass drops the same units. Running
-        # statistics have seen these rows.
+        # statistics were updated in the first.
         frozen = getattr(objective.model, "frozen_statistics", nullcontext)
         with frozen():
             backward(objective(batch))
@@ -197,10 +199,10 @@ class SAMStep:
 class MetaBalanceStep:
     """MetaBalance: weights that do well on balanced rows after a step on natural ones.
 
-    S003, algorithm 1. For each task: theta' = theta - inner_lr * grad of the support
-    loss; the update follows the mean over tasks of the query loss at theta' plus beta
-    times the support loss at theta. Gradients of tasks are accumulated, so memory does
-    not grow with their number.
+    Bansal et al. (2021), algorithm 1. For each task: theta' = theta - inner_lr * grad
+    of the support loss; the update follows the mean over tasks of the query loss at
+    theta' plus beta times the support loss at theta. Gradients of tasks are
+    accumulated, so memory does not grow with their number.
 
     Parameters
     ----------
@@ -249,7 +251,7 @@ class MetaBalanceStep:
             if self.beta:
                 _descend(own, grads, -self.beta)
             # Faster than to let the backward pass add, tensor by tensor: between two
-            # passes it is not arithmetic that costs, but code out of the cache.
+            # passes arithmetic costs less than code that left the cache.
             if gradient is None:
                 gradient = own
             else:
@@ -286,7 +288,7 @@ class MetaBalanceStep:
 
 
 def _descend(tensors, grads, lr):
-    """tensors -= lr * grads, in one call, on a CPU in half the time of one for each."""
+    """tensors -= lr * grads, on a CPU in half the time of one call per tensor."""
     torch._fused_sgd_(
         tensors,
         grads,
@@ -305,7 +307,7 @@ def _climb(parameters, radius):
     """Add radius * gradient / |gradient|, the norm taken over each member's weights."""
     grads = [p.grad for p in parameters]
     if len(grads[0]) == 1 and not grads[0].is_cuda:
-        # On a CPU a host read is free and saves a product a parameter.
+        # On a CPU a host read is free and saves a product per parameter.
         norm = torch.linalg.vector_norm(torch.cat([g.view(-1) for g in grads]))
         torch._foreach_add_(parameters, grads, alpha=float(radius / (norm + 1e-12)))
         return
@@ -335,7 +337,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class SAM:
-    """Sharpness-aware minimisation, which `sam_asymmetric_rho` asks for."""
+    """Sharpness-aware minimisation, used with `sam_asymmetric_rho`."""
 
     parameter: ClassVar[str] = "sam_asymmetric_rho"
 
@@ -357,7 +359,7 @@ class SAM:
 
 @dataclass(frozen=True)
 class MetaBalance:
-    """Steps on natural rows that balanced rows judge: `metabalance_sampler`."""
+    """Steps of MetaBalance, used with `metabalance_sampler`."""
 
     parameter: ClassVar[str] = "metabalance_sampler"
     excludes: ClassVar[dict] = {
@@ -368,7 +370,7 @@ class MetaBalance:
     }
 
     def asked_by(self, fits):
-        """Whether rows are drawn for it."""
+        """Whether support and query rows are drawn for it."""
         return fits.parameters.metabalance_sampler is not None
 
     def make(self, fits):

@@ -1,4 +1,4 @@
-"""What views of a row are judged by: self-supervised terms of the objective.
+"""Self-supervised terms of the objective: losses of views of the rows.
 
 To add a term, write a frozen dataclass with `__call__(a, b, real=None)`, shapes
 (K, batch, d) x 2 -> (K,), and name it in TERMS. `real`, (K, batch) of 0 and 1, says
@@ -6,8 +6,8 @@ which rows are no padding; None means all. `rates` are the shares of the columns
 are corrupted in the two views, `d_projector` is d, the width that views are compared
 in. Without real rows, and with one where a variance is needed, a term is 0.
 
-A term with `n_views = 1` judges one view, (K, batch, d) -> (K,), by a linear layer
-instead of a projector. `of` says what it is for, if not for all: "columns" or "images".
+A term with `n_views = 1` is a loss of one view, (K, batch, d) -> (K,), after a linear
+layer instead of a projector. `of` restricts it to one kind of X: "columns" or "images".
 """
 
 from collections import ChainMap
@@ -42,15 +42,15 @@ class VICReg(_BothCorrupted):
     `sim * mse(a, b) + std * hinge + cov * covariance`, where hinge is the mean over
     dimensions of max(0, 1 - standard deviation) and covariance the sum of the squared
     off-diagonal covariances over d; the first is the mean, the second the sum over both
-    views. The published code's coefficients. A batch of one row has no variance and
-    counts 0.
+    views. The coefficients are the published code's. A batch of one row has no variance
+    and counts 0.
 
     Parameters
     ----------
     sim, std, cov : float, default=25.0, 25.0, 1.0
     d_projector : int, default=128
-        Width of the projector's two layers. Below about four times the rows of a batch,
-        or the covariances are noise.
+        Width of the projector's two layers, at most about four times the rows of a
+        batch: beyond that the covariances are noise.
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
     views : str or list, default="auto"
@@ -65,8 +65,9 @@ class VICReg(_BothCorrupted):
     (tensor([0.]), tensor([400.]))
     """
 
-    # NOTE[DIFF]: S002 A.5 prints one covariance of both views, uses gamma for two
-    # things and divides the invariance by rows alone; this is facebookresearch/vicreg.
+    # NOTE[DIFF]: Shwartz-Ziv et al., "Simplifying", 2023, A.5 prints one covariance of
+    # both views, uses gamma for two things and divides the invariance by rows alone;
+    # this is facebookresearch/vicreg.
 
     sim: float = 25.0
     std: float = 25.0
@@ -95,7 +96,7 @@ class VICReg(_BothCorrupted):
 
 @dataclass(frozen=True)
 class SimCLR(_BothCorrupted):
-    """NT-Xent: a view finds its other view among all views (Chen et al., 2020).
+    """NT-Xent: each view is matched with its other view among all (Chen et al., 2020).
 
     Cross-entropy of the cosines over `temperature`, from each of the 2 B views to the
     2 B - 1 others, averaged.
@@ -144,9 +145,9 @@ class SimCLR(_BothCorrupted):
 
 @dataclass(frozen=True)
 class SCARF:
-    """InfoNCE between a row and its corrupted self (Bahri et al., 2022).
+    """InfoNCE between a row and its corrupted view (Bahri et al., 2022).
 
-    The clean row i looks for its corrupted view among the corrupted views of its batch:
+    The clean row i is matched with its corrupted view among those of its batch:
     mean of `-log(exp(s_ii / t) / mean_k exp(s_ik / t))`, s the cosine.
 
     Parameters
@@ -185,10 +186,11 @@ class SCARF:
 
 @dataclass(frozen=True)
 class Rotation:
-    """By how many quarters an image was turned (Gidaris et al., 2018).
+    """Prediction of the quarters that an image was turned by (Gidaris et al., 2018).
 
     Cross-entropy of four classes; each image is turned once, a quarter of the batch
-    each way (S004, section 4). The image at position i is turned i modulo 4 times.
+    each way (Yang and Xu, 2020, section 4). The image at position i is turned i modulo
+    4 times.
 
     Examples
     --------
@@ -234,11 +236,11 @@ class MoCo(_BothCorrupted):
     temperature : float, default=0.2
         As in MoCo v2.
     momentum : float, default=0.99
-        Share of its weights that the slow network keeps in a step. The paper's 0.999
+        Share of its weights that the slow network keeps per step. The paper's 0.999
         is for a hundred times as many steps.
     n_keys : int, default=1024
-        Keys in the queue; at most a quarter of the training rows, so that hardly any is
-        of the row itself.
+        Keys in the queue; at most a quarter of the training rows, so that few are of
+        the row itself.
     d_projector : int, default=128
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
@@ -272,12 +274,12 @@ METHODS = ChainMap(TERMS, PRETRAINING_TERMS)
 
 
 def make_term(term):
-    """The term that a name stands for; an object is itself."""
+    """The term of a name; an object is returned as it is."""
     return METHODS[term] if isinstance(term, str) else term
 
 
 def terms_for(of):
-    """Names of the terms for what X holds, "columns" or "images"."""
+    """Names of the terms for an X of "columns" or "images"."""
     return [name for name, t in TERMS.items() if getattr(t, "of", of) == of]
 
 
@@ -302,8 +304,8 @@ def _log_softmax(similarity, hidden):
 class JointTerm(nn.Module):
     """A term beside the supervised loss: projectors of all members, and its weight.
 
-    A projector is linear, ReLU, linear, or linear alone for one view. It serves
-    training alone.
+    A projector is linear, ReLU, linear, or linear alone for one view. It is
+    used in training alone.
 
     Parameters
     ----------
@@ -345,7 +347,7 @@ class JointTerm(nn.Module):
         return self.weight * self.term(*z.chunk(self.n_views, 1), real)
 
     def judge(self, module, views, masks):
-        """The same of views, as batches hold them, by a packed network."""
+        """The weighted term of views, as batches hold them, by a packed network."""
         return self(module.embed(views["X"], masks), views["real"])
 
     @staticmethod

@@ -1,1 +1,1 @@
-"""Changes of the images of a batch."""
+"""Augmentation: changes of the images of a batch."""

@@ -1,4 +1,4 @@
-"""HOW far apart two views of an image are: resized crops, jitter, greyscale, blur."""
+"""Changes that views of an image differ by: resized crops, jitter, greyscale, blur."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _TRIES = 10
 
 
 def _check_range(name, value, high=float("inf")):
-    """Refuse what is no pair of growing numbers above 0, up to `high`."""
+    """Refuse all but a pair of increasing numbers above 0, up to `high`."""
     fine = isinstance(value, tuple | list) and len(value) == 2
     if not fine or not 0 < value[0] <= value[1] <= high:
         limit = "" if high == float("inf") else f" and at most {high:g}"
@@ -27,7 +27,7 @@ def _check_share(name, value, high=1.0):
 
 
 def _column(values, x):
-    """Numbers (batch,) as (batch, 1, 1, 1) beside the images."""
+    """Numbers (batch,) as (batch, 1, 1, 1), to broadcast against the images."""
     return values.to(x.device, x.dtype, non_blocking=True).view(-1, 1, 1, 1)
 
 
@@ -45,7 +45,7 @@ class RandomResizedCrop:
     Notes
     -----
     As in torchvision, a window that is longer than the image is drawn again, up to ten
-    times; then it is the largest one in the middle of an allowed ratio. Between pixels
+    times; then it is the largest central one of an allowed ratio. Between pixels
     of the window values are interpolated linearly.
     """
 
@@ -104,7 +104,7 @@ class RandomResizedCrop:
 def _positions(begin, length, size):
     """Where `size` pixels of a window lie, on an axis from -1 to 1 of `size` pixels.
 
-    They do not leave the window, so nothing outside has a share in its border.
+    They stay inside the window, so no pixel outside of it enters its border.
     """
     pixel = torch.arange(size, dtype=torch.float64) + 0.5
     at = pixel * (length / size).unsqueeze(1) - 0.5
@@ -123,7 +123,7 @@ class ColorJitter:
     hue : float in [0, 0.5], default=0.1
         Largest turn of the colour circle, to either side.
     p : float, default=0.8
-        Probability of it.
+        Probability that an image is changed.
 
     Notes
     -----
@@ -191,7 +191,7 @@ class Grayscale:
     Parameters
     ----------
     p : float, default=0.2
-        Probability of it.
+        Probability that an image is changed.
     """
 
     p: float = 0.2
@@ -207,19 +207,19 @@ class Grayscale:
 
 @dataclass(frozen=True)
 class GaussianBlur:
-    """The mean of each pixel's surroundings, weighted by a bell.
+    """The mean of each pixel's surroundings, weighted by a Gaussian curve.
 
     Parameters
     ----------
     sigma : tuple of float, default=(0.1, 2.0)
-        Smallest and largest width of the bell in pixels.
+        Smallest and largest standard deviation of the curve in pixels.
     p : float, default=0.5
-        Probability of it.
+        Probability that an image is changed.
 
     Notes
     -----
-    The bell is cut off a twentieth of the shorter side away from its centre, and at
-    least a pixel, as in SimCLR. Beyond its border an image is mirrored.
+    The curve is cut off at a twentieth of the shorter side from its centre, and at
+    least one pixel, as in SimCLR. Beyond its border an image is mirrored.
     """
 
     sigma: tuple[float, float] = (0.1, 2.0)

@@ -1,4 +1,4 @@
-"""HOW the images of a batch are changed: operations by name, on the images' device."""
+"""Image augmentations by name, for the images of a batch on their device."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from sklimb.training.registry import Registry
 
 
 def _column(draws, x):
-    """Numbers (batch,) that were drawn, as (batch, 1, 1, 1) beside the images."""
+    """Drawn numbers (batch,) as (batch, 1, 1, 1), to broadcast against the images."""
     return draws.to(x.device, non_blocking=True).view(-1, 1, 1, 1)
 
 
@@ -38,12 +38,12 @@ def _check_unit(name, value):
 
 @dataclass(frozen=True)
 class Flip:
-    """Left becomes right.
+    """Images mirrored left to right.
 
     Parameters
     ----------
     p : float, default=0.5
-        Probability of it.
+        Probability that an image is changed.
     """
 
     p: float = 0.5
@@ -63,7 +63,7 @@ class Crop:
     Parameters
     ----------
     padding : int, default=4
-        Pixels of the margin on each side. All windows are as likely.
+        Pixels of the margin on each side. All windows are equally likely.
     fill : float, default=0.0
         Value of the margin.
     """
@@ -100,7 +100,7 @@ class Cutout:
         Side of the square; None is half of the image's shorter side, 16 pixels for
         CIFAR-10 as in the paper. Its centre is anywhere, so part may lie outside.
     fill : float, default=0.5
-        Its value. The paper's is the mean of the images.
+        Value of the square; in the paper, the mean of the images.
     """
 
     size: int | None = None
@@ -129,13 +129,13 @@ class RandomErasing:
     Parameters
     ----------
     p : float, default=0.5
-        Probability of it.
+        Probability that an image is changed.
     area : tuple of float, default=(0.02, 0.33)
         Smallest and largest share of the image.
     ratio : tuple of float, default=(0.3, 3.3)
         Smallest and largest height over width, uniform in its logarithm.
     fill : float, default=0.5
-        Its value.
+        Value of the rectangle.
 
     Notes
     -----
@@ -178,7 +178,7 @@ class RandomErasing:
 
 
 def _blank(x, top, left, bottom, right, fill):
-    """One rectangle an image becomes `fill`; bottom and right are outside of it."""
+    """One rectangle per image becomes `fill`; bottom and right are outside of it."""
     row = torch.arange(x.shape[-2], device=x.device).view(1, 1, -1, 1)
     column = torch.arange(x.shape[-1], device=x.device)
     top, left, bottom, right = (_column(t, x) for t in (top, left, bottom, right))
@@ -215,8 +215,8 @@ class Augment:
 
     Notes
     -----
-    All draws are a few numbers an image from the given generator; give one on the CPU,
-    then a GPU computes the same images, and nothing waits for it.
+    A few numbers per image are drawn from the given generator; give one on the CPU,
+    then a GPU computes the same images and the host does not wait for it.
     """
 
     def __init__(self, operations):
@@ -262,12 +262,12 @@ def make_augment(augment, name="augment"):
         "grayscale", "blur". A sequence is applied in its order. A callable
         is (images, generator) -> images, such as ``RandAugment(n=1, m=5)``.
     name : str, default="augment"
-        What errors call it.
+        Name of the parameter in error messages.
 
     Returns
     -------
     augment : Augment or None
-        None for None and for an empty sequence: nothing is drawn.
+        None for None and for an empty sequence; then nothing is drawn.
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""What one operation does to the pixels of each image of a batch."""
+"""Operations on the pixels of each image of a batch."""
 
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 
-# Each is defined as in Pillow, whose 8-bit steps follow from rounding to 1/255.
+# Defined as in Pillow, whose 8-bit results follow by rounding to 1/255.
 OPERATIONS = (
     "identity",
     "shear_x",
@@ -37,7 +37,7 @@ def apply_operations(x, codes, values):
         Positions in `OPERATIONS`. Which images share one is then known without waiting
         for the device.
     values : float64 tensor of shape (batch,), on the CPU
-        - shear_x, shear_y: pixels of shift a pixel of height, or width
+        - shear_x, shear_y: pixels of shift per pixel of height, or width
         - translate_x, translate_y: pixels to the right, or down; fractions are cut off
         - rotate: degrees counter-clockwise
         - brightness, color, contrast, sharpness: 0 is the image, -1 the image without
@@ -93,7 +93,7 @@ def _move(x, values, codes):
 
 
 def grey(x):
-    """Luma of ITU-R 601-2, as Pillow has it; one channel is its own."""
+    """Luma of ITU-R 601-2, as Pillow has it; one channel stays as it is."""
     if x.shape[1] != 3:
         return x.mean(1, keepdim=True)
     red, green, blue = x.split(1, 1)

@@ -1,4 +1,4 @@
-"""Which operations an image gets: the policies of four papers."""
+"""Policies of four papers: rules that choose the operations on an image."""
 
 from dataclasses import dataclass
 
@@ -68,17 +68,17 @@ def _uniform(shape, generator):
 
 
 def _signed(codes, values, generator):
-    """Half of the values of signed operations get a minus."""
+    """Values, of which signed operations get a minus with probability 1/2."""
     sign = 1 - 2 * _integers(2, codes.shape, generator)
     return torch.where(torch.tensor(_SIGNED)[codes], values * sign, values)
 
 
 @dataclass(frozen=True)
 class TrivialAugment:
-    """One operation an image, of any strength (Müller and Hutter, 2021; "wide").
+    """One operation per image, of any strength (Müller and Hutter, 2021; "wide").
 
-    Of 14 operations and 31 strengths each is as likely. Images may be shifted by up to
-    32 pixels, whatever their size.
+    All of 14 operations and 31 strengths are equally likely. Images may be shifted by
+    up to 32 pixels, whatever their size.
     """
 
     def __call__(self, x, generator):
@@ -91,14 +91,14 @@ class TrivialAugment:
 
 @dataclass(frozen=True)
 class RandAugment:
-    """`n` operations an image, all of strength `m` (Cubuk et al., 2020).
+    """`n` operations per image, all of strength `m` (Cubuk et al., 2020).
 
     Parameters
     ----------
     n : int, default=2
-        Operations an image, drawn with replacement from 14.
+        Operations per image, drawn with replacement from 14.
     m : int, default=9
-        Their strength, 0 to 30.
+        Strength of the operations, 0 to 30.
     """
 
     n: int = 2

@@ -1,1 +1,1 @@
-"""Views of rows for self-supervised terms: of columns, of images."""
+"""Views of rows for self-supervised terms: of tables, of images."""

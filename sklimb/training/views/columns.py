@@ -1,4 +1,4 @@
-"""HOW a row becomes two views: some of its columns come from other rows.
+"""Views of rows of a table: some of the columns come from other rows.
 
 Each corrupted cell gets a value of that column's empirical distribution over the
 training rows, by their weight (Bahri et al., SCARF, 2022): a number together with its
@@ -17,7 +17,7 @@ from sklimb.training.device import array_as_numbers, to_device
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Rows that values are drawn from.
+    """Rows that the values of corrupted cells are drawn from.
 
     Attributes
     ----------
@@ -25,8 +25,8 @@ class Pool:
         Encoded.
     weight : array of shape (rows,)
     draws_rows : bool
-        The views' rows too are drawn from here, by weight, because some of these rows
-        have no label; else they are the batch's rows.
+        Whether the rows of views are drawn from here too, by weight, because some of
+        these rows have no label; otherwise they are the batch's rows.
     """
 
     X: np.ndarray
@@ -35,9 +35,9 @@ class Pool:
 
     @classmethod
     def joined(cls, parts, weights, *, draws_rows=False):
-        """Rows one part after the other; bytes beside floats become floats in [0, 1].
+        """The rows of all parts in order; bytes beside floats become floats in [0, 1].
 
-        Such bytes are pixels, and the others pixels that the encoder brought there.
+        Such bytes are pixels, and the floats are pixels that the encoder scaled to it.
         """
         if len({part.dtype for part in parts}) > 1:
             parts = [array_as_numbers(part) for part in parts]
@@ -54,7 +54,7 @@ class PoolDraws:
         self._cumulative = {}
 
     def start(self, draws, epoch, device):
-        """Generators of an epoch, one a draw."""
+        """Generators of an epoch, one per draw."""
         return [
             stream_generator(draw.seed, "views", epoch, device=device) for draw in draws
         ]
@@ -97,8 +97,8 @@ class Views(PoolDraws):
     rates : pair of float
         Share of the columns that are corrupted in each view; 0 draws nothing.
     groups : list of int
-        For each encoded column the column of the table that it belongs to: what belongs
-        together is corrupted together.
+        For each encoded column the column of the table that it belongs to: columns of
+        one group are corrupted together.
     """
 
     def __init__(self, rates, groups):
@@ -110,7 +110,7 @@ class Views(PoolDraws):
         """Two views of X (draws, n, columns), each of its shape.
 
         `left` are the rows that each draw still has: nothing is drawn for padding.
-        `table` holds all rows, wherever it is. `size`, rows of a batch, is not used.
+        `table` holds all rows, on any device. `size`, rows of a batch, is not used.
         """
         n_draws, n, _ = X.shape
         sizes = [min(n, int(rows)) for rows in left]
@@ -156,7 +156,7 @@ def views_of_columns(numeric_columns, term, layout):
 
 
 def mask_seed(seed):
-    """Seed of the dropout masks that the views get: their own, not the clean rows'."""
+    """Seed of the dropout masks of the views, another one than of the clean rows'."""
     return stream_seed(seed, "views", 0, 0)
 
 

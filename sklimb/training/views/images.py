@@ -1,4 +1,4 @@
-"""HOW an image becomes two views by random changes, or one view that is turned."""
+"""Views of images: two random changes of an image, or one that is turned."""
 
 from dataclasses import dataclass
 
@@ -21,14 +21,14 @@ from sklimb.training.views.columns import PoolDraws
 
 @dataclass(frozen=True)
 class Scene:
-    """What the rows of a batch are.
+    """Shape and dtype of the images that the rows of a batch hold.
 
     Attributes
     ----------
     shape : tuple of int
         (channels, height, width)
     dtype : torch.dtype
-        Of pixels that are changed, in [0, 1].
+        Dtype of changed pixels, in [0, 1].
     """
 
     shape: tuple
@@ -52,7 +52,7 @@ VIEWS = Registry(
 
 
 def make_change(views, shape):
-    """What makes a view of an image: an Augment.
+    """The Augment that makes a view of an image.
 
     Parameters
     ----------
@@ -64,10 +64,10 @@ def make_change(views, shape):
     Raises
     ------
     ValueError
-        It is none of these.
+        `views` is none of these.
     """
     # NOTE[DIFF]: Chen et al. (2020) crop windows of 8 % to 100 % of the image and
-    # distort colours, which leaves nothing of images of 8 or 28 pixels and grey.
+    # distort colours, which leaves too little of grey images of 8 or 28 pixels.
     if isinstance(views, str) and views == "auto":
         views = "randaugment"
     if isinstance(views, str) and views in VIEWS:
@@ -99,7 +99,7 @@ class ImageViews(PoolDraws):
         (channels, height, width)
     dtype : torch.dtype
     turned : bool, default=False
-        One turned view instead of two.
+        Whether there is one turned view instead of two.
     views : str or sequence, default="auto"
         See `make_change`.
     """
@@ -111,14 +111,14 @@ class ImageViews(PoolDraws):
         self.change = weak if turned else make_change(views, shape)
 
     def start(self, draws, epoch, device):
-        """Generators of an epoch, one a draw; on the CPU, where choices are made."""
+        """Generators of an epoch, one per draw; on the CPU, as in Augment."""
         return [stream_generator(draw.seed, "views", epoch) for draw in draws]
 
     def make(self, X, draws, generators, left, table, size):
         """Views of X (draws, n, columns), each of its shape, in [0, 1].
 
         `left` are the rows that each draw still has: nothing is drawn for padding.
-        `table` holds all rows, wherever it is. `size` is the rows of a batch.
+        `table` holds all rows, on any device. `size` is the rows per batch.
         """
         n = X.shape[1]
         sizes = [min(n, int(rows)) for rows in left]
@@ -140,7 +140,7 @@ class ImageViews(PoolDraws):
 
 
 def views_of_images(shape, dtype, term, layout):
-    """Views of images of a shape (channels, height, width), as a term asks for them."""
+    """Views of images of a shape (channels, height, width), as a term needs them."""
     turned = getattr(term, "n_views", 2) == 1
     if turned and shape[1] != shape[2]:
         raise ValueError(
