@@ -84,7 +84,7 @@ def save(estimator, path):
         "feature_names_in": _names(estimator),
         "encoder": encoder_config,
         "module": estimator.module_config_,
-        "one_by_one": getattr(estimator.net_.module_, "reason", ""),
+        "one_by_one": estimator.net_.module_.reason,
         "dtype": estimator.dtype_,
         "n_iter": estimator.n_iter_,
         "history": estimator.history_,

@@ -119,7 +119,7 @@ class _BatchMaker:
             size,
             self.module.mask_widths(),
             first_epoch=self.jobs[0].epochs_before,
-            skip_single=getattr(self.module, "needs_two_rows", False),
+            skip_single=self.module.needs_two_rows,
             mixer=self.mixer,
             augment=self.recipe.augment,
             views=self.views,

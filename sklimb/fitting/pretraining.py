@@ -17,7 +17,7 @@ from sklimb.training.device import fits
 from sklimb.training.moco import make_pretraining_term
 from sklimb.training.optimizers import PackedAdamW
 from sklimb.training.samplers import UniformOrder, WeightedOrder
-from sklimb.training.terms import JointTerm
+from sklimb.training.terms import JointTerm, n_views
 from sklimb.training.views.columns import Pool
 
 
@@ -175,9 +175,7 @@ def _batches(module, schedule, pool, views, members, seeds, device, dtype, first
     donors = Pool(rows[:n_train], pool.weight[parts[0]])
     out = []
     # BatchNorm cannot train on one view of one row.
-    alone = getattr(schedule.term, "n_views", 2) == 1 and getattr(
-        module, "needs_two_rows", False
-    )
+    alone = n_views(schedule.term) == 1 and module.needs_two_rows
     for begin, rows in zip((0, n_train), parts, strict=True):
         if not len(rows):
             return out[0], None

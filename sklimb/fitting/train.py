@@ -68,7 +68,7 @@ def fitted_attributes(jobs):
 def _without_padding(jobs):
     """Lists of jobs that may be one program."""
     first = jobs[0]
-    normalises = getattr(first.module, "needs_two_rows", False)
+    normalises = first.module.needs_two_rows
     if not normalises and first.plan.support is None:
         return [jobs]
     packs = {}
@@ -106,9 +106,8 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
             continue
         finish(job, net, keep, own, partial)
     net.release()
-    reason = getattr(pack.module, "reason", "")
-    if verbose and reason:
-        tqdm.write(reason)
+    if verbose and pack.module.reason:
+        tqdm.write(pack.module.reason)
     if not net.interrupted_:
         return None
     return (

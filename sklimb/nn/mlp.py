@@ -1,5 +1,6 @@
 """The packed MLP: K networks over numbers, missing indicators and category codes."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import torch
@@ -117,6 +118,15 @@ class PackedMLP(nn.Module):
         )
         last = PackedCosineLinear if cosine_head else PackedLinear
         self.cosine_head, self.head = cosine_head, last(n_members, dims[-1], n_classes)
+
+    # What StackedMembers may have: no BatchNorm, always packed, any block of rows.
+    needs_two_rows = False
+    reason = ""
+    block_rows: int | None = None
+
+    def frozen_statistics(self):
+        """There are no running statistics."""
+        return nullcontext()
 
     def member_tensors(self):
         """Every tensor with a leading member axis that training changes."""

@@ -67,6 +67,9 @@ class StackedMembers(nn.Module):
     (torch.Size([3, 2, 4]), torch.Size([3, 5, 2]))
     """
 
+    # Rows of an inference block; None takes those of the device.
+    block_rows: int | None = None
+
     def __init__(self, modules):
         super().__init__()
         modules = list(modules)

@@ -148,7 +148,7 @@ class _Net(ClassifierMixin, NeuralNet):
 
     def _block_rows(self):
         rows = BLOCK_ROWS.get(torch.device(self.device).type, BLOCK_ROWS["cuda"])
-        return min(rows, getattr(self.module_, "block_rows", rows))
+        return min(rows, self.module_.block_rows or rows)
 
     def train_step_single(self, batch, **fit_params):
         """Fill the gradients of one batch; {"loss": detached loss of each member}."""

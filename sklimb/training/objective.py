@@ -64,14 +64,20 @@ class Objective(nn.Module):
         function = self.model if name == "forward" else getattr(self.model, name)
         return function(x, masks)
 
+    def frozen_statistics(self):
+        """A context in which passes leave running statistics as they are.
+
+        A plain module without any need not say so.
+        """
+        return getattr(self.model, "frozen_statistics", nullcontext)()
+
     def with_term(self, batch, *losses):
         """Each loss plus the term's value on the batch's views, if there is a term."""
         if self.term is None:
             return losses
         # BatchNorm normalises views by themselves; its running statistics stay those of
         # the clean rows, by which it predicts.
-        frozen = getattr(self.model, "frozen_statistics", nullcontext)
-        with frozen():
+        with self.frozen_statistics():
             features = self._run("embed", batch["views"])
         value = _scalar_if_one(self.term(features, batch["views"]["real"]))
         return [loss + value for loss in losses]

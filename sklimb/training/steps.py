@@ -11,7 +11,6 @@ Steps that another parameter than `step` selects have its name, `parameter`, and
 `asked_by(fits)`, whether it does.
 """
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -188,8 +187,7 @@ class SAMStep:
             p.grad = None
         # The masks are in the batch, so the second pass drops the same units. Running
         # statistics were updated in the first.
-        frozen = getattr(objective.model, "frozen_statistics", nullcontext)
-        with frozen():
+        with objective.frozen_statistics():
             backward(objective(batch))
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.kept)

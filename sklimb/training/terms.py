@@ -273,6 +273,11 @@ PRETRAINING_TERMS = Registry("term", {"moco": MoCo()})
 METHODS = ChainMap(TERMS, PRETRAINING_TERMS)
 
 
+def n_views(term):
+    """Views that a term looks at: two, unless it says otherwise."""
+    return getattr(term, "n_views", 2)
+
+
 def make_term(term):
     """The term of a name; an object is returned as it is."""
     return METHODS[term] if isinstance(term, str) else term
@@ -325,7 +330,7 @@ class JointTerm(nn.Module):
         super().__init__()
         self.term, self.weight = term, weight
         d = term.d_projector
-        self.n_views = getattr(term, "n_views", 2)
+        self.n_views = n_views(term)
         sizes = ((d_in, d), (d, d))[: self.n_views]
         self.layers = nn.ModuleList(PackedLinear(len(seeds), *s) for s in sizes)
         for k, seed in enumerate(seeds):

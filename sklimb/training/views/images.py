@@ -16,6 +16,7 @@ from sklimb.training.augment.policies import (
 )
 from sklimb.training.device import as_numbers, to_device
 from sklimb.training.registry import Registry
+from sklimb.training.terms import n_views
 from sklimb.training.views.columns import PoolDraws
 
 
@@ -141,7 +142,7 @@ class ImageViews(PoolDraws):
 
 def views_of_images(shape, dtype, term, layout):
     """Views of images of a shape (channels, height, width), as a term needs them."""
-    turned = getattr(term, "n_views", 2) == 1
+    turned = n_views(term) == 1
     if turned and shape[1] != shape[2]:
         raise ValueError(
             "'rotation' needs square images, which a quarter turn leaves in shape, "
