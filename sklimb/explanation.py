@@ -129,7 +129,7 @@ def attributions(classifier, X, target, n_steps, baseline):
     """
     out = np.empty(X.shape)
     gap = 0.0
-    with torch.inference_mode(False):  # whatever the caller's mode is
+    with torch.inference_mode(False):  # the caller may use inference mode
         line = _Line(classifier, baseline)
         for begin in range(0, len(X), _BLOCK_ROWS):
             rows = slice(begin, begin + _BLOCK_ROWS)

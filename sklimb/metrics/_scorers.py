@@ -33,7 +33,7 @@ _SCORERS = {
 
 
 def get_scorer_names():
-    """Names that `get_scorer` knows.
+    """Names that `get_scorer` takes.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def get_scorer(scoring, **parameters):
 
     Notes
     -----
-    With scikit-learn's metadata routing a scorer asks for what it wants row by row:
+    With scikit-learn's metadata routing a scorer requests its arguments per row:
     `scorer.set_score_request(sample_weight=True)`, or `amount=True` for
     `expected_cost`.
 
