@@ -1,5 +1,5 @@
-"""Benchmarks, a folder each: `run.py` measures and writes to `results/`.
+"""Benchmarks, one per folder: `run.py` measures and writes to `results/`.
 
-`measure.py` holds what is timed or fitted, `report.py` what is made of it. README.md
-says which folder answers which question.
+`measure.py` has the code that is timed or fitted, `report.py` tables and pictures.
+README.md says which folder answers which question.
 """

@@ -12,7 +12,7 @@ class EstimatorCallbacks(Callback):
         self.estimator, self.context, self.seen = estimator, context, seen
 
     def on_train_begin(self, net, **kwargs):
-        # What callbacks may look at.
+        # Fitted attributes that callbacks may read.
         self.estimator.net_, self.estimator.dtype_ = net, str(net._dtype())[6:]
         self.estimator.device_ = str(net.device)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.seen)

@@ -1,4 +1,4 @@
-"""scikit-learn's private imports and version differences, in one place."""
+"""Private imports and version differences of scikit-learn."""
 
 from sklearn.base import _fit_context
 from sklearn.ensemble._base import _set_random_states
@@ -35,22 +35,21 @@ except ImportError:
 
 
 class _NoCallbackSupport:
-    """Stands in where scikit-learn has no callbacks yet."""
+    """Base class for versions of scikit-learn without callbacks."""
 
     def _init_callback_context(self, **kwargs):
         return None
 
 
 def _no_callbacks(method):
-    """No callbacks to tear down."""
+    """The method itself, for versions of scikit-learn without callbacks."""
     return method
 
 
 def names_of(registry):
     """The constraint that a value is a name of a registry when it is checked.
 
-    StrOptions keeps what it is given; of a set, names registered later would be
-    missing.
+    StrOptions of a set of its names would lack those registered later.
     """
     return StrOptions(registry.keys())
 

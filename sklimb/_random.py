@@ -1,9 +1,9 @@
-"""Which random numbers belong to whom: one seed, named streams, no global state."""
+"""Seeds of the named streams of random numbers of a fit, without global state."""
 
 import numpy as np
 import torch
 
-# The position of a name is part of the seed: append only.
+# The position of a name enters the seeds: append only.
 STREAMS = (
     "split",
     "resampling",
@@ -39,7 +39,7 @@ def stream_generator(seed, name, *index, device="cpu"):
 
 
 def root_seed(random_state):
-    """The integer that everything in one fit is derived from."""
+    """The integer from which all seeds of a fit are derived."""
     if isinstance(random_state, (int, np.integer)) and random_state >= 0:
         return int(random_state)
     if random_state is None:
@@ -49,11 +49,11 @@ def root_seed(random_state):
 
 
 def member_seeds(seed, n_members):
-    """One integer seed a member; member 0 keeps `seed` itself.
+    """One integer seed per member; that of member 0 is `seed` itself.
 
-    So a single fit with `random_state=member_seeds(seed, K)[k]` draws what member k
-    of the pack draws; what all members share, the internal split and one-off
-    re-sampling, follows `seed` alone.
+    So a single fit with `random_state=member_seeds(seed, K)[k]` draws the numbers of
+    member k of the pack; the internal split and one-off re-sampling, which all members
+    share, depend on `seed` alone.
     """
     others = [stream_seed(seed, "member", k) >> 32 for k in range(1, n_members)]
     return np.array([seed, *others], dtype=np.int64)

@@ -1,12 +1,12 @@
-"""Why this probability? What each input column adds to it: integrated gradients.
+"""Explanations of predictions by column, computed with integrated gradients.
 
-The log odds of a class are followed from a baseline row to the row at hand, on the
-straight line between what the network sees of both; each column is given what it moves
-them by on the way (Sundararajan et al., "Axiomatic Attribution for Deep Networks",
-2017). So the columns' shares add up to the whole difference.
+The gradient of a class's log odds is integrated along the straight line from an encoded
+baseline row to the encoded row; each column gets the part that its own change adds
+(Sundararajan et al., "Axiomatic Attribution for Deep Networks", 2017). So the parts of
+all columns add up to the whole difference in log odds.
 
-Numbers and missing indicators move along their encoded values. Category codes have
-nothing between them: their learned vectors move instead.
+For numbers and missing indicators the line runs between encoded values, for categories
+between their learned vectors, since there is nothing between two codes.
 """
 
 import copy
@@ -23,9 +23,9 @@ __all__ = ["baseline_values"]
 
 # Largest part of the difference that the columns may leave unexplained, in log odds.
 TOLERANCE = 5e-4
-# Gradients of a piece of the line (Gauss-Legendre), and how often pieces are halved.
+# Gradients per piece of the line (Gauss-Legendre), and how often pieces are halved.
 _NODES, _MAX_HALVINGS = 4, 40
-# Rows in work at once, and points of a pass through the network.
+# Rows per block, and points per pass through the network.
 _BLOCK_ROWS, _BLOCK_POINTS = 256, 1024
 
 
@@ -66,7 +66,7 @@ def baseline_values(classifier):
 
 
 def _number(column, z, transform):
-    """The number that is encoded as z."""
+    """The number in the units of X that is encoded as z."""
     if column.scale == 0:
         return column.low if column.low <= column.high else np.nan
     if transform == "quantile":
@@ -79,7 +79,7 @@ def _number(column, z, transform):
 
 
 def check_explain(classifier, method, target, n_steps):
-    """Refuse wrong arguments of `explain`; the code of the class to explain, or None.
+    """The code of the class to explain or None, once the arguments are checked.
 
     Returns
     -------
@@ -119,17 +119,17 @@ def attributions(classifier, X, target, n_steps, baseline):
     target : integer array of shape (rows,)
         Class code of each row.
     n_steps : int
-        Gradients of each row, before pieces of the line are halved.
+        Gradients per row, before pieces of the line are halved.
     baseline : array of shape (encoded columns,)
 
     Raises
     ------
     ValueError
-        A network with categories that are embedded in a way unknown here.
+        The network embeds categories in a way that this module does not know.
     """
     out = np.empty(X.shape)
     gap = 0.0
-    with torch.inference_mode(False):  # whatever the caller's mode is
+    with torch.inference_mode(False):  # the caller may use inference mode
         line = _Line(classifier, baseline)
         for begin in range(0, len(X), _BLOCK_ROWS):
             rows = slice(begin, begin + _BLOCK_ROWS)
@@ -146,7 +146,7 @@ def attributions(classifier, X, target, n_steps, baseline):
 
 
 def _by_input_column(values, encoder):
-    """Encoded columns summed up over the columns of X that they come from."""
+    """Attributions of encoded columns, summed over each column of X."""
     owner = np.concatenate(
         [
             encoder.numeric_columns_,
@@ -194,7 +194,7 @@ class _Line:
         codes = self.start[self.n_continuous :].long()
 
         def mix(module, args, end):
-            # `forward`: the module itself would call this again.
+            # `forward`, because a call of the module would run this hook again.
             begin = module.forward(codes.expand_as(args[0]))
             return begin + self._part.unsqueeze(-1) * (end - begin)
 
@@ -236,9 +236,9 @@ class _Line:
 def _integrate(line, rows, target, n_steps):
     """Attributions (rows, columns) of encoded rows and the largest gap in their sum.
 
-    The line is cut into pieces. How far the sum of the columns misses the difference of
-    the log odds is known exactly for each: the worst pieces of a row are halved until
-    all of them together miss it by less than TOLERANCE.
+    The line is cut into pieces. For each, the gap between the sum of the columns and
+    the difference in log odds is known exactly: the pieces of a row with the largest
+    gaps are halved until all gaps together are less than TOLERANCE.
     """
     rows = torch.tensor(rows, device=line.device, dtype=torch.float64)
     target = torch.tensor(target, device=line.device)
@@ -290,7 +290,7 @@ def _integrate(line, rows, target, n_steps):
 
 
 def _worst(of, own, gap):
-    """The pieces to halve: of rows not yet done, those that miss by most."""
+    """The pieces to halve: those with the largest gaps, of rows that are not done."""
     size = own.abs()
     largest = torch.zeros_like(gap).scatter_reduce_(0, of, size, "amax")
     return (gap.abs() > TOLERANCE)[of] & (size >= largest[of] / 4)

@@ -89,7 +89,7 @@ class FTTransformerClassifier(TabularNetworkClassifier):
     )
 
     def network_arguments(self):
-        """The class's own parameters.
+        """Parameters of the class itself.
 
         Returns
         -------
@@ -109,7 +109,7 @@ class FTTransformerClassifier(TabularNetworkClassifier):
 
     @staticmethod
     def make_network(**arguments):
-        """One network of the architecture; weights need not be drawn yet.
+        """Build one network of the architecture, without drawing its weights.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""ImageResNetClassifier: images in the place of tables, everything else alike."""
+"""ImageResNetClassifier: residual networks for images, with all strategies."""
 
 from functools import partial
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ from sklimb.training.losses import needs_cosines
 from sklimb.training.terms import terms_for
 from sklimb.training.views.images import Scene, views_of_images
 
-# Images of one inference block: a network of images is arithmetic from few rows on.
+# Images per inference block: more are no faster, since few already fill the processor.
 _BLOCK_ROWS = 32
 _OF_NETWORK = ("mean", "std", "channels_last", "test_time_flips")
 
@@ -38,9 +38,8 @@ _OF_NETWORK = ("mean", "std", "channels_last", "test_time_flips")
 class ImageResNetClassifier(BaseNeuralClassifier):
     """Residual networks for class-imbalanced images.
 
-    All imbalance strategies of `TabularMLPClassifier` are parameters here too, and work
-    on the same training room. Bytes stay bytes until a batch is augmented, on the
-    device.
+    All imbalance strategies of `TabularMLPClassifier` are parameters here too. Bytes
+    stay bytes until a batch is augmented, on the device.
 
     Attributes
     ----------
@@ -50,18 +49,18 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     Notes
     -----
     X may be an array (n, H, W), (n, H, W, C) or (n, C, H, W) of bytes or floats, flat
-    rows, a list of PIL images or of file paths. Files are read once a fit, by several
+    rows, a list of PIL images or of file paths. Files are read once per fit, by several
     workers, turned by their EXIF tag, and kept as bytes. Bytes that exceed
     scikit-learn's `working_memory` (1 GiB, see `sklearn.set_config`) are put into
-    temporary files, which training reads by the batch and the system holds in memory as
-    far as there is room; they are gone with the fit, whatever happens. The folder of
+    temporary files, which training reads batch by batch and the system caches as far as
+    memory allows; they are deleted with the fit, even after a crash. The folder of
     temporary files (`TMPDIR`, which should be on a disk) needs twice the bytes of the
-    images, with `pretrained` or `validation_folds` more. Predictions read files part by
-    part and keep none. Not so bounded are rows that a `sampler` makes before training
-    ("over", "smote" and the like) and the validation rows of a pack of
+    images, with `pretrained` or `validation_folds` more. Predictions read files in
+    parts and keep none. Memory is not bounded for rows that a `sampler` makes before
+    training ("over", "smote" and the like) and for the validation rows of a pack of
     `PackedSearchCV`.
 
-    BatchNorm: SAM's second pass leaves the running statistics alone; an image that
+    BatchNorm: SAM's second pass does not change the running statistics; an image that
     would be alone in the last batch of an epoch is left out of that epoch.
 
     References
@@ -182,12 +181,12 @@ class ImageResNetClassifier(BaseNeuralClassifier):
 
     @property
     def input_report(self):
-        """Images have no columns to report on."""
+        """Not available: images have no columns."""
         raise AttributeError(f"{type(self).__name__} has no columns to report on.")
 
     @property
     def explain(self):
-        """A pixel is no reason."""
+        """Not available: images have no columns."""
         raise AttributeError(
             f"{type(self).__name__} has no columns to explain. Libraries for images, "
             "such as captum, take its `net_.module_`."
@@ -213,7 +212,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         )
 
     def _parts(self, X):
-        """Pictures and files in parts: nobody has to hold the pixels of all."""
+        """Pictures and files in parts, so that not all pixels are in memory at once."""
         if not are_pictures(X):
             return [X]
         items = list(X)
@@ -281,13 +280,13 @@ class ImageResNetClassifier(BaseNeuralClassifier):
 
     @staticmethod
     def _build_module(config):
-        """The stacked networks of a `module_config_`; weights are not drawn yet."""
+        """The stacked networks of a `module_config_`, before weights are drawn."""
         network = _make_network(config["network"])
         return _stacked([network] * config["n_members"])
 
 
 class _OfFlatRows:
-    """An augmentation of images for rows of pixels."""
+    """An augmentation of images, applied to rows of pixels."""
 
     def __init__(self, augment, shape, dtype):
         self.augment, self.scene = augment, Scene(shape, dtype)
@@ -300,7 +299,7 @@ class _OfFlatRows:
 
 
 class _FrozenNetwork(ImageNetwork):
-    """An ImageNetwork whose backbone predicts, also while its last layer trains."""
+    """An ImageNetwork whose backbone stays in eval mode while its last layer trains."""
 
     def train(self, mode=True):
         super().train(mode)

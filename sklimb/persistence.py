@@ -1,4 +1,4 @@
-"""save and load: one safetensors file of tensors and JSON, no pickle, atomic."""
+"""save and load: fitted classifiers as one safetensors file each, without pickle."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from sklimb.training.steps import STEPS
 from sklimb.training.terms import PRETRAINING_TERMS, TERMS
 
 FORMAT = 2
-# Where the dataclasses are registered that a file may name, by the tag of their JSON.
+# Registries of the dataclasses that a file may name, by the tag of their JSON.
 _TAGS = {
     "loss": [LOSSES],
     "row_weighting": [ROW_WEIGHTINGS],
@@ -32,9 +32,9 @@ _TAGS = {
     "sampler": [SAMPLERS],
     "step": [STEPS],
 }
-# Classifiers that a file may name; each subclass of BaseNeuralClassifier is noted here.
+# Classifiers that a file may name: all subclasses of BaseNeuralClassifier.
 _CLASSIFIERS = {}
-# What parameters were called in files of format 1.
+# Old names of parameters in files of format 1.
 _OLD_PARAMETERS = {
     name: f"metabalance_{name}"
     for name in (
@@ -61,15 +61,15 @@ _PLAIN = (
 
 
 def save(estimator, path):
-    """Write a fitted classifier; the old file is replaced only when all is written.
+    """Write a fitted classifier; an old file is replaced only by a complete new one.
 
     Raises
     ------
     ValueError
-        A loss with its own `log_probability` that is not one of sklimb's, because its
-        code cannot be put into a file of numbers.
+        A loss has its own `log_probability` and is not registered: its code cannot be
+        written into the file.
     OSError
-        The file cannot be written; nothing of it is left behind.
+        The file cannot be written; no part of it is left behind.
     """
     encoder_config, encoder_arrays = estimator.encoder_._get_state()
     params, dropped = _json_params(estimator)
@@ -107,7 +107,7 @@ def save(estimator, path):
 
 
 def write(path, tensors, header):
-    """Write tensors and a JSON header; `path` is all there or as it was."""
+    """Write tensors and a JSON header; on failure `path` stays as it was."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         # safetensors writes files that only their owner reads.
@@ -129,9 +129,9 @@ def load(path, device="auto"):
     Parameters
     ----------
     path : str or path
-        Of the file.
+        Path of the file.
     device : str, default="auto"
-        Where it shall predict; a model trained on a GPU loads on a CPU.
+        Device for predictions; a model trained on a GPU loads on a CPU.
 
     Returns
     -------
@@ -176,12 +176,12 @@ def load(path, device="auto"):
 
 
 def note_classifier(cls):
-    """Let files name a classifier; its name is looked up, never imported."""
+    """Register a classifier that files may name; `load` imports no names."""
     _CLASSIFIERS[_package(cls.__module__), cls.__qualname__] = cls
 
 
 def _package(module_name):
-    """Modules move inside their package, and old files still name the old ones."""
+    """The package of a module; its classes may have moved since a file was written."""
     return module_name.split(".")[0]
 
 
@@ -243,7 +243,7 @@ def _restore(estimator, header, tensors, loss):
     module.load_state_dict(state)
     if hasattr(module, "live"):
         module.all_live = bool(module.live.all())
-    if header.get("one_by_one"):  # vmap is not tried again at each prediction
+    if header.get("one_by_one"):  # so that predictions do not try vmap again
         module.packed, module.reason = False, header["one_by_one"]
     module.to(estimator._device)
     like = next(module.parameters())
@@ -292,7 +292,7 @@ def _portfolio(estimator):
 
 
 def _fitted_loss(loss):
-    """What the fitted probabilities need to know of the loss."""
+    """The loss as JSON, on which the fitted probabilities depend."""
     loss = getattr(loss, "unbound", loss)
     try:
         return _to_json(loss)
@@ -301,7 +301,7 @@ def _fitted_loss(loss):
 
 
 def _json_params(estimator):
-    """Parameters as JSON values, and the names of those that only code could hold."""
+    """Parameters as JSON values, and the names of those that JSON cannot hold."""
     params, dropped = {}, []
     for name, value in estimator.get_params(deep=False).items():
         try:
@@ -317,10 +317,10 @@ def _to_json(value):
     Raises
     ------
     TypeError
-        Only code could hold it.
+        JSON cannot hold it.
     ValueError
-        A loss with a `log_probability` of its own that is not registered, without which
-        the file's probabilities would be others.
+        A loss has its own `log_probability` and is not registered, so a loaded file
+        would give other probabilities.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -353,7 +353,7 @@ def _from_json(value):
         return {_from_json(k): _from_json(v) for k, v in content}
     if tag not in _TAGS:
         raise ValueError(f"it holds a {tag!r}, which this sklimb does not know.")
-    # In files of format 1 the fields stood beside the name.
+    # In files of format 1 the fields are beside the name.
     name, own = (content, dict(rest)) if isinstance(content, str) else content
     classes = _registered(tag)
     if name not in classes:

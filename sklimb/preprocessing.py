@@ -1,4 +1,4 @@
-"""From a mixed data frame to the numbers that a network can learn from."""
+"""TabularEncoder: tables with numbers, categories and missing values as one matrix."""
 
 from numbers import Integral, Real
 
@@ -199,7 +199,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return self._transform_table(self._fit_read(X, sample_weight))
 
     def transform(self, X):
-        """Encode rows by what was learned from the training rows.
+        """Encode rows as learned from the training rows.
 
         Parameters
         ----------
@@ -350,7 +350,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             widths = (1,) * len(widths)
         first = self.n_numeric_ + self.n_indicators_
         out = np.zeros((table.n_rows, first + sum(widths)), dtype=self.dtype)
-        # Blocks of rows stay in the cache while the columns are written across them.
+        # A block of rows fits the processor's cache while its columns are written.
         for start in range(0, table.n_rows, _BLOCK_ROWS):
             rows = slice(start, start + _BLOCK_ROWS)
             self._write_numbers(table, rows, out[rows])
@@ -381,7 +381,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """(JSON-able config, arrays) from which _from_state builds a copy."""
         names = getattr(self, "feature_names_in_", None)
         names = None if names is None else names.tolist()
-        # tolist makes Python's own types of arrays and of numpy's scalars.
+        # tolist converts arrays and numpy's scalars to Python's types.
         params = {
             name: value if value is None else np.asarray(value).tolist()
             for name, value in self.get_params(deep=False).items()
@@ -391,14 +391,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     @classmethod
     def _from_state(cls, config, arrays):
-        """The fitted encoder of _get_state, whose transform gives the same bits."""
+        """The fitted encoder of a _get_state; its transform gives the same bits."""
         encoder = cls(**config["params"])
         encoder._columns = columns_from_state(config["columns"], arrays)
         return encoder._set_attributes(config["names"])
 
 
 def _make_unique(names):
-    """Names with underscores appended where one would come twice."""
+    """Names, with underscores appended to those that would occur twice."""
     seen = set()
     for i, name in enumerate(names):
         while name in seen:

@@ -21,12 +21,12 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
 
     Numbers are made Gaussian and embedded (Gorishniy et al., 2022), categories get
     learned embeddings, missing values an indicator. Imbalance strategies are
-    parameters; each has an off value and they may be combined.
+    parameters; each has an off value, and most can be combined.
 
     References
     ----------
     Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class Imbalance",
-    2023 (S002). Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep
+    2023. Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep
     Learning", 2022.
 
     Examples
@@ -134,7 +134,7 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
 
     @staticmethod
     def _build_module(config, edges=None, live=None):
-        """The packed network of a `module_config_`; weights are not drawn yet."""
+        """The packed network of a `module_config_`, before weights are drawn."""
         config = dict(config)
         n_edges = config.pop("n_edges")
         if n_edges is not None and edges is None:

@@ -1,4 +1,4 @@
-"""Base of classifiers for tables whose members are copies of one plain network."""
+"""TabularNetworkClassifier: base class of tabular architectures of one's own."""
 
 from abc import abstractmethod
 from dataclasses import fields
@@ -14,8 +14,8 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
     """Base class for a tabular architecture of your own.
 
     A subclass declares its own parameters by `sklimb.parameters.parameter` and builds
-    its network in `make_network`; all shared parameters, strategies, packs of members,
-    searches and files come with it.
+    its network in `make_network`; it inherits all shared parameters and strategies,
+    packs of members, searches and `save`.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
     @staticmethod
     @abstractmethod
     def make_network(n_numeric, n_indicators, cardinalities, n_classes, **own):
-        """One network of the architecture; weights need not be drawn yet.
+        """Build one network of the architecture, without drawing its weights.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
         """
 
     def network_arguments(self):
-        """What `make_network` gets of the parameters, as values that JSON can hold.
+        """Arguments of `make_network` that are parameters, as JSON-able values.
 
         Returns
         -------
@@ -104,6 +104,6 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
 
     @classmethod
     def _build_module(cls, config):
-        """The stacked networks of a `module_config_`; weights are not drawn yet."""
+        """The stacked networks of a `module_config_`, before weights are drawn."""
         networks = [cls.make_network(**config["network"])] * config["n_members"]
         return StackedMembers(networks)

@@ -18,10 +18,10 @@ class TabularResNetClassifier(TabularNetworkClassifier):
 
     Notes
     -----
-    BatchNorm: SAM's second pass and the views of `joint_ssl` leave the running
-    statistics alone; views are normalised by the rows of both views, without the clean
-    rows of the step. A row that would be alone in the last batch of an epoch is left
-    out of that epoch.
+    BatchNorm: SAM's second pass and the views of `joint_ssl` do not change the running
+    statistics; views are normalised by the rows of both views, without the clean rows
+    of the step. A row that would be alone in the last batch of an epoch is left out of
+    that epoch.
 
     References
     ----------
@@ -78,7 +78,7 @@ class TabularResNetClassifier(TabularNetworkClassifier):
 
     @staticmethod
     def make_network(**arguments):
-        """One network of the architecture; weights need not be drawn yet.
+        """Build one network of the architecture, without drawing its weights.
 
         Parameters
         ----------

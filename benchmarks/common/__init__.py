@@ -1,7 +1,7 @@
-"""What benchmarks share: kept results, splits, scores, reports; and one thread a model.
+"""Shared parts of benchmarks: kept results, splits, scores, reports, one thread.
 
-Whatever is imported from here, each model has one thread; `--jobs` says how many fits
-run side by side.
+Importing this package sets one thread per model; `--jobs` says how many fits run side
+by side.
 """
 
 import os

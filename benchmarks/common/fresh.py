@@ -1,4 +1,4 @@
-"""Measuring in a fresh process, and what the rest of the machine did meanwhile."""
+"""Measurements in a fresh process, with the load of the rest of the machine."""
 
 import time
 from concurrent.futures import ProcessPoolExecutor

@@ -1,20 +1,20 @@
-"""Results that are kept, a JSON line per finished fit, and when a line still counts.
+"""Kept results, one JSON line per finished fit, and when such a line is still valid.
 
 The rule: a kept line counts while its key and its code are those of today.
 
 - The key names the fit and holds the digest of its settings and of the version of the
   package that fits it: a changed setting or version makes another key.
-- "code" is the digest of the code that a fit goes through, as the benchmark names it:
-  modules, packages, functions. Comments, docstrings, imports, layout and the place of a
-  file do not enter (`code_digest`), so moves and better words void nothing.
+- "code" is the digest of the code that a fit uses, as the benchmark names it: modules,
+  packages, functions. Comments, docstrings, imports, layout and the place of a file do
+  not enter (`code_digest`), so moves and changes of words keep lines valid.
 - Speed and `tables` name the whole package for fits of ours. The papers and the studies
   name their own `measure` modules only, because any new loss would void days of fits;
-  there the version and the settings stand for the package, and each line tells the
-  "commit" and the "source" (a digest of the package's files) that it comes from.
-- A line without "code", from before it was written, counts by its key.
+  there the version and the settings stand for the package, and each line records the
+  "commit" and the "source" (a digest of the package's files) of its fit.
+- An old line without "code" counts by its key.
 
 Lines are never changed: of lines with the same key the last one that counts is used. To
-measure again regardless, delete the lines. They are committed with the results.
+measure again in any case, delete the lines. They are committed with the results.
 """
 
 import ast

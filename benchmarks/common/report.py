@@ -1,4 +1,4 @@
-"""What reports share: the machine, Markdown, JSON, goals that are met or missed."""
+"""Shared parts of reports: the machine, Markdown, JSON, goals met or missed."""
 
 import json
 import platform

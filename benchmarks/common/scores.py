@@ -1,4 +1,4 @@
-"""Scores of probabilities, and seconds of a fit."""
+"""Scores of probabilities, and seconds per fit."""
 
 import time
 

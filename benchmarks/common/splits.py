@@ -1,4 +1,4 @@
-"""Tables, the half of them that defaults were chosen on, and splits of their rows."""
+"""Tables, the half of them on which defaults were chosen, and splits of their rows."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Rates of a device, the floor of a step, and steps that are timed."""
+"""Rates of a device, the shortest possible time of a step, and steps that are timed."""
 
 import gc
 import time

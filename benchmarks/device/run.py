@@ -5,12 +5,12 @@
 
 steps: an MLP 29-64-64-2 with dropout 0.1 and AdamW on synthetic rows. One step trains
 all members on one batch each. sklimb is TabularMLPClassifier(n_members=K), the second
-epoch of a fit with everything that an epoch does; compiled is the same with `compile=`
-(True on a CPU, "reduce-overhead" on a GPU), without the time that compiling takes;
-skorch is as it comes; the hand loop takes batches from tensors on the device and reads
-nothing back inside an epoch. Those two train one network: K of them take K times as
-long. What is timed in turn is compared, medians over five repeats, fewer where they
-take long. The floor is what the device must do at its own rates, measured here too:
+epoch of a fit with all its work; compiled is the same with `compile=` (True on a CPU,
+"reduce-overhead" on a GPU), without the time of compiling; skorch has its default
+settings; the hand loop takes batches from tensors on the device and reads nothing back
+inside an epoch. Those two train one network: K of them take K times as long. Loops are
+timed in turn; figures are medians over five repeats, fewer where they take long. The
+floor is the time of the same work at the device's own rates, measured here too:
 products of large matrices and a large copy.
 
 search: 64 candidates x 5 folds on the loans, width 64, no embeddings, batch 64, from

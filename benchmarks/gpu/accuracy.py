@@ -1,4 +1,4 @@
-"""ResNet-32 on long-tailed CIFAR-10, method after method, beside published figures."""
+"""Accuracy of ResNet-32 on long-tailed CIFAR-10 by method, beside published figures."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Parts that run in processes of their own, each until its time box ends."""
+"""Time boxes: parts of a run in processes of their own, each with a time limit."""
 
 import os
 import signal

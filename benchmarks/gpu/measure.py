@@ -1,4 +1,4 @@
-"""What is measured on a GPU, part by part; `emit(row, **figures)` tells it."""
+"""Measurements on a GPU, part by part, reported by `emit(row, **figures)`."""
 
 import gc
 import platform
@@ -146,7 +146,7 @@ def first_look(emit, scale, data):
 
 
 def steps(emit, scale):
-    """Steps a second against the floor: eager first, what compiles slowly last."""
+    """Steps per second against the floor: eager first, what compiles slowly last."""
     device = scale.device
     dtypes = ("float32", "bfloat16")
     measured = rates(device, dtypes, scale.plan)
@@ -218,7 +218,7 @@ def searches(emit, scale, data):
 
 
 def image_passes(emit, scale, data):
-    """Images a second of ours, of skorch and of the pass alone."""
+    """Images per second of ours, of skorch and of the bare pass."""
     (images, y), _ = read_images(data)
     how = GRAPHS, scale.backbone, scale.device, scale.image_epochs
     for name, run in gpu_runs(images, y, *how).items():

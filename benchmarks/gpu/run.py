@@ -1,15 +1,14 @@
-"""The GPU benchmark in one command: at most 8 minutes on one card.
+"""The GPU benchmark as one command of at most 8 minutes on one card.
 
     python benchmarks/gpu/prepare.py                 # here: data.npz from SKLIMB_DATA
     python benchmarks/gpu/run.py                     # there: steps, search, images, ...
     python benchmarks/gpu/run.py --accuracy          # there: ResNet-32, 200 epochs
     python benchmarks/gpu/run.py --rehearse          # anywhere: all parts, on the CPU
 
-Parts run in the order of their value, each in a process of its own with a time box;
-what one leaves of its box goes to the next. JSON and Markdown are written again with
-every row, so a run that is cut off has told what it knew, and a part that fails or
-crashes leaves its traceback there and the others go on. README.md says what the machine
-must have.
+Parts run in the order of their importance, each in a process of its own with a time
+limit; unused time goes to the next part. JSON and Markdown are written again with every
+row, so a run that is cut off leaves its rows, and a part that fails or crashes leaves
+its traceback there while the others go on. README.md lists what the machine must have.
 """
 
 import argparse

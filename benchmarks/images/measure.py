@@ -1,4 +1,4 @@
-"""Training on images by our estimator, by hand and by skorch, timed."""
+"""Timings of training on images by our estimator, by hand and by skorch."""
 
 import time
 
@@ -160,7 +160,7 @@ def on_cpu(n_images, repeats):
 
 
 def bare_pass(images, y, mode, backbone="resnet32", device="cuda"):
-    """Images a second of the forward and backward pass alone, everything resident.
+    """Images per second of the bare forward and backward pass, everything resident.
 
     `mode` is one of torch.compile, None compiles nothing.
     """
@@ -181,7 +181,7 @@ def bare_pass(images, y, mode, backbone="resnet32", device="cuda"):
 
 
 def gpu_runs(images, y, mode, backbone="resnet32", device="cuda", epochs=6):
-    """{name: function that gives images a second}, what matters most first."""
+    """{name: function that gives images per second}, in order of importance."""
     params = {"device": device, "dtype": "bfloat16", "channels_last": True}
     fixed = images, y, backbone
 
@@ -203,6 +203,6 @@ def gpu_runs(images, y, mode, backbone="resnet32", device="cuda", epochs=6):
 
 
 def on_gpu():
-    """Images a second, on one GPU."""
+    """Images per second, on one GPU."""
     runs = gpu_runs(*make_images(GPU_IMAGES), "max-autotune")
     return {name: {"images_per_second": run()} for name, run in runs.items()}

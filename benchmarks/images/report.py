@@ -23,7 +23,7 @@ def measured(cpu, gpu):
 
 
 def gpu_figures(rate):
-    """Figures of the goals on a GPU that images a second of these runs give."""
+    """Figures of the goals on a GPU, from images per second of these runs."""
     own, found = rate.get("sklimb"), {}
     if own is None:
         return found

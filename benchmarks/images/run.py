@@ -5,7 +5,7 @@
 CPU: ResNet-8 on 32 x 32 colour images, batch 128, SGD with Nesterov momentum, random
 crops and flips. The loop by hand does the same augmentation on tensors; skorch has a
 DataLoader that augments image by image. All loops run in turn within each repeat;
-figures are medians, and what counts are the ratios. GPU, if there is one: ResNet-32,
+figures are medians, of which the ratios matter. GPU, if there is one: ResNet-32,
 12,406 images, bfloat16, next to the bare compiled forward and backward pass with
 everything resident. Writes results/images.json and results/images.md.
 """

@@ -1,4 +1,4 @@
-"""Training loops, predictions and memory of a fit, measured."""
+"""Measurements of training loops, predictions and the memory of a fit."""
 
 import re
 import time
@@ -130,7 +130,7 @@ KNOBS = {
 
 
 def median_microseconds(runs, X, y, batch_size, repeats):
-    """Microseconds a step of each named run, medians over interleaved repeats."""
+    """Microseconds per step of each named run, medians over interleaved repeats."""
     steps = -(-len(X) // batch_size)
     seconds = {name: [] for name in runs}
     for _ in range(repeats):

@@ -3,8 +3,8 @@
     python benchmarks/loop_overhead/run.py [--rows 40000] [--repeats 5]
 
 One thread, an MLP 29-64-64-2 in float32. All loops run in turn within each repeat, so
-that a noisy machine hits them alike; figures are medians over repeats, and what counts
-are the ratios. Writes results/loop_overhead.json.
+that other load affects all of them; figures are medians over repeats, of which the
+ratios matter. Writes results/loop_overhead.json.
 """
 
 import argparse

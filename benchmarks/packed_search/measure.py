@@ -292,7 +292,7 @@ def synthetic(n_rows):
 
 
 def ensemble(n_threads, scale):
-    """Seconds of a step of `n_members` networks in turn, by members, one a repeat."""
+    """Seconds of a step of `n_members` networks in turn, by members, one per repeat."""
     torch.set_num_threads(n_threads)
     X, y = synthetic(scale.synthetic_rows)
     clf = classifier(
@@ -353,7 +353,7 @@ def peak_memory():
 
 
 def matrix_rate():
-    """Operations a second of a plain product of matrices on all cores."""
+    """Operations per second of a plain product of matrices on all cores."""
     a, b = torch.randn(2, MATRIX, MATRIX).unbind()
     seconds = []
     for _ in range(9):

@@ -10,14 +10,14 @@ network with large batches. ensemble: a step of TabularMLPClassifier(n_members=K
 growth: a step and the memory of packs of more and more members.
 
 Every figure comes from a fresh process; two cores, as two workers with a thread each
-(`n_jobs=2`) or as two threads. The start of the workers is not counted. What is too
-slow is run for two of the candidates and scaled by the number of fits. What counts are
-the ratios. "Others" is what the rest of the machine did meanwhile, in cores: figures
-are good only where it is near 0.
+(`n_jobs=2`) or as two threads. The start of the workers is not counted. Slow searches
+are run for two of the candidates and scaled by the number of fits. The ratios matter,
+not the times. "Others" is the load by other processes meanwhile, in cores: figures are
+good only where it is near 0.
 
-A stopped run goes on where it stopped; what was measured of other code is measured
-again (common/kept.py), with --fresh everything.
---redo-above 0.1 measures again what others disturbed.
+A stopped run goes on where it stopped; figures of changed code are measured again
+(common/kept.py), with --fresh all figures.
+--redo-above 0.1 measures figures with more load by others again.
 Writes results/packed_search.json and results/packed_search.md.
 """
 
@@ -104,7 +104,7 @@ def measure(sections, scale, repeats, data_home, most_others, kept):
 
 
 def collect(section, scale, repeats, kept):
-    """Kept rows by name, one a repeat; names without any are left out."""
+    """Kept rows by name, one per repeat; names without any are left out."""
     found = {}
     for _, name, _, code in kept.rows:
         if code == settings(section, name, scale):

@@ -8,8 +8,8 @@ as they are and shifted.
 
     SKLIMB_DATA=... python benchmarks/second_stages/run.py [--table loan]
 
-Prints a Markdown table: means over folds, and beside them the standard error of the
-paired difference to the own first stage.
+Prints a Markdown table: means over folds, and standard errors of the paired differences
+from the first stage.
 """
 
 import argparse

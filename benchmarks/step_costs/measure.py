@@ -1,4 +1,4 @@
-"""Steps of MetaBalance and of row weighting, timed beside plain ones."""
+"""Timings of steps of MetaBalance and row weighting, beside plain steps."""
 
 import time
 from itertools import cycle, islice

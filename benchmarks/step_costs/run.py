@@ -4,10 +4,10 @@
 
 One thread, float32, an MLP 29-64-64-2 without embeddings, and for comparison the
 default network on the same rows. Times are those of the processor. All steps run in
-turn within each repeat, so that a noisy machine hits them alike; figures are medians
-over repeats, and what counts are the ratios. MetaBalance (first order) is compared with
+turn within each repeat, so that other load affects all of them; figures are medians
+over repeats, of which the ratios matter. MetaBalance (first order) is compared with
 twice as many forward and backward passes as it has tasks, without updates; the others
-with a plain step, update included. Making the batches is in none of them. Writes
+with a plain step, update included. The time of making batches is left out. Writes
 results/step_costs.json and .md.
 """
 

@@ -1,4 +1,4 @@
-"""The models of the benchmark on tables: how each is made and fitted."""
+"""The models of the benchmark on tables, each with its construction and fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

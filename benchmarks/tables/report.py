@@ -1,4 +1,4 @@
-"""tables.json and tables.md from the kept fits."""
+"""Reports tables.json and tables.md of the kept fits."""
 
 from importlib.metadata import version
 

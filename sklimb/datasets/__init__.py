@@ -1,4 +1,4 @@
-"""Tables and images to learn from: local files, downloads, simulated transactions."""
+"""Tables and images: local files, downloads and simulated transactions."""
 
 from sklimb.datasets._fetch import (
     fetch_adult,

@@ -1,4 +1,4 @@
-"""What publishers say of their image collections: files, sums, sizes, class names."""
+"""Published facts about image collections: files, MD5 sums, sizes, class names."""
 
 from sklimb.datasets._download import Remote
 
@@ -7,7 +7,7 @@ _SVHN = "http://ufldl.stanford.edu/housenumbers/"
 _IDX = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _MEDMNIST = "https://zenodo.org/records/10519652/files/"
 
-# By the name of the file, with the publishers' MD5 sums.
+# Files by name, with the publishers' MD5 sums.
 REMOTES = {
     remote.file: remote
     for remote in (
@@ -49,7 +49,7 @@ REMOTES = {
     )
 }
 
-# Images of each official part.
+# Number of images in each official part.
 SIZES = {
     "cifar10": {"train": 50_000, "test": 10_000},
     "cifar100": {"train": 50_000, "test": 10_000},

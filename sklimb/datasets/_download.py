@@ -1,4 +1,4 @@
-"""Where a published file is: in the user's folder, in the cache, or on the web."""
+"""Published files from the user's folder, the cache or the web."""
 
 import glob
 import hashlib
@@ -19,7 +19,7 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Remote:
-    """A file, its home on the web, and the MD5 that the publisher gives."""
+    """A file, its address on the web, and its published MD5."""
 
     file: str
     url: str
@@ -42,7 +42,7 @@ def get_file(remote, data_home=None):
     ValueError
         The content is not the published one.
     OSError
-        The file is nowhere, and cannot be downloaded.
+        The file is in no folder and cannot be downloaded.
     """
     path = find_file(remote.file) or cache_folder(data_home) / remote.file
     if path.is_file():
@@ -85,16 +85,16 @@ def _download(remote, path):
 
 
 def cache_folder(data_home=None):
-    """Folder of what was downloaded or decoded; it is made if need be."""
+    """Folder of downloaded and decoded files, which is made if it is missing."""
     folder = Path(get_data_home(data_home)) / "sklimb"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def cached_array(path, data_home, make):
-    """`make()`, an array that follows from the file at `path`, kept as .npy.
+    """`make()`, an array computed from the file at `path`, cached as .npy.
 
-    Its name ends in its own MD5. One that was changed or cut since is made again.
+    The name ends in the MD5 of the cached file; one that no longer fits is made again.
     """
     folder, stem = cache_folder(data_home), f"{Path(path).stem}-{md5_of(path)[:12]}"
     for kept in sorted(folder.glob(f"{glob.escape(stem)}-*.npy")):

@@ -1,4 +1,4 @@
-"""Public data for users who have a network, checked against published figures."""
+"""Downloads of public tables, checked against published figures."""
 
 import hashlib
 from dataclasses import replace
@@ -35,7 +35,7 @@ _COVERTYPE = replace(
     fetcher="fetch_covertype()",
 )
 
-# What the publishers say of their data. A sha256 is that of `_content_sha256`.
+# Published figures of each table. A sha256 is that of `_content_sha256`.
 _EXPECTED = {
     "creditcard": {
         "number of rows": 284_807,
@@ -286,7 +286,7 @@ def fetch_loans(path=None):
 
 def _openml(task, data_id, data_home):
     try:
-        # Without a target every column comes back in one frame.
+        # Without a target fetch_openml returns all columns in one frame.
         return fetch_openml(
             data_id=data_id, data_home=data_home, target_column=None, as_frame=True
         ).frame
@@ -299,7 +299,7 @@ def _openml(task, data_id, data_home):
 
 
 def _covertype_column(name):
-    """Count Wilderness_Area and Soil_Type from 1, as the data's authors do."""
+    """The published name of a column: Wilderness_Area and Soil_Type count from 1."""
     stem, _, number = name.rpartition("_")
     return f"{stem}{int(number) + 1}" if number.isdigit() else name
 

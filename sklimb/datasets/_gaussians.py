@@ -1,4 +1,4 @@
-"""Two Gaussian toys whose best classifier is known (S004, Theorems 1 to 3)."""
+"""Two Gaussian data sets whose best classifier is known (Yang and Xu, 2020)."""
 
 from numbers import Integral, Real
 
@@ -17,14 +17,13 @@ def make_two_means(
     scale=1.0,
     random_state=None,
 ):
-    """One number, Gaussian in both classes, of different means.
+    """Make one Gaussian feature with a different mean in each of two classes.
 
-    The setup of Theorem 1 of S004: where both classes are as frequent, the best
-    boundary is the midpoint of the means. A classifier that learned from few positive
-    rows puts it too far on their side; labels that it gives to further rows have a
-    share p of right ones among the positive and q among the negative, and the midpoint
-    of their means is off by (p - q) * (means[1] - means[0]) / 2 if its errors do not
-    depend on X.
+    The setup of Theorem 1 of Yang and Xu (2020): if both classes are equally frequent,
+    the best boundary is the midpoint of the means. A classifier trained on few positive
+    rows puts it too far on their side. If it labels further rows, and a share p of its
+    positive and q of its negative labels is right, independently of X, the midpoint of
+    the means of both labels is off by (p - q) * (means[1] - means[0]) / 2.
 
     Parameters
     ----------
@@ -55,14 +54,14 @@ def make_two_means(
 
     Notes
     -----
-    The errors of a threshold do depend on X: it cuts the tails off. The midpoint of the
-    means on its two sides is then farther off than Theorem 1 says, if still between the
-    threshold and the best boundary where the classes are as frequent.
+    The errors of a threshold do depend on X, because it cuts the tails off. The
+    midpoint of the means on its two sides is then farther off than Theorem 1 says, but
+    still between the threshold and the best boundary if classes are equally frequent.
 
     References
     ----------
     Yang and Xu, "Rethinking the Value of Labels for Improving Class-Imbalanced
-    Learning", 2020 (S004), section 2.1.
+    Learning", 2020, section 2.1.
 
     Examples
     --------
@@ -90,12 +89,12 @@ def make_two_radii(
     variance_ratio=4.0,
     random_state=None,
 ):
-    """Two Gaussians around the origin, the negative class wider than the positive one.
+    """Make two Gaussians around the origin, of which the negative class is wider.
 
-    The setup of Theorems 2 and 3 of S004. On X every linear classifier has a balanced
-    error of more than 1/4; on the squared length of a row, which a self-supervised
-    representation is to find, a threshold half-way between the class means has an error
-    that falls exponentially with `n_features`.
+    The setup of Theorems 2 and 3 of Yang and Xu (2020). On X every linear classifier
+    has a balanced error of more than 1/4; on the squared length of a row, which
+    self-supervised learning should find, a threshold half-way between the class means
+    has an error that falls exponentially with `n_features`.
 
     Parameters
     ----------
@@ -130,14 +129,14 @@ def make_two_radii(
     Notes
     -----
     Theorem 2 says that no linear classifier `sign(<theta, x> + b)` has an error below
-    1/4. It holds for b >= 0, as its premise says, and not beyond: the classifier
-    that always says "negative" has the error `positive_share`. The balanced error needs
-    no such premise.
+    1/4. It holds for b >= 0 only, as its premise says: the classifier that always
+    predicts "negative" has the error `positive_share`. The balanced error needs no such
+    premise.
 
     References
     ----------
     Yang and Xu, "Rethinking the Value of Labels for Improving Class-Imbalanced
-    Learning", 2020 (S004), section 4.1.
+    Learning", 2020, section 4.1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How the files of public image collections are read."""
+"""Loaders of public image collections."""
 
 import gzip
 import io
@@ -88,8 +88,8 @@ def load_cifar100(*, data_home=None):
     Returns
     -------
     bunch : Bunch
-        As that of :func:`load_cifar10`, and `coarse`: the 20 classes of classes, int64
-        of shape (60000,).
+        As that of :func:`load_cifar10`, and `coarse`: the superclass (of 20) of each
+        image, int64 of shape (60000,).
 
     Raises
     ------
@@ -259,7 +259,7 @@ def load_medmnist(name, *, data_home=None):
     Parameters
     ----------
     name : str
-        One of the collections with one class an image: "pathmnist", "dermamnist",
+        One of the collections with one class per image: "pathmnist", "dermamnist",
         "octmnist", "pneumoniamnist", "retinamnist", "breastmnist", "bloodmnist",
         "tissuemnist", "organamnist", "organcmnist", "organsmnist".
     data_home : str or path-like, default=None
@@ -320,7 +320,7 @@ def _read_cifar(remote, data_home, n_labels):
                     contents["test" if "test" in file else "train"].append(content)
 
     def rows(contents):
-        # A record: labels, then 1024 red, 1024 green and 1024 blue bytes.
+        # A record holds labels, then 1024 red, 1024 green and 1024 blue bytes.
         table = np.frombuffer(b"".join(contents), np.uint8)
         table = table.reshape(-1, n_labels + 3072)
         X = table[:, n_labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)

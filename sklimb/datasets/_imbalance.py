@@ -1,4 +1,4 @@
-"""How a balanced data set becomes an imbalanced one, with the counts of the papers."""
+"""Imbalanced data sets made of balanced ones, with the counts of the papers."""
 
 from numbers import Real
 
@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklimb._compat import _safe_indexing
 
-# int() must not turn 500 - 1e-13 into 499.
+# Added before int(), which would turn 500 - 1e-13 into 499.
 _ROUNDING = 1e-9
 
 
@@ -23,7 +23,7 @@ def make_long_tailed(
     return_indices=False,
     random_state=None,
 ):
-    """Leave out rows so that the classes have a long tail, or a step.
+    """Leave out rows so that class sizes follow a long tail or a step.
 
     With K classes of n rows each, class i keeps ``int(n * ratio ** (-i / (K - 1)))``
     rows ("exponential") or, from class ``K // 2`` on, ``int(n / ratio)`` rows
@@ -136,7 +136,7 @@ def _checked(y):
 
 
 def _counts(sizes, rank, ratio, kind):
-    """Rows that each class keeps."""
+    """Number of rows that each class keeps."""
     n_classes = len(sizes)
     if kind == "exponential":
         share = (1 / ratio) ** (rank / (n_classes - 1))

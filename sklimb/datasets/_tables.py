@@ -1,4 +1,4 @@
-"""What is the target, the positive class and a feature in each table."""
+"""Local tables with the roles of their columns: target, features, groups, weights."""
 
 import os
 from dataclasses import dataclass
@@ -290,7 +290,7 @@ def read_frame(path):
 
 
 def bunch_from_frame(frame, task):
-    """Give each column of `frame` its role in `task`."""
+    """The Bunch of a data frame whose columns have the roles of `task`."""
     _require_columns(frame, task)
     without = {task.target, *task.drop, task.split, task.weight, task.time}
     if task.keep is not None:

@@ -83,10 +83,9 @@ def make_transactions(
 ):
     """Simulate 90 days of card transactions with known fraud probabilities.
 
-    Real fraud data shows labels, never the probability behind them, so that it cannot
-    tell a calibrated classifier from a lucky one. Here `y` is drawn from `proba`, and
-    `proba` is a function of the columns of `X` and of the clock alone: a classifier
-    that learns everything there is to learn predicts `proba`.
+    Real fraud data has labels but no true probabilities, so calibration cannot be
+    checked exactly. Here `y` is drawn from `proba`, and `proba` is a function of the
+    columns of `X` and of the time alone: the best possible classifier predicts `proba`.
 
     Parameters
     ----------
@@ -98,10 +97,10 @@ def make_transactions(
     fraud_rate : float, default=0.01
         Mean of `proba`, in (0, 1). The share of frauds in `y` scatters around it.
     drift : float, default=1.0
-        How far the fraud pattern has moved when the 90 days end, in [0, 1]. 0 keeps
-        it still: then `proba` does not depend on the clock. 1 replaces it: fraud moves
-        from large amounts at electronics shops and jewellers to runs of tiny amounts
-        at gift card and digital goods shops, and to other countries.
+        How much the fraud pattern has changed after 90 days, in [0, 1]. With 0 `proba`
+        does not depend on the time. With 1 the pattern is replaced: fraud moves from
+        large amounts at electronics shops and jewellers to runs of tiny amounts at
+        gift card and digital goods shops, and to other countries.
     random_state : int, RandomState, Generator or None, default=None
         Seed. Equal integers give equal data.
 
@@ -144,10 +143,10 @@ def make_transactions(
     Notes
     -----
     An event is an ordinary purchase, a shopping trip (several purchases of one card
-    within hours), or an episode of the kind that thieves leave (the same, but often
-    abroad, online and of unusual amounts). The kind decides which features are drawn,
-    and is then forgotten: an odd-looking row is more often a fraud only because
-    `proba` says so. A missing value adds nothing to the log-odds.
+    within hours), or a theft-like episode (the same, but often abroad, online and of
+    unusual amounts). The kind decides which features are drawn and does not enter
+    `proba`, which depends on the features only. A missing value adds nothing to the
+    log-odds.
 
     The log-odds have interactions (short gaps count when many transactions precede;
     night counts online; abroad counts without a chip) and an intercept that is solved
@@ -171,7 +170,7 @@ def make_transactions(
     X = _features(rng, card, time, attack, n_cards)
     log_odds = _log_odds(X, drift * time / _SPAN)
     proba = expit(log_odds + _intercept(log_odds, fraud_rate))
-    # Drawn last: nothing of X can have seen y.
+    # Drawn last, so that X cannot depend on y.
     y = (rng.random(n_samples) < proba).astype(np.int64)
     return Bunch(
         X=X,
@@ -216,7 +215,7 @@ def _events(rng, n_samples, n_cards):
         leader = rows[np.arange(len(rows)) % max(n_runs, 1)]
         delay = 3600.0 * hours * rng.random(len(rows)) ** 2
         delay[:n_runs] = 0.0
-        # After the last day there is no room: those rows precede their leader.
+        # Rows that would fall after the last day precede their leader instead.
         delay = np.where(time[leader] + delay < _SPAN, delay, -delay)
         card[rows] = card[leader]
         time[rows] = time[leader] + delay
@@ -276,7 +275,7 @@ def _history(card, time):
     order = np.lexsort((time, card))
     since_previous = np.diff(time[order], prepend=np.nan)
     since_previous[np.diff(card[order], prepend=-1) != 0] = np.nan
-    # One clock for all cards: the 24 hours before a card's first row are empty.
+    # One time axis for all cards, with 24 empty hours before each card's first row.
     clock = time[order] + card[order] * (_SPAN + 2 * _DAY)
     count = np.arange(len(clock)) - np.searchsorted(clock, clock - _DAY)
 
@@ -315,7 +314,7 @@ def _log_odds(X, progress):
 
 
 def _intercept(log_odds, fraud_rate):
-    # At the ends every probability is below, or above, the wanted mean.
+    # At the ends of the bracket all probabilities are below, or above, the wanted mean.
     middle = logit(fraud_rate)
     return brentq(
         lambda intercept: expit(log_odds + intercept).mean() - fraud_rate,

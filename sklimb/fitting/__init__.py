@@ -1,1 +1,1 @@
-"""One fit: rows become jobs, jobs become packs, packs become fitted attributes."""
+"""Steps of one fit, from rows to jobs, packs and fitted attributes."""

@@ -4,10 +4,10 @@ import numpy as np
 
 
 def balanced_median_row(X, y, weight, encoder):
-    """The encoded row in the middle of all classes, each of which counts the same.
+    """The encoded median row over all classes, with equal weight per class.
 
-    Numbers are medians over the rows that have one, indicators and codes the most
-    frequent value, all weighted by `weight` over the class's sum.
+    Numbers are medians over the rows without a missing value, indicators and codes the
+    most frequent value, all weighted by `weight` over the class's sum.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def balanced_median_row(X, y, weight, encoder):
     y : integer array of shape (rows,)
     weight : array of shape (rows,)
     encoder : TabularEncoder
-        That wrote X.
+        The encoder of X.
 
     Returns
     -------
@@ -41,10 +41,10 @@ def _mode(column, weight):
 
 
 def _median(column, weight):
-    """The weighted median, the mean of both middle values where there are two."""
+    """The weighted median; the mean of the two middle values if there are two."""
     values, inverse = np.unique(column, return_inverse=True)
     upper = np.cumsum(np.bincount(inverse, weights=weight))
     half = upper[-1] / 2
-    # Two classes that do not overlap meet at one half exactly, but for rounding.
+    # Between classes that do not overlap the weight is one half, but for rounding.
     low, high = np.searchsorted(upper, [half * (1 - 1e-9), half * (1 + 1e-9)])
     return (float(values[low]) + float(values[min(high, len(values) - 1)])) / 2

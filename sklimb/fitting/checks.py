@@ -1,4 +1,4 @@
-"""What parameters must agree with once data are read: columns, classes, networks."""
+"""Checks of parameters against the data: columns, classes, fitted networks."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ def _numbers(value):
 
 
 def check_same_network(estimator):
-    """Refuse to go on with another network or encoder than the one that is there."""
+    """Refuse parameters that need another network or encoder than the fitted one."""
     config = estimator.module_config_
     there = {**config, **config.get("network", {}), **estimator.encoder_.get_params()}
     if NUMBERS[estimator.dtype] == estimator.dtype_:
@@ -28,7 +28,7 @@ def check_same_network(estimator):
     for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
         there.pop(name, None)
     there.pop("pretrained", None)  # where the weights came from
-    # A network a setting and fold; the caller speaks of networks a setting.
+    # `n_members` in the config counts networks of all settings and folds.
     n_settings, n_members = len(settings_of(estimator)), there.pop("n_members")
     folds = {1, estimator.validation_folds or 1}
     if n_members not in {estimator.n_members * n_settings * n for n in folds}:
@@ -129,7 +129,7 @@ def check_loss(loss, n_classes, dtype):
 def check_fit_arguments(
     X_val, y_val, sample_weight_val, groups, estimator, X_unlabeled=None
 ):
-    """Refuse arguments of `fit` that do not belong together."""
+    """Refuse arguments of `fit` that cannot be combined."""
     pretrains = estimator._pretrainer is not None
     pretrains &= not isinstance(estimator._pretrainer, FrozenEstimator)
     if X_unlabeled is not None and estimator.joint_ssl is None and not pretrains:
@@ -199,7 +199,7 @@ def check_same_columns(estimator, X_unlabeled):
 
 
 def check_numbers_vary(numbers):
-    """Refuse m2m on encoded numbers, (rows, columns), of which none can move."""
+    """Refuse m2m where every encoded number, (rows, columns), is constant."""
     if not (numbers.min(0) < numbers.max(0)).any():
         raise ValueError(
             "m2m translates numbers, and no numeric column of X varies over the "
@@ -227,7 +227,7 @@ def check_temperature_rows(held_out):
 
 
 def check_per_class(name, value, n_classes):
-    """Refuse an array parameter that does not hold one value a class."""
+    """Refuse an array parameter that does not hold one value per class."""
     if not isinstance(value, str) and len(value) != n_classes:
         raise ValueError(
             f"{name} must hold one value a class ({n_classes}), got {len(value)} "
@@ -236,7 +236,7 @@ def check_per_class(name, value, n_classes):
 
 
 def resolve_prior(target_prior, train_prior, classes):
-    """The class shares that predict_proba shall assume, or None to leave them."""
+    """The class shares that predict_proba assumes, or None for no correction."""
     if target_prior is None:
         return None
     n_classes = len(classes)

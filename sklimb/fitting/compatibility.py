@@ -1,7 +1,7 @@
-"""Refusal of parameters that exclude each other, as strategies say of themselves.
+"""Checks that parameters can be combined, from the `excludes` of each strategy.
 
-What excludes what is written where a strategy is: `excludes`, {parameter: reason}, of
-the object that a parameter takes, or of the parameter.
+`excludes`, {parameter: reason}, is an attribute of the strategy's class or an argument
+of `parameter`; all other rules are functions here.
 """
 
 from numbers import Integral, Real
@@ -23,7 +23,7 @@ from sklimb.training.steps import STEPS
 from sklimb.training.terms import TERMS, MoCo, Rotation, make_term
 from sklimb.training.views.images import make_change
 
-# Where the names of a parameter are registered.
+# Registries of the parameters that take a strategy by name.
 REGISTRIES = {
     "loss": LOSSES,
     "sampler": SAMPLERS,
@@ -37,7 +37,7 @@ REGISTRIES = {
 def check_strategies(estimator, partial=False):
     """Refuse parameter values that contradict each other, before any training.
 
-    `partial` is a call of partial_fit, where nothing may span calls.
+    `partial` says that partial_fit is running, which sees the rows of one call only.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _is_on(p, name, default):
 
 
 def _check_step(value):
-    """Refuse the name of a step that another parameter asks for."""
+    """Refuse the name of a step that another parameter selects."""
     own = getattr(STEPS.make(value), "parameter", None)
     if own is not None:
         raise ValueError(
@@ -136,7 +136,7 @@ def _check_step(value):
 
 
 def _check_metabalance(p, partial):
-    """Refuse samplers that are none, or that cannot be used batch by batch."""
+    """Refuse values that are no samplers, or samplers that partial_fit cannot use."""
     value = p.metabalance_sampler
     if value is None:
         return
@@ -161,7 +161,7 @@ def _check_metabalance(p, partial):
             )
 
 
-# What terms for one kind of X alone do, and what to take for the other.
+# Why a term for columns does not fit images, and the other way round.
 _ONLY = {
     "columns": "replaces columns of a table, which pixels are not",
     "images": "turns images, and a table has none",
@@ -169,9 +169,9 @@ _ONLY = {
 
 
 def check_joint_ssl(value, of="columns", name="joint_ssl"):
-    """Refuse an object that is no term, by what it says and by one call.
+    """Refuse an object that is no term, by its attributes and by one call.
 
-    `of` says what X holds, "columns" or "images".
+    `of` is what X holds, "columns" or "images".
     """
     _check_is_no_class(name, value)
     if value is not None:
@@ -210,7 +210,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
 
 
 def _check_views(value, of, name):
-    """Refuse views of a term that no image can have, or that a table has none of."""
+    """Refuse views that images cannot have; tables have none."""
     views = "auto" if value is None else getattr(make_term(value), "views", "auto")
     if isinstance(views, str) and views == "auto":
         return
@@ -223,7 +223,7 @@ def _check_views(value, of, name):
 
 
 def check_pretrained(value, of="columns"):
-    """Refuse what cannot pre-train, and a fitted one that is not there yet."""
+    """Refuse an object that is no pretrainer, and a frozen one that is not fitted."""
     if value is None:
         return
     frozen = isinstance(value, FrozenEstimator)
@@ -244,7 +244,7 @@ def check_pretrained(value, of="columns"):
 
 
 def _check_folds(p):
-    """validation_folds is one way to validate; refuse another beside it."""
+    """Refuse another way to validate beside validation_folds."""
     if p.validation_folds is None:
         return
     others = {
@@ -285,12 +285,12 @@ def _check_callbacks(callbacks):
 
 
 def offers_partial_fit(estimator):
-    """True, or why there is no partial_fit: scikit-learn's `available_if` asks.
+    """True, or the error that says why there is no partial_fit, for `available_if`.
 
     Raises
     ------
     AttributeError
-        A parameter needs rows that are held out.
+        A parameter needs held-out rows.
     ValueError
         A parameter needs all rows at once.
     """

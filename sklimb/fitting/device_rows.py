@@ -1,4 +1,4 @@
-"""The rows of one or many jobs on the device: each table once, whoever trains on it."""
+"""Rows of one or many jobs on the device, with one copy of each table."""
 
 import numpy as np
 import torch
@@ -17,9 +17,9 @@ from sklimb.training.terms import make_term
 
 
 def make_batches(jobs, layouts, module, dtype, device):
-    """Batches of all members, those that take over at `drw_start`, and rows for skorch.
+    """Batches of all members, those from `drw_start` on or None, and rows for skorch.
 
-    Tables, labels and weights are told apart by identity: jobs that share an array
+    Tables, labels and weights are compared by identity: jobs that share an array
     share its copy on the device.
     """
     rows = _PackRows(jobs, layouts, dtype, device)
@@ -46,7 +46,7 @@ def make_batches(jobs, layouts, module, dtype, device):
 
 
 class _PackRows:
-    """The encoded rows, labels and weights of a pack on the device, each once."""
+    """Encoded rows, labels and weights of a pack on the device, each stored once."""
 
     def __init__(self, jobs, layouts, dtype, device):
         common = Layout.common(layouts)
@@ -77,16 +77,16 @@ class _PackRows:
         self.common = common
 
     def begin(self, array):
-        """Where a table's rows begin."""
+        """Position of a table's first row."""
         return self.tables.add(array, None)
 
     def weight_begin(self, array):
-        """Where the weights of a table's rows begin."""
+        """Position of the first weight of an array of weights."""
         return self.weights.add(array, None)
 
 
 class _BatchMaker:
-    """Makes the Batches of a phase of training: one plan per job, rows per step."""
+    """Maker of the Batches of a phase, from one plan per job and the rows per step."""
 
     def __init__(self, jobs, rows, module):
         self.jobs, self.rows, self.module = jobs, rows, module
@@ -130,13 +130,13 @@ class _BatchMaker:
         pool = ()
         if job.pool is not None:
             pool = self.rows.begin(job.pool.X), job.pool
-        if plan is job.plan.support:  # not the shuffles and masks of the query
+        if plan is job.plan.support:  # else support and query would share shuffles
             seed = stream_seed(seed, "support")
         order = plan.order if self.apart is None else self.apart.of(plan, seed)[1]
         return Draw(self.rows.begin(plan.X), order, seed, *pool)
 
     def judges(self):
-        """The balanced rows that each member keeps apart, as one batch."""
+        """The balanced rows that each member does not train on, as one batch."""
         index = [
             self.rows.begin(job.plan.X) + self.apart.of(job.plan, m["seed"])[0]
             for job in self.jobs
@@ -169,7 +169,7 @@ def make_panel(jobs, layouts, dtype, device):
 
 
 def soft_targets(jobs, dtype, device):
-    """Soft target of each class, (1 or K, classes, classes)."""
+    """Soft targets of the classes, (1 or K, classes, classes)."""
     tables = []
     for job in jobs:
         p = job.recipe.parameters
@@ -183,13 +183,13 @@ def soft_targets(jobs, dtype, device):
 
 
 class _Parts:
-    """Arrays one after the other, each once."""
+    """Arrays to be joined, each stored once."""
 
     def __init__(self):
         self.values, self._begins, self._n_rows = [], {}, 0
 
     def add(self, array, value):
-        """Where `array` begins; `value` is kept for it."""
+        """Position of the first row of `array`; `value` is stored with it."""
         if id(array) not in self._begins:
             self._begins[id(array)] = self._n_rows
             self._n_rows += len(array)
@@ -198,7 +198,7 @@ class _Parts:
 
 
 def _columns(X, layout, common, dtype, device):
-    """Encoded rows in the common layout; columns that a table lacks are zeros."""
+    """Encoded rows in the common layout; columns absent from a table are zeros."""
     own = _tensor(X, device, None if X.dtype == np.uint8 else dtype)
     if layout == common or own.shape[1] == common.n_columns:
         return own
@@ -214,14 +214,14 @@ def _tensor(array, device, dtype=None):
 
 
 def _of_one_dtype(parts, dtype):
-    """Bytes beside floats become floats in [0, 1], as samplers make them."""
+    """Parts of one dtype: bytes beside floats become floats in [0, 1]."""
     if len({part.dtype for part in parts}) == 1:
         return parts
     return [as_numbers(part, dtype) for part in parts]
 
 
 def _table(arrays, parts):
-    """Encoded rows one part after the other; `parts` are the tensors of `arrays`."""
+    """Joined encoded rows; `parts` are the tensors of `arrays`."""
     on_host = parts[0].device.type == "cpu" and len({a.dtype for a in arrays}) == 1
     if on_host and any(isinstance(array, np.memmap) for array in arrays):
         return torch.from_numpy(joined_rows(arrays))

@@ -1,4 +1,4 @@
-"""What a trained pack leaves on its estimators: fitted attributes, weighed members."""
+"""Fitted attributes of a trained pack, and the weights of its members."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from sklimb.training.monitor import Monitor
 
 
 def finish(job, net, keep, own, partial):
-    """Put the net of a job, and what goes with it, into its fitted attributes."""
+    """Fill the fitted attributes of a job from the trained net."""
     recipe, p, found = job.recipe, job.recipe.parameters, job.attributes
     members = slice(own.start, own.stop)
     alone = net.module_ is job.module
@@ -56,7 +56,7 @@ def finish(job, net, keep, own, partial):
 
 
 def _states_of(net, p):
-    """What the next call of partial_fit goes on from."""
+    """State from which the next call of partial_fit continues."""
     term = net.criterion_.term
     weights = None if term is None else term.state_dict()
     states = {"optimizer": (p.optimizer, net.optimizer_.state_dict(), weights)}
@@ -79,7 +79,7 @@ def combine(jobs):
         **parts[0]["module_config_"],
         "n_members": module.n_members,
     }
-    # The folds' shifts differ in the last digits; the intercepts hold the difference.
+    # The shifts of folds differ in the last digits; the intercepts make up for it.
     found["prior_shift_"] = parts[0]["prior_shift_"]
     found["intercept_"] = np.log(found["prior_shift_"]) - shift.cpu().numpy()[:, 0]
     for name in ("best_epoch_", "best_score_", "temperature_"):
@@ -100,7 +100,7 @@ def combine(jobs):
 
 
 def _joined_rows(rows, jobs):
-    """One row of the history from one of each fold, or none where a fold has ended."""
+    """One row of the history from those of all folds; NaN where a fold has ended."""
     there = [row[0] for row in rows if row]
     joined = dict(there[0])
     for name in [name for name in joined if name.endswith("_members")]:
@@ -116,7 +116,7 @@ def _joined_rows(rows, jobs):
 
 
 def weighed(jobs, found):
-    """`member_weights_`, and with a portfolio what its members are worth.
+    """`member_weights_`, and the attributes of a portfolio if there is one.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def weighed(jobs, found):
 
 
 def _selected(jobs):
-    """Weights of one fold's members, by all validation rows; None if they are few."""
+    """Weights of one fold's members by its validation rows; None if these are few."""
     p, n_classes = jobs[0].recipe.parameters, len(jobs[0].recipe.classes)
     y = np.concatenate([job.validation[1] for job in jobs])
     weight = np.concatenate([job.validation[2] for job in jobs])
@@ -171,7 +171,7 @@ def _selected(jobs):
 
 
 def _row_of(row, members, alone):
-    """A row of the history, cut to some members unless they are alone."""
+    """A row of the history cut to some members, or unchanged if they are `alone`."""
     row = dict(row)
     if alone:
         return row

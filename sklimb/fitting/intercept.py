@@ -1,10 +1,10 @@
-"""The output bias, solved exactly: mean probabilities equal the class shares.
+"""Intercepts: output biases with which mean probabilities equal the class shares.
 
 At a minimum of the (weighted) cross-entropy the weighted mean of the predicted
 probabilities equals the weighted class shares: that is the condition of the output
 bias. A network that was stopped early, or trained on re-sampled rows, misses it by 5 to
-30 %, so the last step of `fit` solves for the bias alone, on the rows given, before any
-re-sampling. It moves no ranking.
+30 %, so the last step of `fit` solves for the bias alone, on the given rows before any
+re-sampling. For two classes it changes no ranking.
 """
 
 import warnings
@@ -12,9 +12,9 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-# Mean probabilities that miss a class share by more are no solution.
+# Largest gap between mean probability and class share that counts as solved.
 _MOST_GAP = 0.01
-# What Newton's method leaves where it works, with room.
+# A gap that Newton's method goes well below where it converges.
 _SOLVED = 1e-6
 
 
@@ -53,7 +53,7 @@ def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
         if np.abs(gap).max() < tol * share.min():
             break
         curvature = np.diag(weighted.sum(0)) - weighted.T @ p
-        # The direction of all ones changes nothing; least squares leaves it at 0.
+        # Adding one number to all offsets changes nothing; least squares adds none.
         step = np.linalg.lstsq(curvature, gap, rcond=1e-12)[0]
         offset += np.clip(step, -2.0, 2.0)
     if np.abs(gap).max() > _SOLVED:
@@ -74,8 +74,8 @@ def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
 def _scaled_iteratively(shifted, share, w, max_iter=3000):
     """Offsets and gap by generalised iterative scaling (Darroch and Ratcliff, 1972).
 
-    Slower than Newton's method, and it cannot be led astray where probabilities are all
-    0 or 1.
+    Slower than Newton's method, but it also converges where all probabilities are 0
+    or 1.
     """
     offset = np.zeros(len(share))
     for _ in range(max_iter):

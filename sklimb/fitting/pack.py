@@ -1,4 +1,4 @@
-"""Jobs whose members train as one program: the module, its net and their parts."""
+"""Packs: jobs whose members train as one program, with their module and net."""
 
 import math
 
@@ -29,7 +29,7 @@ from sklimb.training.terms import JointTerm, make_term
 
 
 def make_step(jobs, dtype, device, optimizer):
-    """The step that the strategy parameters ask for."""
+    """The step that the strategy parameters select."""
     members = [m for job in jobs for m in job.members]
     priors = [job.prior for job in jobs for _ in job.members]
     p = jobs[0].recipe.parameters
@@ -37,13 +37,13 @@ def make_step(jobs, dtype, device, optimizer):
 
 
 def make_term_of(jobs, layouts, module):
-    """The term beside the supervised loss with its projectors, or None."""
+    """The self-supervised term with its projectors, or None."""
     p = jobs[0].recipe.parameters
     if p.joint_ssl is None:
         return None
     like = next(module.parameters())
     rows = like.new_zeros(1, 2, Layout.common(layouts).n_columns)
-    module.eval()  # two rows and no masks: only the width is asked for
+    module.eval()  # only the width of the output is needed
     with torch.no_grad():
         d_in = module.embed(rows).shape[-1]
     members = [m for job in jobs for m in job.members]
@@ -73,13 +73,13 @@ def _joint_log_shift(jobs, plans, device):
 
 
 class Pack:
-    """Jobs in the order of their members, and the net that trains them.
+    """Jobs in the order of `Job.sort_key`, and the net that trains them.
 
     Parameters
     ----------
     jobs : list of Job
     partial : bool, default=False
-        A call of partial_fit.
+        Whether partial_fit is running.
     callbacks : list, default=()
         Further callbacks of the loop.
     drop : callable or None, default=None
@@ -124,19 +124,19 @@ class Pack:
         return join([job.module for job in self.jobs], self.layouts)
 
     def _keep_best(self, monitor, drop, in_order):
-        """What keeps each member's best weights and says when it is done."""
+        """The callback that keeps each member's best weights and stops it."""
         p = self.recipe.parameters
         return KeepBest(
             p.n_iter_no_change if monitor is not None and p.early_stopping else None,
             monitor is not None and monitor.greater_is_better,
             None if drop is None else _by_member(drop, in_order, self.jobs),
             _compared(drop, p.monitor, None if monitor is None else monitor.panel),
-            # Each size of the pack is compiled anew.
+            # Each size of a pack is compiled separately, so sizes change rarely.
             leaving=1 / 2 if p.compile else 1 / 16,
         )
 
     def _later(self, late, max_epochs):
-        """Batches that take over in the middle of training, and their callbacks."""
+        """Batches of the later epochs or None, and their callbacks."""
         p, device = self.recipe.parameters, self.recipe.device
         start, callbacks = p.drw_start, []
         if p.m2m is not None:
@@ -174,24 +174,24 @@ class Pack:
         )
 
     def _set_objective(self):
-        """Number formats, compilation and prior shift of what is minimised."""
+        """Set number format, compilation and prior shift of the objective."""
         p, objective = self.recipe.parameters, self.net.criterion_
         objective.autocast = p.dtype == "bfloat16"
         if p.compile:
-            # The episodes of MetaBalance have a length for each of their halves.
+            # Support and query batches of MetaBalance have different lengths.
             rows = None if p.metabalance_sampler else self.batches.batch_size
             objective.compiled = Compiled(self.module, p.compile, rows)
         plans = [job.plan for job in self.jobs]
         objective.log_shift = _joint_log_shift(self.jobs, plans, self.recipe.device)
 
     def split(self):
-        """Give each job the weights of its members."""
+        """Copy the weights of each job's members back to its module."""
         if len(self.jobs) > 1:
             split(self.module, [job.module for job in self.jobs], self.layouts)
 
 
 def _compared(drop, monitor, panel):
-    """What `drop` compares by if that is not what stops members."""
+    """Scores that `drop` compares by, or None if they are those that stop members."""
     name = getattr(drop, "metric", None)
     if name in (None, monitor) or panel is None:
         return None
@@ -199,7 +199,7 @@ def _compared(drop, monitor, panel):
 
 
 def _by_member(drop, in_order, jobs):
-    """`drop`, which speaks of jobs in the caller's order, for members in the pack's."""
+    """`drop`, which takes jobs in the caller's order, for members of the pack."""
     position = {id(job): i for i, job in enumerate(in_order)}
     job_of = np.array([position[id(job)] for job in jobs for _ in job.members])
 
@@ -220,7 +220,7 @@ def _by_member(drop, in_order, jobs):
 
 
 def carry_on(net, saved):
-    """Go on with the projectors and moments of the last call, but the own rate."""
+    """Restore projectors and moments of the last call, but not its learning rate."""
     if saved is None:
         return
     (name, state, weights), term = saved, net.criterion_.term
@@ -228,7 +228,7 @@ def carry_on(net, saved):
     if {k: t.shape for k, t in here.items()} != {
         k: t.shape for k, t in (weights or {}).items()
     }:
-        return  # another term: its parameters have no past
+        return  # the state is of another term
     if term is not None:
         term.load_state_dict(weights)
     optimizer = net.optimizer_
@@ -238,7 +238,7 @@ def carry_on(net, saved):
 
 
 def carry_on_step(step, job):
-    """Give a step what it has learned in the last call of partial_fit."""
+    """Restore the state of a step from the last call of partial_fit."""
     made_by, state = job.states.get("step", (None, None))
     p = job.recipe.parameters
     if state is not None and made_by == (p.row_weighting, p.step):

@@ -1,4 +1,4 @@
-"""What one fit trains on: encoded rows, class shares, draws and loss weights."""
+"""The plan of a fit: encoded rows, class shares, draws and loss weights."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -18,7 +18,7 @@ from sklimb.training.samplers import (
 
 @dataclass
 class Plan:
-    """Everything that the loop needs to know about the training rows.
+    """Training rows of one member, their draws and their class shares.
 
     Attributes
     ----------
@@ -30,17 +30,17 @@ class Plan:
     order : callable
         generator -> row numbers of one epoch.
     prior : array of shape (classes,)
-        Class shares of the rows given, by sample weight, before `sampler` and without
+        Class shares of the given rows, by sample weight, before `sampler` and without
         `class_weight`.
     drawn_prior : array of shape (classes,)
         Class shares under the sampler's draw and the loss's own weights, without
         `class_weight`.
     late : Plan or None
-        What takes over at `drw_start`.
+        The plan that replaces this one at `drw_start`.
     support : Plan or None
         The support rows of MetaBalance; this plan's are then the query's.
     pseudo : bool array or None
-        Rows whose label a model gave: they are not kept apart to judge others.
+        Rows labelled by a model: `row_weighting` never keeps them as balanced rows.
     """
 
     X: np.ndarray
@@ -55,7 +55,7 @@ class Plan:
     pseudo: np.ndarray | None = None
 
     def accumulate(self, prior, sampler, device_factor):
-        """Take `prior`, of all calls of partial_fit, for that of these rows."""
+        """Replace the prior of these rows by `prior`, that of all partial_fit calls."""
         if draw_of(sampler) is not None:
             drawn = class_share(sampler, prior) * device_factor
         else:
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def shift(self):
-        """What the draw did to each class's share, as a factor."""
+        """Factor by which the draw changed the share of each class."""
         known = (self.prior > 0) & (self.drawn_prior > 0)
         return np.where(known, self.drawn_prior / np.where(known, self.prior, 1), 1.0)
 
@@ -120,7 +120,7 @@ def make_plan(
     class_factor : array of shape (classes,)
         From `class_weight_vector`.
     device_factor : array of shape (classes,)
-        What the loss weighs classes by: a device of training, like the sampler.
+        Class weights of the loss itself, which `shift` counts as it does the sampler.
     classes : array
         The labels, for messages.
     layout : pair of int
@@ -149,8 +149,8 @@ def make_plan(
         loss_weight = weight * factor
         mean = loss_weight.mean()
     else:
-        # A class by its share, then a row by its sample weight, which is thereby used
-        # up: weight 2 is two repetitions. Only class_weight is left for the loss.
+        # Draws take a class by its share, then a row by its sample weight, which the
+        # loss must not count again: only class_weight is left for it.
         share = class_share(sampler, drawn)
         total = np.bincount(y, weights=weight, minlength=n_classes)
         probability = weight * (share / np.where(total > 0, total, 1))[y]

@@ -1,4 +1,4 @@
-"""A portfolio: members with different settings, combined on the validation rows.
+"""Portfolios: members with different settings, combined on the validation rows.
 
 Data sets disagree about some settings, most of all about the scale of the frequencies.
 One fit trains several of them side by side and then chooses: greedy selection with
@@ -11,10 +11,10 @@ import numpy as np
 
 from sklimb._compat import validate_parameter_constraints
 
-# What "auto" is unless the portfolio says otherwise.
+# What "auto" stands for unless a setting of the portfolio gives another value.
 AUTO = {"lr": 1e-3, "weight_decay": 1e-4, "dropout": 0.1, "frequency_scale": 0.1}
-# The best of 70 lists over 14 tables (benchmarks/studies/portfolio), and the one that
-# is chosen whichever table is left out.
+# The best of 70 lists over 14 tables (benchmarks/studies/portfolio); it is chosen again
+# when any one table is left out.
 DEFAULT = (
     {"frequency_scale": 0.1, "dropout": 0.3},
     {"frequency_scale": 0.1, "lr": 3e-4},
@@ -22,8 +22,8 @@ DEFAULT = (
     {"frequency_scale": 0.1, "smoothing_eps": 0.02, "dropout": 0.0},
 )
 # Rows of the rarest class below which a selection fits noise (benchmarks/studies/
-# portfolio). For a list of good settings 80 is as good; one with bad settings needs the
-# selection.
+# portfolio). A list of good settings does as well with 80; a list with bad ones needs
+# the selection.
 MIN_MINORITY_ROWS = 40
 _ROUNDS = 40
 
@@ -35,13 +35,13 @@ def resolved(estimator, name):
 
 
 def _is_set(estimator, name):
-    """Whether the caller has set a parameter, which is then held fixed."""
+    """Whether the caller has set a parameter, which settings then do not vary."""
     default = signature(type(estimator)).parameters[name].default
     return getattr(estimator, name) != default
 
 
 def settings_of(estimator):
-    """The settings of a portfolio, what the caller set taken out; [{}] without one.
+    """The settings of a portfolio without what the caller set; [{}] if there is none.
 
     Raises
     ------
@@ -106,14 +106,14 @@ def mixture_of(weights, p):
 
 
 def mixed(weights, p):
-    """`mixture_of` for predictions: a plain mean where all members weigh the same."""
+    """`mixture_of` for predictions: a plain mean where all weights are equal."""
     if len(p) == 1:
         return p[0]
     return p.mean(0) if (weights == weights[0]).all() else mixture_of(weights, p)
 
 
 def varied(settings):
-    """Names of what some of the settings set, in order."""
+    """Names of the parameters that some settings set, in order."""
     return sorted({name for setting in settings for name in setting})
 
 

@@ -1,8 +1,8 @@
-"""What a network can learn before it sees a label: the self-supervised loop.
+"""The self-supervised loop that trains a network before it is given labels.
 
 Members are trained side by side, each with its own views, shuffles, masks and stopping.
-The last layer, whatever is named "head", has no part in it. Running statistics are
-those of the views: there are no clean rows here to take them from.
+The last layer, which is named "head", is not trained. Running statistics are those of
+the views, because clean rows do not pass through the network.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from sklimb.training.views.columns import Pool
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to pre-train.
+    """Settings of pre-training.
 
     Attributes
     ----------
@@ -45,16 +45,16 @@ class Schedule:
 
 @dataclass
 class Pretraining:
-    """What came of it.
+    """Results of pre-training.
 
     Attributes
     ----------
     term : JointTerm
-        The projectors, to go on with.
+        The projectors, for a later call that continues.
     best_epoch, best_score : arrays of shape (K,)
         Epoch whose weights each member keeps, and its loss on the held-out rows.
     history : list of dict
-        "train_loss" and "valid_loss" of each epoch, one value a member.
+        "train_loss" and "valid_loss" of each epoch, one value per member.
     interrupted : bool
     """
 
@@ -66,10 +66,10 @@ class Pretraining:
 
 
 def held_out_rows(n_rows, fraction):
-    """Mask of the rows that are held out: every few of them.
+    """Mask of the held-out rows, which lie at equal distances.
 
-    Rows come in the order of their hashes, which has nothing to do with their values,
-    so no random number is needed, and all members agree. Fewer than two rows are none.
+    Rows are in the order of their hashes, which is independent of their values, so no
+    random number is needed, and all members hold out the same. One row alone is none.
     """
     every = max(round(1 / fraction), 2)
     held = np.arange(n_rows) % every == every - 1
@@ -88,12 +88,12 @@ def pretrain(
     pool : Pool
         Training rows, in canonical order.
     views : Views or ImageViews
-        What makes the views that the term judges.
+        Makes the views that the term compares.
     members : list of dict
         "seed" and, if the network takes masks, "dropout" of each member.
     device, dtype : torch's
     term : JointTerm or None
-        Projectors to go on with.
+        Projectors to continue with.
     first_epoch : int
         0, or where the last call ended.
 
@@ -104,7 +104,7 @@ def pretrain(
     Raises
     ------
     ValueError
-        A member's loss was not finite before it learned anything.
+        A member's loss was not finite in its first epoch.
     """
     module.to(device, dtype)
     seeds = [stream_seed(m["seed"], "pretraining") for m in members]
@@ -163,7 +163,7 @@ def pretrain(
 
 
 def _batches(module, schedule, pool, views, members, seeds, device, dtype, first_epoch):
-    """Batches of the rows that train and of those that are held out, or None."""
+    """Batches of the training rows, and of the held-out rows or None."""
     mask = held_out_rows(len(pool.X), schedule.validation_fraction)
     parts = [np.flatnonzero(~mask), np.flatnonzero(mask)]
     rows = take_rows(pool.X, np.concatenate(parts))
@@ -254,14 +254,14 @@ def is_head(name):
 
 @torch.no_grad()
 def copy_backbone(source, target):
-    """Give all members of `target` the weights of the one of `source`, but the head.
+    """Copy the one member of `source` to all members of `target`, except the head.
 
-    Statistics of normalisation and bins are weights here too.
+    Statistics of normalisation and bins are copied too.
 
     Raises
     ------
     ValueError
-        The networks are not built alike.
+        The networks differ in names or shapes.
     """
     own, given = target.state_dict(), source.state_dict()
     for name, tensor in own.items():

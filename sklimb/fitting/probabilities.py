@@ -1,4 +1,4 @@
-"""A net that predicts: what its logits mean, temperature, prior shift and intercept."""
+"""Probabilities of a net: bound loss, temperature, prior shift and intercept."""
 
 import copy
 
@@ -17,7 +17,7 @@ from sklimb.training.scales import one_if_equal
 def make_net(loss, module, n_classes, device, term=None, **net_params):
     """A fresh, initialised net around a packed module."""
     objective = Objective(module, loss, term=term)
-    load_torch_optim()  # skorch makes an optimiser for a net that only predicts too
+    load_torch_optim()  # skorch makes an optimiser even for a net that only predicts
     net = _Net(module, objective, device=str(device), verbose=0, **net_params)
     net.n_classes = n_classes
     return net.initialize()
@@ -32,7 +32,7 @@ def bound_loss(jobs, module):
 
 
 def set_prior(net, prior_shift, intercept):
-    """Give the objective what is divided out and each member's intercept."""
+    """Set the objective's prior shift and each member's intercept."""
     total = np.log(prior_shift) - intercept[:, None, :]
     net.criterion_.log_shift = torch.tensor(total, device=net.device)
 
@@ -44,7 +44,7 @@ def solved_intercepts(net, drawn_shift, rows):
     ----------
     net : skorch net, with its temperatures
     drawn_shift : array of shape (classes,)
-        What the sampler did to the prior of the rows.
+        Factor by which the sampler changed each class's share.
     rows : list of tuples (X, y, weight)
     """
     net.criterion_.log_shift = log_shift(drawn_shift, net.device)
@@ -55,7 +55,7 @@ def solved_intercepts(net, drawn_shift, rows):
 def _read(net, rows, function=None):
     """log P of each member (K, rows, classes), labels and weights of parts of rows.
 
-    Or, in the place of log P, what `function` makes of a block.
+    If `function` is given, its value of each block stands in the place of log P.
     """
     X, y, weight = zip(*rows, strict=True)
     function = function or net.blocks_log_probability
@@ -65,14 +65,14 @@ def _read(net, rows, function=None):
 
 
 def set_temperature(net, temperature):
-    """Give the objective each member's temperature; 1 for all of them is none."""
+    """Set each member's temperature in the objective; None if all are 1."""
     if (temperature != 1).any():
         temperature = torch.tensor(temperature, device=net.device)
         net.criterion_.temperature = temperature[:, None, None]
 
 
 def temperatures(net, job):
-    """The temperature of each member by its job's held-out rows."""
+    """The temperature of each member, found on the held-out rows of its job."""
     net.criterion_.log_shift = None
     loss, function = net.criterion_.loss_function, None
     tempered = [divided] * len(job.members)
@@ -94,14 +94,14 @@ def temperatures(net, job):
 
 
 def _tempered(loss, member):
-    """`tempered` of `solve_temperature` by a bound loss's own, for one member."""
+    """`tempered` of `solve_temperature` for one member, by the bound loss's method."""
     loss = copy.copy(loss)
     loss.take_([member])
     device = loss.statistics[0].device
 
     def tempered(logits, scale):
-        # Whatever the caller's mode is. Backwards twice is forwards: torch.func.jvp
-        # warns of what torch itself has deprecated.
+        # The caller may have switched gradients off. Two backward passes replace
+        # torch.func.jvp, which warns of a deprecation inside torch.
         with torch.inference_mode(False), torch.enable_grad():
             z = torch.from_numpy(logits).to(device).unsqueeze(0)
             at = torch.tensor(
@@ -117,5 +117,5 @@ def _tempered(loss, member):
 
 
 def log_shift(shift, device):
-    """Logarithm of class factors as a tensor, None if they are all 1."""
+    """Logarithms of class factors as a tensor, None if all factors are 1."""
     return None if (shift == 1).all() else torch.tensor(np.log(shift), device=device)

@@ -1,10 +1,9 @@
-"""How sure may a member be? One temperature, by the rows that it was not trained on.
+"""Temperature scaling: one temperature per member, found on its held-out rows.
 
-A network that fits its training rows too well says 0.99 where 0.9 would be right;
-`softmax(log_p / T)` takes that back without a change of what ranks before what (Guo et
-al., "On Calibration of Modern Neural Networks", 2017). The output bias is solved
-afterwards on all rows (intercept.py), so T is judged together with the bias that it
-will get.
+A network that overfits predicts 0.99 where 0.9 would be right; `softmax(log_p / T)`
+corrects that and keeps the order of the classes in each row (Guo et al., "On
+Calibration of Modern Neural Networks", 2017). The output bias is solved afterwards on
+all rows (intercept.py), so T is chosen together with the bias that belongs to it.
 """
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.special import softmax
 
 from sklimb.fitting.intercept import solve_intercept
 
-# Beyond them probabilities are those of a label or of the class shares.
+# Beyond them probabilities are nearly 0 and 1, or nearly the class shares.
 LOWEST, HIGHEST = 0.1, 30.0
 
 
@@ -27,8 +26,8 @@ def solve_temperature(
 ):
     """The temperature of least weighted log loss, within [LOWEST, HIGHEST].
 
-    The root of the slope over log T and not the least of the loss, which rounding hides
-    within 1e-8 of it: members must equal single fits.
+    Found as the root of the slope over log T: near its minimum the loss is flat within
+    rounding, and members must equal single fits.
 
     Parameters
     ----------
@@ -37,17 +36,17 @@ def solve_temperature(
     y : integer array of shape (rows,)
     weight : array of shape (rows,)
     log_shift : array of shape (classes,), default=0.0
-        What is taken off `log_p / T`: the prior shift of the training devices.
+        Subtracted from `log_p / T`: the prior shift of sampler and loss.
     calibration : tuple (log_p, y, weight) or None, default=None
-        Rows that the output bias is solved on at each T; None is no bias.
+        Rows on which the output bias is solved for each T; None is no bias.
     tempered : callable, default=divided
-        `(log_p, 1 / T)` -> what `log_p / T` is otherwise, and its derivative by 1 / T:
-        for a loss whose logits, in the place of `log_p`, are divided.
+        `(log_p, 1 / T)` -> the scaled log probabilities and their derivative by 1 / T,
+        for a loss whose logits are divided in the place of `log_p`.
 
     Returns
     -------
     float
-        1.0 if no two classes have weight, which leaves nothing to be unsure of.
+        1.0 if fewer than two classes have weight.
 
     Examples
     --------
@@ -81,7 +80,7 @@ def solve_temperature(
 
 
 def _bias(scale, log_shift, n_classes, calibration, tempered):
-    """The solved output bias at 1 / T = `scale`, and its derivative with respect to it.
+    """The solved output bias at 1 / T = `scale`, and its derivative by `scale`.
 
     With z = log_p / T - log_shift + b, the condition mean softmax(z) = class shares
     holds at every scale, so its derivative is 0.

@@ -1,4 +1,4 @@
-"""From jobs to fitted estimators: trained in packs, guides first, nothing by halves."""
+"""Training of jobs in packs, and fitted attributes that are set all or none."""
 
 import time
 from contextlib import contextmanager
@@ -10,35 +10,35 @@ from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
 from sklimb.training.callbacks import Progress
 
-# scikit-learn's own bookkeeping of callbacks, which its decorator clears.
+# Attributes of scikit-learn's callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
 def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
     """Train all members of all jobs side by side and fill the jobs' attributes.
 
-    One program, but for two cases with unequal numbers of rows, where the rows that pad
-    the shorter ones would count: statistics of BatchNorm, tasks of MetaBalance.
+    All jobs are one program, except with BatchNorm or MetaBalance: there jobs with
+    unequal numbers of rows train apart, because padding rows would count.
 
     Parameters
     ----------
     jobs : list of Job
-        Alike in everything but data, class weights and what the members' settings hold.
-        The order of their members in the pack is that of `Job.sort_key`.
+        They differ only in data, class weights and the settings of their members.
+        Members are in the order of `Job.sort_key`.
     alone : bool, default=True
-        The jobs are all of one fit: errors are raised, and `verbose` shows progress.
-        Otherwise the error of a job is kept in `Job.error`.
+        All jobs belong to one fit: errors are raised, and `verbose` shows progress.
+        Otherwise the error of a job is stored in `Job.error`.
     partial : bool, default=False
-        A call of partial_fit.
+        Whether partial_fit is running.
     callbacks : list, default=()
         Further callbacks of the first program.
     drop : callable or None, default=None
-        (epoch, best scores, which are done), each by job -> which jobs end here.
+        (epoch, best score per job, done per job) -> mask of the jobs that end here.
 
     Returns
     -------
     str or None
-        That training was interrupted, when everything is in place.
+        A message if training was interrupted; attributes are set in either case.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
     assert drop is None or len(packs) == 1
     for pack in packs:
         interrupted = _train_pack(pack, alone, partial, callbacks, drop)
-        callbacks = ()  # they look at one program
+        callbacks = ()  # they belong to the first program
         if interrupted and pack is not packs[-1]:
             raise KeyboardInterrupt(
                 "training was interrupted before all folds had begun; nothing is fitted"
@@ -66,7 +66,7 @@ def fitted_attributes(jobs):
 
 
 def _without_padding(jobs):
-    """Lists of jobs that may be one program."""
+    """Lists of jobs, each of which is one program."""
     first = jobs[0]
     normalises = first.module.needs_two_rows
     if not normalises and first.plan.support is None:
@@ -86,7 +86,7 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
         callbacks = [*callbacks, Progress()]
     pack = Pack(jobs, partial, callbacks, drop)
     jobs, net, keep = pack.jobs, pack.net, pack.keep
-    # Whatever the caller's gradient mode is.
+    # The caller may have switched gradients off.
     with torch.inference_mode(False), torch.enable_grad():
         net.fit(pack.rows)
     keep.restore(net)
@@ -117,7 +117,7 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
 
 
 def _train_guides(jobs, alone):
-    """Train what guides M2m; a guide that learned nothing fails its job."""
+    """Train the guides of M2m; the error of a guide becomes that of its job."""
     if train([job.guide for job in jobs], alone=False):
         raise KeyboardInterrupt(
             "training was interrupted while the guides of m2m were trained; nothing is "
@@ -130,9 +130,9 @@ def _train_guides(jobs, alone):
 
 
 def step_seconds(jobs, n_steps=4):
-    """Seconds of a training step of these jobs as one pack; they are used up.
+    """Seconds per training step of these jobs as one pack, which changes the jobs.
 
-    The least of a few steps after the first two: noise only adds.
+    The minimum over a few steps after the first two, because noise only adds.
     """
     pack = Pack(jobs)
     net, seconds = pack.net, []
@@ -154,7 +154,7 @@ def step_seconds(jobs, n_steps=4):
 
 @contextmanager
 def all_or_nothing(estimator):
-    """Give an estimator its attributes back if what happens inside fails."""
+    """Restore an estimator's attributes if the body fails."""
     before = dict(vars(estimator))
     try:
         yield

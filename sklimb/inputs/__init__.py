@@ -1,1 +1,1 @@
-"""What the user gave, as checked rows: tables, images, labels, weights, splits."""
+"""The user's data as checked rows: tables, images, labels, weights, splits."""

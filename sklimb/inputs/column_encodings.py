@@ -1,4 +1,4 @@
-"""What training teaches about one column of a table, and how it is encoded."""
+"""Encodings of table columns, learned from the training rows."""
 
 from decimal import Decimal
 from numbers import Integral, Real
@@ -14,10 +14,10 @@ _SMALLEST_P = 2.0**-53
 
 
 class NumericColumn:
-    """Range, mean, scale and knots of a numeric column; missing is a share.
+    """Range, mean, scale, knots and share of missing values of a numeric column.
 
     A scale of 0 marks a column that becomes zeros. knots has the shape (2, n_knots),
-    without knots where the transform needs none.
+    with n_knots = 0 where the transform needs none.
     """
 
     __slots__ = ("center", "high", "knots", "low", "missing", "scale")
@@ -49,7 +49,7 @@ class NumericColumn:
 
     @property
     def stats(self):
-        """The numbers that, with the knots, make the column anew."""
+        """The numbers that, with the knots, restore the column."""
         return self.low, self.high, self.center, self.scale, self.missing
 
     @property
@@ -75,7 +75,7 @@ class NumericColumn:
         return values
 
     def compare(self, values):
-        """The column's line of TabularEncoder.input_report."""
+        """The column's row of TabularEncoder.input_report."""
         return {
             "kind": "numeric",
             "unseen": np.nan,
@@ -120,7 +120,7 @@ class CategoricalColumn:
         return np.array([*codes, self.codes.get(None, 0)])[column.codes]
 
     def compare(self, column):
-        """The column's line of TabularEncoder.input_report."""
+        """The column's row of TabularEncoder.input_report."""
         column = column.used()
         unseen = np.array([value not in self.codes for value in column.values], bool)
         unseen &= ~np.isin(hash_values(column.values), self.rare)
@@ -173,7 +173,7 @@ def gaussian_knots(values, weights, n_quantiles):
         x, p = x[keep], p[keep]
     z = ndtri(np.clip(p, _SMALLEST_P, 1 - _SMALLEST_P))
     mean, scale = mean_and_scale(np.interp(values, x, z), weights)
-    # A flag that is set once in 300,000 rows would come out at 550.
+    # Without the bound a flag that is set once in 300,000 rows is encoded as 550.
     return np.stack([x, (z - mean) / max(scale, _SMALLEST_SCALE)])
 
 
@@ -188,7 +188,7 @@ def interpolate(values, x, z):
 
 
 def sorted_values(values):
-    """Category values in an order that depends on nothing but the values."""
+    """Category values in an order that depends on the values only."""
     values = [_plain_value(value) for value in values]
 
     def kind(value):

@@ -1,4 +1,4 @@
-"""How one column of an array or a data frame is read: numbers or Categories."""
+"""Readers of one column of an array or a data frame, as numbers or Categories."""
 
 import datetime
 import sys
@@ -30,7 +30,7 @@ class Categories:
         return Categories(self.codes[rows], self.values)
 
     def used(self):
-        """The same column over the values that occur in it, where that is cheaper."""
+        """The same column without values that do not occur, where that is cheaper."""
         if len(self.codes) >= len(self.values):
             return self
         used, codes = np.unique(self.codes, return_inverse=True)
@@ -39,7 +39,7 @@ class Categories:
 
 
 def column_label(names, index):
-    """How messages call a column: 'age' (index 3), or 3 when it has no name."""
+    """The name of a column in messages: 'age' (index 3), or 3 without a name."""
     name = index if names is None else f"{names[index]!r} (index {index})"
     return f"column {name}"
 
@@ -129,7 +129,7 @@ def read_polars(series, is_categorical, label):
     if dtype.is_temporal():
         _refuse_time(label, dtype)
     is_long = len(series) > 1000
-    # polars' own coding is the faster one for many rows and the slower one for few.
+    # The codes of polars are faster to make for many rows and slower for few.
     if is_categorical and is_long and dtype in (pl.String, pl.Categorical, pl.Enum):
         series = series.cast(pl.String)
         values = series.drop_nulls().unique(maintain_order=True)
@@ -193,7 +193,7 @@ def _objects_to_numbers(values, label):
 
 
 def _check_number(value, label):
-    """Refuse what an object column of numbers cannot hold."""
+    """Refuse values that an object column of numbers cannot hold."""
     if isinstance(value, _DATE | _DURATION):
         _refuse_time(label, type(value).__name__)
     if isinstance(value, str | bytes):

@@ -1,4 +1,4 @@
-"""What is in pictures and files: decoded by several workers, in blocks, to bytes."""
+"""Decoding of pictures and image files to bytes, in blocks, by several workers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,13 @@ from joblib import Parallel, delayed
 
 from sklimb.inputs.on_disk import are_many, filled, spans
 
-# Images that an error names.
+# Number of images that an error names.
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class _Unreadable:
-    """Why an image cannot be read, as what X does: "names 'a.png', which ..."."""
+    """The reason why an image cannot be read: "names 'a.png', which ..." (of X)."""
 
     why: str
 
@@ -27,7 +27,7 @@ def decode(items, image_shape, channels):
     items : list
         PIL images or paths of files.
     image_shape : tuple or None
-        What they are resized to, (H, W) or (H, W, C).
+        The size after resizing, (H, W) or (H, W, C).
     channels : int or None
         1 or 3; None is 1 if all of them are grey.
 
@@ -46,7 +46,7 @@ def decode(items, image_shape, channels):
     Image = _pillow()
     check_items(items)
     size = None if image_shape is None else tuple(image_shape[:2])
-    # Pillow works without the interpreter's lock, so threads are workers enough.
+    # Pillow releases the interpreter's lock, so threads suffice.
     with Parallel(n_jobs=-1, prefer="threads") as workers:
         if channels is None:
             modes = workers(delayed(_mode_of)(item, Image) for item in items)
@@ -83,7 +83,7 @@ def check_items(items):
     Raises
     ------
     ValueError
-        Its place in X.
+        An item is neither; its position in X.
     """
     for i, item in enumerate(items):
         if not isinstance(item, str | Path) and not hasattr(item, "getbands"):
@@ -135,7 +135,7 @@ def _is_grey(mode):
 
 
 def _opened(item, Image):
-    """A picture, or that of a file; also a way to say why there is none."""
+    """The picture given or that of a file, or an `_Unreadable`."""
     if hasattr(item, "getbands"):
         return item
     try:
@@ -145,7 +145,7 @@ def _opened(item, Image):
 
 
 def _errors(Image):
-    """What Pillow raises of files that are missing, broken or too large."""
+    """Errors that Pillow raises for missing, broken and too large files."""
     return OSError, SyntaxError, EOFError, Image.DecompressionBombError
 
 
@@ -171,7 +171,7 @@ def _first_read(items, size, channels, Image):
 
 
 def _decode_one(item, size, channels, Image):
-    """Bytes (C, H, W) of one image, upright, or why there are none."""
+    """Bytes (C, H, W) of one image, upright, or an `_Unreadable`."""
     from PIL import ImageOps
 
     given = _opened(item, Image)

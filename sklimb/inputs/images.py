@@ -1,7 +1,7 @@
-"""What the user's images are: one reader for arrays, flat rows, pictures and files.
+"""The reader of images: arrays, flat rows, pictures and files.
 
-Inside, an image is a row of C * H * W pixels, one channel after the other, so that
-splits, samplers and batches treat it as any other row.
+An image is stored as a row of C * H * W pixels, one channel after the other, so that
+splits, samplers and batches treat it like a row of a table.
 """
 
 from hashlib import blake2b
@@ -15,12 +15,12 @@ from sklimb._compat import validate_data
 from sklimb.inputs.image_files import decode
 from sklimb.inputs.on_disk import spans, take_rows
 
-# Channels that a last (or second) axis may have.
+# Lengths by which a last (or second) axis is known to be that of the channels.
 _CHANNELS = (1, 3, 4)
 
 
 class Pictures:
-    """Images as flat rows; what `Table` is for tables.
+    """Images as flat rows, with the interface of `Table`.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Pictures:
     shape : tuple
         (C, H, W)
     rows : array of int or None
-        Which of `pixels` these are; nothing is copied until they are asked for.
+        Row numbers of these images in `pixels`; None is all. They are copied on use.
     """
 
     names = None
@@ -40,31 +40,31 @@ class Pictures:
 
     @property
     def shape(self):
-        """(n_rows, n_columns), as scikit-learn's validation asks for."""
+        """(n_rows, n_columns), for scikit-learn's validation."""
         return self.n_rows, self.pixels.shape[1]
 
     def take(self, rows):
-        """The given images (indices, mask or slice)."""
+        """The images of an index array, a mask or a slice."""
         base = np.arange(self.n_rows) if self.rows is None else self.rows
         return Pictures(self.pixels, self.image_shape, base[rows])
 
     def joined(self, other):
-        """These images and then those of another part of the same ones."""
+        """These images, followed by those of another part of the same array."""
         rows = np.concatenate([self.rows, other.rows])
         return Pictures(self.pixels, self.image_shape, rows)
 
     def values(self, rows=slice(None)):
-        """Pixels of some of the images; of files in a file, if they are many."""
+        """Pixels of some images; in a temporary file if many are read from files."""
         return take_rows(self.pixels, rows if self.rows is None else self.rows[rows])
 
     def blocks(self):
-        """Pixels of all images, some of them at a time."""
+        """Pixels of all images, in blocks."""
         row_bytes = self.pixels.itemsize * self.pixels.shape[1]
         for span in spans(self.n_rows, row_bytes):
             yield self.pixels[span if self.rows is None else self.rows[span]]
 
     def row_hash(self):
-        """One 64-bit hash an image; equal pixels of one dtype hash alike."""
+        """One 64-bit hash per image; equal pixels of one dtype have equal hashes."""
         out = np.empty(self.n_rows, dtype=np.uint64)
         for i in range(self.n_rows):
             row = self.values(i)
@@ -84,8 +84,8 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
         Arrays (n, H, W), (n, H, W, C) or (n, C, H, W), flat rows of H * W * C numbers,
         or a list of PIL images or of file paths.
     image_shape : tuple or None
-        (H, W) or (H, W, C): what flat rows hold, or what pictures and files are
-        resized to.
+        (H, W) or (H, W, C): the shape of flat rows, or the size to which pictures and
+        files are resized.
     channels : int or None
         Channels of the training images, for pictures and files.
     estimator : object
@@ -151,7 +151,7 @@ def are_pictures(X):
 
 
 def _numbers(X, estimator):
-    """Images or flat rows as an array: uint8 as it is, everything else as floats."""
+    """Images or flat rows as an array: uint8 unchanged, everything else as floats."""
     name = None if estimator is None else estimator
     if isinstance(X, list | tuple) and all(isinstance(x, np.ndarray) for x in X):
         X = np.stack(X) if len({x.shape for x in X}) == 1 else X
@@ -194,9 +194,10 @@ def _channels_first(pixels):
 
 
 def _shape_of(n_pixels, image_shape, fitted):
-    """(H, W, C) of flat rows; without image_shape a grey square, or else one line.
+    """(H, W, C) of flat rows, from image_shape if it is given.
 
-    Or that of the training images, `fitted` (C, H, W), if they have as many pixels.
+    Otherwise the shape of the training images, `fitted` (C, H, W), if the number of
+    pixels is equal; otherwise a grey square if possible, else one line.
     """
     if image_shape is None:
         if fitted is not None and np.prod(fitted) == n_pixels:
@@ -213,10 +214,10 @@ def _shape_of(n_pixels, image_shape, fitted):
 
 
 class ImageEncoder:
-    """Flat images -> what the network trains on; what TabularEncoder is for tables.
+    """Encoder of flat images, with the interface of TabularEncoder.
 
-    Bytes stay bytes; floats are brought to [0, 1] by the range of the training images.
-    Mean and standard deviation a channel are the network's.
+    Bytes stay bytes; floats are scaled to [0, 1] by the range of the training images.
+    Mean and standard deviation per channel are applied by the network.
 
     Parameters
     ----------
@@ -233,7 +234,7 @@ class ImageEncoder:
         self.dtype = dtype
 
     def get_params(self, deep=True):
-        """What must not change in a warm start."""
+        """Parameters that must not change in a warm start."""
         return {"dtype": self.dtype}
 
     def _fit_table(self, pictures, weight):
@@ -245,7 +246,7 @@ class ImageEncoder:
             self.low_, self.high_ = float(min(low)), float(max(high))
         channels = self.image_shape_[0]
         share = weight / weight.sum()
-        # Of each channel and image.
+        # Mean and mean square per channel and image.
         means = np.empty((2, channels, len(weight)))
         begin = 0
         for part in pictures.blocks():

@@ -1,4 +1,4 @@
-"""Labels as the user gives them -> integer codes, with one error for what is none."""
+"""Labels and groups of the user as integer codes, with their checks."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 
 def check_labels(y, name="y"):
-    """One label a row, none missing; numbers, strings or booleans."""
+    """Labels, one per row, none missing: numbers, strings or booleans."""
     y = column_or_1d(y, warn=True)
     if y.dtype.kind not in "biuSU" and pd.isna(y).any():
         row = int(np.flatnonzero(pd.isna(y))[0])

@@ -1,8 +1,8 @@
-"""Where do the pixels of many files live? In a temporary file, read by the batch.
+"""Temporary files of pixels, for images that do not fit memory.
 
-An array of such a file is an `np.memmap`, which all other code takes for an array. The
-file has no name, so it is gone with the last array that looks into it, whatever
-happens; the system keeps as much of it in memory as it has to spare.
+An array of such a file is an `np.memmap`, which all other code uses as an array. The
+file has no name, so the system deletes it with the last array that maps it, even after
+a crash; it caches as much of the file as memory allows.
 """
 
 import shutil
@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 from sklearn import get_config
 
-# What is read, decoded or copied at once.
+# Bytes that are read, decoded or copied at once.
 BLOCK_BYTES = 2**25
 
 
@@ -27,12 +27,12 @@ def spans(n_rows, row_bytes):
 
 
 def filled(blocks, shape, dtype, in_file):
-    """The rows of all blocks, one after the other, in memory or in a file.
+    """The rows of all blocks as one array, in memory or in a file.
 
     Parameters
     ----------
     blocks : iterable of arrays
-        Each of some rows.
+        Consecutive rows.
     shape : tuple of int
         (rows, columns) of all of them.
     dtype : dtype
@@ -41,7 +41,7 @@ def filled(blocks, shape, dtype, in_file):
     Raises
     ------
     OSError
-        The folder of temporary files has too little room.
+        The folder of temporary files has too little space.
     """
     if not in_file:
         out, begin = np.empty(shape, dtype), 0
@@ -63,12 +63,12 @@ def filled(blocks, shape, dtype, in_file):
         for block in blocks:
             file.write(np.ascontiguousarray(block, dtype))
         file.flush()
-        # Open for writing, though nobody writes: torch takes no other arrays.
+        # Open for writing, though nothing is written: torch warns of read-only arrays.
         return np.memmap(file, dtype, "r+", shape=shape)
 
 
 def take_rows(X, rows):
-    """X[rows]; of an array of a file a further file, if they are many."""
+    """X[rows]; in another temporary file if X is in one and the rows are many."""
     if not isinstance(X, np.memmap) or not isinstance(rows, np.ndarray):
         return X[rows]
     if rows.dtype == bool:
@@ -81,9 +81,9 @@ def take_rows(X, rows):
 
 
 def joined_rows(parts):
-    """All rows of arrays of one dtype; in a file, if they are many and one of them is.
+    """The joined rows of arrays of one dtype; a single array is returned as it is.
 
-    One array is itself.
+    They are in a temporary file if they are many and one of the arrays is in one.
     """
     if len(parts) == 1:
         return parts[0]

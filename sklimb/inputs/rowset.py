@@ -1,8 +1,8 @@
-"""A set of rows: zero weights out, one canonical order, duplicates merged.
+"""Sets of rows in one canonical order, without zero weights and duplicates.
 
 An integer weight k and k repetitions, or two orders of the same rows, must give the
 same bits. So rows are put into one canonical order (by a hash of their values) and
-identical rows become one with the summed weight, before anything looks at them.
+identical rows become one with the summed weight, before anything else is done.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ import numpy as np
 
 @dataclass
 class RowSet:
-    """Rows of X with their label code, weight and group code (or None).
+    """Rows of X with their label codes, weights and group codes (or None).
 
-    `pseudo` marks rows whose label a model gave: they train and never validate.
+    `pseudo` marks rows labelled by a model, which are never used for validation.
     """
 
     table: object
@@ -34,13 +34,13 @@ class RowSet:
         return RowSet(table, self.y[rows], self.weight[rows], group, pseudo)
 
     def apart(self):
-        """Rows with labels of the caller, and those with pseudo-labels."""
+        """Rows labelled by the caller, and rows with pseudo-labels."""
         labelled = self.take(np.flatnonzero(np.logical_not(self.pseudo)))
         labelled.pseudo = None
         return labelled, self.take(np.flatnonzero(self.pseudo))
 
     def joined(self, pseudo):
-        """These rows, which are labelled, and then rows with pseudo-labels."""
+        """These labelled rows, followed by rows with pseudo-labels."""
         parts = self, pseudo
         group = None
         if self.group is not None:

@@ -1,4 +1,4 @@
-"""The split of a fit's rows into training and validation rows."""
+"""Splits of a fit's rows into training and validation rows."""
 
 import warnings
 
@@ -9,10 +9,10 @@ from sklimb._random import stream_seed
 
 
 def hold_out(rows, splitter, fraction, seed, merge):
-    """Training and validation rows, each in canonical order; (rows, None) if none.
+    """Training and validation rows, each in canonical order; (rows, None) without them.
 
-    A user's splitter sees the rows in the user's order; the default split comes after
-    merging, so that no copy of a row can stand on the other side.
+    A user's splitter is given the rows in the user's order; the default split follows
+    merging, so that copies of a row are never on both sides.
     """
     if splitter is not None:
         # Row numbers are the user's, so rows of weight 0 still count here.
@@ -26,9 +26,9 @@ def hold_out(rows, splitter, fraction, seed, merge):
 
 
 def without_copies(pseudo, held_out):
-    """Numbers of the rows that are not, with the same label, among the held-out ones.
+    """Numbers of the rows without a copy of equal label among the held-out rows.
 
-    As for duplicates in `canonical`: no copy of a row stands on the other side.
+    Copies of a row are never on both sides, as in the default split.
     """
     keep = np.ones(len(pseudo), dtype=bool)
     row_hash, held_out_hash = pseudo.table.row_hash(), held_out.table.row_hash()
@@ -51,7 +51,7 @@ def check_classes_left(rows, train, classes):
 
 
 def split_default(rows, fraction, seed):
-    """Stratified hold-out (train, validation) row numbers; whole groups if there are.
+    """Row numbers (train, validation) of a stratified split that keeps groups whole.
 
     Each class with two or more rows gives at least one and keeps at least one; a class
     with one row trains. With groups, folds of StratifiedGroupKFold.
@@ -84,7 +84,7 @@ def _split_groups(rows, fraction, random_state):
     )
     n_classes = len(np.unique(rows.y))
     with warnings.catch_warnings():
-        # A class smaller than the number of folds: it is looked for below.
+        # A class may be smaller than the number of folds, which is checked below.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         parts = list(folds.split(np.zeros((len(rows), 1)), rows.y, rows.group))
     for train, held_out in parts:
@@ -158,7 +158,7 @@ def split_folds(rows, n_folds, seed):
     folds = kind(n_folds, shuffle=True, random_state=random_state)
     group = None if rows.group is None else rows.group[others]
     with warnings.catch_warnings():
-        # Folds without a class to validate on are fine: all folds together hold it.
+        # A fold may lack a class in validation, because all folds together hold it.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         parts = list(folds.split(np.zeros((len(others), 1)), rows.y[others], group))
     return [

@@ -1,4 +1,4 @@
-"""What the columns of the user's X are: one reader for arrays and data frames."""
+"""The reader of tables: arrays and data frames."""
 
 import sys
 
@@ -43,7 +43,7 @@ class Table:
 
     @property
     def shape(self):
-        """(n_rows, n_columns), as scikit-learn's validation asks for."""
+        """(n_rows, n_columns), for scikit-learn's validation."""
         return self.n_rows, len(self._columns)
 
     @property
@@ -61,12 +61,12 @@ class Table:
         return Table(self._columns, self.is_categorical, self.names, base[rows])
 
     def joined(self, other):
-        """Table of these rows and then those of another part of the same table."""
+        """Table of these rows, followed by those of another part of the same table."""
         rows = np.concatenate([self._rows, other._rows])
         return Table(self._columns, self.is_categorical, self.names, rows)
 
     def row_hash(self):
-        """One 64-bit hash per row; equal values hash alike whatever their dtype."""
+        """One 64-bit hash per row; equal values of any dtype have equal hashes."""
         result = np.zeros(self.n_rows, dtype=np.uint64)
         for column in self.columns:
             if isinstance(column, Categories):
@@ -75,7 +75,7 @@ class Table:
                 hashes = hashes[column.codes]
             else:
                 hashes = hash_numbers(column)
-            # Not a plain xor: the order of the columns must matter.
+            # A plain xor would ignore the order of the columns.
             result ^= hashes
             result *= _HASH_FACTOR
         return result
@@ -84,7 +84,7 @@ class Table:
 def hash_numbers(values):
     """64-bit hashes of numbers by value: -0.0 as 0.0 and one NaN."""
     values = np.array(values, dtype=np.float64)
-    # Before 3.1 pandas hashed the bits as they were.
+    # Before 3.1 pandas hashed -0.0 and 0.0 by their different bits.
     values += 0.0
     values[np.isnan(values)] = np.nan
     return hash_array(values)
@@ -143,11 +143,11 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
 
 
 def _as_matrix(X, categorical_features, estimator):
-    """Anything but a data frame as a 2-D array of numbers or objects."""
+    """Input that is no data frame, as a 2-D array of numbers or objects."""
     by_dtype = categorical_features is None or isinstance(categorical_features, str)
     X = check_array(
         X,
-        # Of a list of numbers and strings numpy would make strings.
+        # numpy would turn a list of numbers and strings into strings.
         dtype=object if isinstance(X, list | tuple) and not by_dtype else None,
         ensure_all_finite=False,
         ensure_min_samples=0,
@@ -159,7 +159,7 @@ def _as_matrix(X, categorical_features, estimator):
 
 
 def _check_shape(X, estimator):
-    """Refuse what has no rows or no columns, in scikit-learn's words."""
+    """Refuse input without rows or columns, with scikit-learn's messages."""
     for size, what in zip(X.shape, ("sample", "feature"), strict=True):
         if size == 0:
             by = "" if estimator is None else f" by {type(estimator).__name__}"
@@ -218,7 +218,7 @@ def categorical_mask(spec, names, by_dtype):
 
 
 def _check_finite(column, label):
-    """Refuse infinity and what becomes infinite in float32; NaN is fine."""
+    """Refuse infinity and numbers that are infinite in float32; NaN is allowed."""
     if column.dtype.kind != "f":
         return
     for value in (float(np.fmin.reduce(column)), float(np.fmax.reduce(column))):

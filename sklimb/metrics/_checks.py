@@ -1,16 +1,16 @@
-"""What the metrics ask of labels, scores and weights before they count."""
+"""Checks of labels, scores and weights that the metrics share."""
 
 import numpy as np
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
-# What a metric divides by, and the rows that it takes.
+# Reasons for which a metric needs a class, and the error without its rows.
 POSITIVES = "The recall needs", "the positive class"
 BOTH = "The false positive rate and the recall need", "both classes"
 
 
 def check_labels(y_true, y_pred, pos_label, sample_weight, needs=None):
-    """Who is positive, who is called positive, the rows' weights.
+    """Which rows are positive, which are called positive, and their weights.
 
     `needs` is None, POSITIVES or BOTH: the classes that y_true must have.
 
@@ -31,7 +31,7 @@ def check_labels(y_true, y_pred, pos_label, sample_weight, needs=None):
 
 
 def check_scores(y_true, y_score, pos_label, sample_weight, needs=None):
-    """Who is positive, the scores, the rows' weights.
+    """Which rows are positive, their scores and weights.
 
     `needs` is None, POSITIVES or BOTH: the classes that y_true must have.
 
@@ -50,7 +50,7 @@ def check_scores(y_true, y_score, pos_label, sample_weight, needs=None):
 
 
 def check_weight(sample_weight, y_true):
-    """Weights as float64, one a row; ones for None."""
+    """Weights as float64, one per row; ones for None."""
     weight = np.ones(len(y_true))
     if sample_weight is not None:
         weight = check_numbers("sample_weight", sample_weight, y_true)
@@ -74,7 +74,7 @@ def check_column(name, values, dtype=None):
 
 
 def check_numbers(name, values, y_true):
-    """Finite numbers as float64, one a row."""
+    """Finite numbers as float64, one per row."""
     values = check_column(name, values, np.float64)
     check_consistent_length(y_true, values)
     return values
@@ -87,7 +87,7 @@ def check_share(name, value):
 
 
 def check_count(name, value):
-    """An int counts rows, a float is a share of them."""
+    """A number of rows (int) or a share of them (float)."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     part = isinstance(value, float | np.floating)
     if not ((whole and value >= 1) or (part and 0 < value <= 1)):
@@ -112,11 +112,11 @@ def _check_classes(y_true, weight, pos_label, needs):
 
 
 def _check_pos_label(pos_label, labels):
-    # Rows of a single class may well be the negative one.
+    # If there is one class only, it may be the negative one.
     if pos_label not in labels and len(labels) > 1:
         raise ValueError(f"pos_label must be one of {labels!r}, got {pos_label!r}.")
 
 
 def _equals(y, pos_label, labels):
-    # numpy compares strings with numbers only under protest.
+    # numpy warns where strings are compared with numbers.
     return y == pos_label if pos_label in labels else np.zeros(len(y), dtype=bool)

@@ -1,4 +1,4 @@
-"""How good are classes with many, some and few training rows?"""
+"""Recall of the classes with many, some and few training rows."""
 
 import numpy as np
 import pandas as pd

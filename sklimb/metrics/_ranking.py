@@ -1,4 +1,4 @@
-"""How good is the order of the scores where it matters, at its top?"""
+"""Metrics of scores that look at the highest ones."""
 
 from numbers import Integral
 
@@ -126,7 +126,7 @@ def recall_at_precision(
     positive, score, weight = check_scores(
         y_true, y_score, pos_label, sample_weight, POSITIVES
     )
-    # The curve ends at (1, 0), the threshold that nobody passes.
+    # The curve ends at (1, 0), a threshold above all scores.
     precision, recall, _ = precision_recall_curve(positive, score, sample_weight=weight)
     return float(recall[precision >= min_precision].max())
 

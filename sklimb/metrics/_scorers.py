@@ -1,4 +1,4 @@
-"""A metric by its name -> a scorer for searches, cross-validation and thresholds."""
+"""Scorers by name, for searches, cross-validation and thresholds."""
 
 import inspect
 
@@ -20,7 +20,7 @@ RANKING = {"response_method": ("decision_function", "predict_proba")}
 LABELS = {"response_method": "predict"}
 COST = {"response_method": "predict", "greater_is_better": False}
 
-# Metric, what make_scorer has to know of it, and its fixed parameters.
+# Metric, arguments of make_scorer, and fixed parameters of the metric.
 _SCORERS = {
     "expected_cost": (expected_cost, COST, {}),
     "precision_at_k": (precision_at_k, RANKING, {}),
@@ -33,7 +33,7 @@ _SCORERS = {
 
 
 def get_scorer_names():
-    """Names that `get_scorer` knows.
+    """Names that `get_scorer` takes.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def get_scorer(scoring, **parameters):
 
     Notes
     -----
-    With scikit-learn's metadata routing a scorer asks for what it wants row by row:
+    With scikit-learn's metadata routing a scorer requests its arguments per row:
     `scorer.set_score_request(sample_weight=True)`, or `amount=True` for
     `expected_cost`.
 

@@ -1,4 +1,4 @@
-"""Which threshold to take? Objectives of labels for `TunedThresholdClassifierCV`."""
+"""Metrics of labels by which `TunedThresholdClassifierCV` chooses a threshold."""
 
 from numbers import Integral
 
@@ -12,8 +12,8 @@ from sklimb.metrics._checks import (
     check_share,
 )
 
-# Added when a floor or a budget is broken. TunedThresholdClassifierCV takes the mean
-# over folds: of up to 100, none can make up for one that breaks it.
+# Subtracted when a floor or a budget is broken. TunedThresholdClassifierCV takes the
+# mean over folds: up to 99 folds that keep it cannot make up for one that does not.
 _BROKEN = -100.0
 
 
@@ -65,12 +65,12 @@ def precision_with_recall_floor(
     probabilities of rare classes are, give it `thresholds=`, an increasing array,
     which it takes as they are.
 
-    With few positives a fold that is stricter than to keep the floor on average. With
-    one set of rows (cv="prefit") the floor holds there; on new rows the recall scatters
-    around it, the further the fewer the positives.
+    A floor in every fold is stricter than a floor of the mean, most of all when folds
+    have few positives. With one set of rows (cv="prefit") the floor holds on these
+    rows; on new rows the recall varies around it, more so with few positives.
 
-    The constraint is that of the scikit-learn issues 20266 and 28944, which has no
-    place in its interface yet.
+    scikit-learn's issues 20266 and 28944 ask for this constraint; its interface has
+    none yet.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def expected_cost(
     pos_label=1,
     sample_weight=None,
 ):
-    """Mean cost of a row, with what a missed positive costs row by row.
+    """Mean cost per row, where the cost of a missed positive may differ by row.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Searches that train their candidates as one program."""
+"""Searches whose candidates train as one program."""
 
 from sklimb.model_selection._search import PackedSearchCV
 

@@ -1,8 +1,7 @@
-"""Finished packs of a search in a folder, so that the same call can go on.
+"""Checkpoints of a search: a folder of finished packs, from which a call continues.
 
-`search.json` says which search it is and how it is cut into packs; each finished pack
-is one safetensors file: numbers as tensors, the rest as JSON. Both are written whole or
-not at all.
+`search.json` identifies the search and lists its packs; each finished pack is one
+safetensors file: numbers as tensors, the rest as JSON. A failed write leaves no file.
 """
 
 import json
@@ -17,23 +16,23 @@ from sklimb.model_selection._digest import digest
 from sklimb.persistence import read, write
 
 FORMAT = 1
-# A process that was killed may have left it behind.
+# A killed process may leave such a file.
 _NEW_PLAN = ".search.json.new"
 _NUMBERS = ("fit_time", "score_time", "n_epochs", "n_test_samples")
 
 
 def fingerprint(**parts):
-    """What makes a search this search, part by part; code is known by its name."""
+    """Digests of the parts that identify a search; code is identified by its name."""
     return {name: digest(v, across_processes=True) for name, v in parts.items()}
 
 
 class Checkpoint:
-    """Finished packs in a folder; with `folder=None` nothing is kept.
+    """Finished packs in a folder; with `folder=None` nothing is written.
 
     Raises
     ------
     ValueError
-        The folder holds another search, or files that are not of a search.
+        The folder holds another search, or files of something else.
     """
 
     def __init__(self, folder, fingerprint):
@@ -76,9 +75,9 @@ class Checkpoint:
         return plan
 
     def begin(self, seed, packs):
-        """Keep how the search is cut; returns (seed, packs), those kept if there are.
+        """Write (seed, packs), or return those written by an earlier call.
 
-        Packs may depend on what was measured, and results on the packs.
+        Packs depend on measured times, and results depend on the packs.
         """
         if self.plan is not None:
             packs = [[tuple(pair) for pair in pack] for pack in self.plan["packs"]]
@@ -170,7 +169,7 @@ def _score_of(scores, metric):
 
 
 def _metrics(results, name):
-    """Names of the metrics, or None for a single one; a failed fit may lack them."""
+    """Names of the metrics, or None for a single one; failed fits may have no names."""
     for result in results:
         if isinstance(result[name], dict):
             return list(result[name])

@@ -1,4 +1,4 @@
-"""Whether two values are the same: by their content, and code by its place."""
+"""Digests by which values are compared across processes."""
 
 from types import BuiltinFunctionType, FunctionType
 from uuid import uuid4
@@ -9,9 +9,9 @@ import joblib
 def digest(value, *, across_processes=False):
     """A text that is equal for equal values.
 
-    What cannot be pickled, such as an estimator that holds a lambda, is compared part
-    by part. A function or a class in it is like itself only, or, across processes, like
-    whatever has its name. What has no parts is like nothing else, or like its type.
+    A value that cannot be pickled, such as an estimator that holds a lambda, is
+    compared part by part. A function or class equals only itself or, across processes,
+    all with its name; an object without parts equals nothing or all of its type.
     """
     try:
         return joblib.hash(value)

@@ -1,10 +1,10 @@
-"""Successive halving inside a pack: candidates that fall behind stop training."""
+"""Successive halving inside a pack: the worst candidates stop training early."""
 
 import numpy as np
 
-# Epochs before the first comparison: a score after one or two says little.
+# Epochs before the first comparison: scores after one or two are too noisy.
 FIRST_EPOCH = 4
-# What the validation rows can give of scikit-learn's scoring names.
+# scikit-learn's scoring names and the monitors that equal them.
 _METRICS = {
     "neg_log_loss": "loss",
     "roc_auc": "roc_auc",
@@ -12,7 +12,7 @@ _METRICS = {
     "average_precision": "average_precision",
     "balanced_accuracy": "balanced_accuracy",
 }
-# Candidates that a pack should have, so that there is something to compare.
+# Fewest candidates that a pack should have, to be compared.
 HALVING_CANDIDATES = 8
 
 
@@ -33,7 +33,7 @@ def check_halving(factor, final):
 
 
 def metric_of(scoring, refit):
-    """What candidates are compared by: what the search ranks by, if it can be had."""
+    """The monitor that compares candidates: that of the search's scoring, if any."""
     if isinstance(scoring, dict) and isinstance(refit, str):
         scoring = scoring.get(refit)
     elif isinstance(scoring, list | tuple | set) and isinstance(refit, str):
@@ -42,24 +42,23 @@ def metric_of(scoring, refit):
 
 
 class Halving:
-    """Which jobs end after an epoch; also what a progress bar learns of a pack.
+    """Decides which jobs end after an epoch, and reports progress of the pack.
 
-    At epochs 4, 4 f, 4 f^2, ... the best 1/f of the candidates that are left go on, by
-    the mean over folds of the validation score of their best epoch. Test rows are not
-    looked at.
+    At epochs 4, 4 f, 4 f^2, ... the best 1/f of the remaining candidates go on, by the
+    mean over folds of the validation score of their best epoch. Test rows are not used.
 
     Parameters
     ----------
     pairs : list of (candidate, split)
         One for each job.
     factor : float or None
-        None drops nobody.
+        None drops no candidate.
     jobs : dict
         pair -> Job
     progress : callable or None
-        Called with the number of jobs that are done.
+        Called with the number of finished jobs.
     metric : str or None
-        What the score is, one of MONITORS; None is the estimator's `monitor`.
+        Name of the score, one of MONITORS; None is the estimator's `monitor`.
     """
 
     def __init__(self, pairs, factor, jobs, progress=None, metric=None):
@@ -75,7 +74,7 @@ class Halving:
         return self.factor is not None and epoch >= self.next_epoch
 
     def __call__(self, epoch, best, done):
-        """`best` validation score and whether it is `done`, by job -> who ends."""
+        """Mask of the jobs that end, by `best` validation score and `done` of each."""
         ends = np.zeros(len(done), dtype=bool)
         if self.compares_after(epoch):
             self.next_epoch *= self.factor
@@ -87,7 +86,7 @@ class Halving:
         return ends
 
     def _best(self, best):
-        """The candidates that go on; one whose score is not a number comes last."""
+        """The candidates that go on; those with a NaN score rank last."""
         left = sorted(self.left)
         score = [self.sign * best[self.candidate == c].mean() for c in left]
         if np.isnan(score).all():  # there are no validation rows

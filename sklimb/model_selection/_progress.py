@@ -1,4 +1,4 @@
-"""One tqdm bar for a search: fits done, best score so far, time left."""
+"""The progress bar of a search: fits done, best score so far, time left."""
 
 import math
 
@@ -16,12 +16,12 @@ class Progress:
         self.finished = len(results)
 
     def within(self, n_done):
-        """`n_done` fits of the pack that is training here are done."""
+        """Show that `n_done` fits of the pack in training are done."""
         self.bar.n = self.finished + n_done
         self.bar.refresh()
 
     def finish(self, pairs, results):
-        """A pack is done: show the best mean score of the complete candidates."""
+        """Count a finished pack and show the best mean score of complete candidates."""
         self.finished += len(pairs)
         self.bar.n = self.finished
         best = self._best(results)

@@ -1,4 +1,4 @@
-"""How many members a pack shall have: measured, and bounded by memory."""
+"""Pack sizes of a search, from measured step times and free memory."""
 
 import os
 from itertools import pairwise
@@ -8,21 +8,21 @@ import torch
 from sklimb.fitting.train import step_seconds
 
 SIZES = (1, 4, 16, 64, 256, 1024)
-# A size must beat the one before by this much, or no larger one is tried: where
-# arithmetic rules, timing large packs costs more than the search could gain.
+# A size must be faster than the one before by this factor, or no larger one is tried:
+# where arithmetic dominates, timing large packs costs more than it can gain.
 _GAIN = 0.97
 _MEMORY_SHARE = 0.5
 
 
 def best_size(make_jobs, n_fits):
-    """Members of a pack that take the least time a member and step.
+    """Members per pack with the least time per member and step.
 
     Parameters
     ----------
     make_jobs : callable
         n -> list of about n Jobs.
     n_fits : int
-        Fits that there are to be trained.
+        Number of fits to train.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def best_size(make_jobs, n_fits):
 
 
 def _bytes_a_member(job):
-    """Weights, moments, gradients, best weights; activations and masks of a batch."""
+    """Bytes of weights, gradients, moments, best weights, and a batch's activations."""
     n_members = job.module.n_members
     weights = sum(p.nbytes for p in job.module.parameters()) / n_members
     masks = job.module.mask_widths()
@@ -57,7 +57,7 @@ def _bytes_a_member(job):
 
 
 def _free_bytes(device):
-    """What a search may take; a machine that does not say is trusted."""
+    """Bytes that a search may use; infinite where the machine does not tell."""
     if device.type == "cuda":
         return _MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
     try:
@@ -68,7 +68,7 @@ def _free_bytes(device):
 
 
 def cut(groups, n_splits, sizes, n_jobs, whole_candidates):
-    """Lists of (candidate, split), one a pack.
+    """Lists of (candidate, split), one per pack.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def cut(groups, n_splits, sizes, n_jobs, whole_candidates):
     sizes : list of int
         Largest pack of each group.
     n_jobs : int
-        Workers: each shall have something to do.
+        Workers, each of which gets at least one pack if possible.
     whole_candidates : bool
         Keep all splits of a candidate together (successive halving compares them).
 

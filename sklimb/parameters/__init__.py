@@ -1,4 +1,4 @@
-"""Constructor parameters that classifiers share, each written once."""
+"""Constructor parameters that classifiers share, each defined once."""
 
 from sklimb.parameters.fields import parameter
 

@@ -1,4 +1,4 @@
-"""The columns of a table as constructor parameters."""
+"""Constructor parameters of the columns of a table."""
 
 from numbers import Integral
 from typing import Any
@@ -8,7 +8,7 @@ from sklimb.parameters.fields import Parameters, parameter
 
 
 class ColumnParameters(Parameters):
-    """How columns become numbers."""
+    """Parameters of the encoding of columns."""
 
     categorical_features: Any = parameter(
         "from_dtype",

@@ -1,7 +1,7 @@
-"""Constructor parameters as fields: name, default, range and documentation, once.
+"""Fields that define a constructor parameter: name, default, range, documentation.
 
 A class that inherits `Parameters` gets its constructor, `_parameter_constraints` and
-the Parameters section of its docstring from the `parameter` fields of it and its bases.
+the Parameters section of its docstring from its own and inherited `parameter` fields.
 `inspect.signature`, `get_params`, `clone` and type checkers see the whole list.
 """
 
@@ -24,14 +24,14 @@ def parameter(default, constraint=None, kind=None, doc=None, excludes=None) -> A
     Parameters
     ----------
     default : object
-        What the constructor takes if it is not given.
+        Its default.
     constraint : list, default=None
         Types and ranges, as in scikit-learn's `_parameter_constraints`. None takes that
         of the field of this name in a base class; so do the following.
     kind : str, default=None
-        What the documentation says of its type.
+        Its type, as documented.
     doc : str, default=None
-        What it does.
+        Its documentation.
     excludes : dict, default=None
         Parameters that cannot be set beside it: name -> reason, or function of the
         parameters that returns it or None. A reason that ends in a full stop also says
@@ -63,7 +63,7 @@ def parameter(default, constraint=None, kind=None, doc=None, excludes=None) -> A
 
 
 def one_of(*names):
-    """The names as documentation writes a choice: `{"a", "b"}`."""
+    """The names as a documented choice: `{"a", "b"}`."""
     return "{" + ", ".join(f'"{name}"' for name in names) + "}"
 
 
@@ -75,7 +75,7 @@ class Parameters:
     """Base of classes whose constructor assigns their `parameter` fields.
 
     A subclass with an `__init__` of its own keeps it. Public docstrings have no
-    Parameters section in the source: it is put before their first other section.
+    Parameters section in the source: it is inserted before their first other section.
     """
 
     _parameter_constraints: ClassVar[dict] = {}
@@ -104,7 +104,7 @@ def described(cls):
 
 
 def _inherit(cls):
-    """Give new fields what they leave to the fields of their name in a base class."""
+    """Fill arguments that a field leaves out from the field of a base class."""
     for name, own in vars(cls).items():
         if not isinstance(own, Field) or None not in own.metadata.values():
             continue

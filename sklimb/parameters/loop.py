@@ -1,4 +1,4 @@
-"""The loop as constructor parameters: members, optimiser, validation, device."""
+"""Constructor parameters of the loop: members, optimiser, validation, device."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -12,7 +12,7 @@ from sklimb.training.optimizers import OPTIMIZERS
 
 
 class LoopParameters(Parameters):
-    """How often, how fast, on what and until when a network trains."""
+    """Parameters of members, optimiser, validation, device and stopping."""
 
     n_members: int = parameter(
         1,
@@ -25,20 +25,21 @@ class LoopParameters(Parameters):
         [StrOptions({"default"}), list, tuple, None],
         'None, "default" or list of dict',
         """Settings of members that are trained side by side and combined by greedy
-        selection on the validation rows: one fit that tunes itself. Each dict sets
-        some of lr, weight_decay, dropout, smoothing_eps, frequency_scale,
-        sam_asymmetric_rho and joint_ssl_weight; a parameter that you set to another
-        value than its default is held fixed over the list. `n_members` is then the
-        number of networks per setting.""",
+        selection on the validation rows. Each dict sets some of lr, weight_decay,
+        dropout, smoothing_eps, frequency_scale, sam_asymmetric_rho and
+        joint_ssl_weight; a parameter that you set to another value than its default
+        is the same in all settings. `n_members` is then the number of networks per
+        setting.""",
     )
     pretrained: Any = parameter(
         None,
         [HasMethods(["fit", "transform"]), None],
         "SelfSupervisedPretrainer or None",
-        """Features to start from; all layers but the last, which is drawn as always. An
+        """Initial weights of all layers but the last, which is drawn as always. An
         unfitted one trains inside `fit`, each member by itself, on the training rows
-        and X_unlabeled; a fitted one, wrapped in `sklearn.frozen.FrozenEstimator`,
-        gives all members its weights, and its encoder.""",
+        and X_unlabeled; with a fitted one, wrapped in
+        `sklearn.frozen.FrozenEstimator`, all members start from its weights and use
+        its encoder.""",
     )
     optimizer: str = parameter(
         "adamw",
@@ -62,7 +63,7 @@ class LoopParameters(Parameters):
         "constant",
         [StrOptions({"constant", "cosine"})],
         '{"constant", "cosine"}',
-        "Course of the learning rate over `max_epochs`.",
+        "Schedule of the learning rate over `max_epochs`.",
     )
     warmup_epochs: int = parameter(
         0,
@@ -74,7 +75,7 @@ class LoopParameters(Parameters):
         200,
         [Interval(Integral, 1, None, closed="left")],
         "int",
-        "Most passes over the training rows.",
+        "Largest number of passes over the training rows.",
     )
     batch_size: int | str = parameter(
         "auto",
@@ -83,14 +84,14 @@ class LoopParameters(Parameters):
             Interval(Integral, 1, None, closed="left"),
         ],
         'int or "auto"',
-        """Rows a step; "auto" is 256, or all rows if there are fewer.""",
+        """Rows per step; "auto" is 256, or all rows if there are fewer.""",
     )
     ema_decay: float = parameter(
         0.0,
         [Interval(Real, 0, 1, closed="left")],
         "float in [0, 1)",
-        """Decay of the average of weights, and of running statistics (BatchNorm), that
-        predicts; 0 is off.""",
+        """Decay of the average of weights and running statistics (BatchNorm) with which
+        the classifier predicts; 0 is off.""",
     )
     clip_norm: float | None = parameter(
         None,
@@ -102,7 +103,7 @@ class LoopParameters(Parameters):
         "auto",
         [StrOptions({"auto"}), "boolean"],
         '"auto" or bool',
-        """Hold rows out, keep each member's best weights, stop when none gets better.
+        """Hold rows out, keep each member's best weights, stop when none improves.
         "auto" does so unless no class has two different rows.""",
     )
     validation_fraction: float = parameter(
@@ -115,33 +116,34 @@ class LoopParameters(Parameters):
         None,
         ["cv_object", None],
         "int, splitter, iterable or None",
-        """A scikit-learn splitter whose last split is taken instead (for
-        `TimeSeriesSplit` the latest rows validate).""",
+        """A scikit-learn splitter whose last split is used instead (for
+        `TimeSeriesSplit` the latest rows are the validation rows).""",
     )
     validation_folds: int | None = parameter(
         None,
         [Interval(Integral, 2, None, closed="left"), None],
         "int or None",
-        """Folds instead of one split: each member is trained once a fold and stopped on
-        the rows that its fold holds out, and all of them predict. For few rows.""",
+        """Folds instead of one split: each member is trained once per fold and stopped
+        by the held-out rows of that fold, and predictions average all networks. For
+        few rows.""",
     )
     monitor: str = parameter(
         "loss",
         [StrOptions(set(MONITORS))],
         one_of(*MONITORS),
-        "What the held-out rows measure.",
+        "Score of the held-out rows by which training stops.",
     )
     n_iter_no_change: int = parameter(
         16,
         [Interval(Integral, 1, None, closed="left")],
         "int",
-        "Epochs without a better score after which a member is done.",
+        "Epochs without a better score after which a member stops.",
     )
     warm_start: bool = parameter(
         False,
         ["boolean"],
         "bool",
-        "Go on from the last fit, with its encoder and classes.",
+        "Continue from the last fit, with its encoder and classes.",
         {
             "drw_start": "the share of epochs would begin anew. Set one of them to its "
             "default."
@@ -157,8 +159,8 @@ class LoopParameters(Parameters):
         "float32",
         [StrOptions(set(NUMBERS))],
         one_of(*NUMBERS),
-        """Numbers of the network. "bfloat16" trains with products in bfloat16 and
-        weights in float32, for GPUs; it predicts in float32.""",
+        """Number format of the network. "bfloat16" trains with products in bfloat16 and
+        weights in float32, for GPUs; predictions are in float32.""",
     )
     device: str = parameter(
         "auto",
@@ -170,10 +172,10 @@ class LoopParameters(Parameters):
         False,
         ["boolean", StrOptions({"reduce-overhead", "max-autotune"})],
         'bool or {"reduce-overhead", "max-autotune"}',
-        """Train through `torch.compile`; a name is its mode, and both take CUDA graphs
-        on a GPU. Sums are rounded in another order than without it; prediction and
-        pre-training are not compiled. The first batches take seconds to minutes,
-        once a shape. On a CPU it pays for convolutions, and small MLPs get slower.""",
+        """Train through `torch.compile`; a name is its mode, and both modes use CUDA
+        graphs on a GPU. Sums are rounded in another order than without it; prediction
+        and pre-training are not compiled. Compiling takes seconds to minutes per
+        shape. On a CPU convolutions get faster and small MLPs slower.""",
         EXCLUDES,
     )
     random_state: Any = parameter(
@@ -192,7 +194,7 @@ class LoopParameters(Parameters):
         None,
         [list, tuple, None],
         "list of skorch callbacks or None",
-        "Further callbacks of the loop; what they see is averaged over members.",
+        "Further callbacks of the loop; their figures are averaged over members.",
     )
     net_params: dict | None = parameter(
         None,

@@ -1,4 +1,4 @@
-"""The imbalance strategies as constructor parameters."""
+"""Constructor parameters of the imbalance strategies."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -27,28 +27,28 @@ def moves_prior_twice(parameters):
 
 
 class StrategyParameters(Parameters):
-    """What is minimised, which rows make a step, how they are changed."""
+    """Parameters of loss, draws, augmentation of rows, steps and priors."""
 
     loss: Any = parameter(
         "ce",
         [names_of(LOSSES), callable, HasMethods("bind")],
         one_of(*LOSSES) + " or callable",
-        """Loss of a row; see `sklimb.training.losses`. What a loss does to the class
-        shares is a device of training, which `target_prior` divides out: "train" gives
-        the probabilities of the rows at hand, "uniform" those that favour no class. A
-        callable takes logits and soft targets, both of shape (members, rows, classes),
-        and returns (members, rows). `FocalLoss(gamma)` sets gamma. Probabilities are
+        """Loss of a row; see `sklimb.training.losses`. The change of the class shares
+        by a loss is divided out as `target_prior` says: "train" gives probabilities
+        under the shares of the given rows, "uniform" under equal shares. A callable
+        takes logits and soft targets, both of shape (members, rows, classes), and
+        returns (members, rows). `FocalLoss(gamma)` sets gamma. Probabilities are
         P(y | x) under every loss: those of "focal" and of the margins, "ldam" and
-        "cosface", are converted from the logits. Margins are learned by small
-        differences of cosines, which `dropout` blurs: for probabilities of theirs set
-        it to 0.0 and `temperature_scaling`.""",
+        "cosface", are converted from the logits. Margins depend on small differences
+        of cosines, which `dropout` blurs: for good probabilities set it to 0.0 and
+        `temperature_scaling` to True.""",
     )
     class_weight: Any = parameter(
         None,
         [StrOptions({"balanced"}), dict, None],
         'None, "balanced" or dict',
-        """Factor of each class in the loss. A statement of yours: probabilities follow
-        it.""",
+        """Factor of each class in the loss. Unlike those of a sampler, its effects on
+        probabilities are kept.""",
         {"target_prior": moves_prior_twice},
     )
     drw_start: float | None = parameter(
@@ -56,26 +56,27 @@ class StrategyParameters(Parameters):
         [Interval(Real, 0, 1, closed="left"), None],
         "float in [0, 1) or None",
         """Share of `max_epochs` after which `sampler` or the weights of
-        loss="class_balanced" begin; with neither, the weights of rare classes (deferred
-        re-weighting, Cao et al., 2019). Validation counts from then on.""",
+        loss="class_balanced" begin; with neither, larger weights of rare classes
+        (deferred re-weighting, Cao et al., 2019). Only later epochs can be best.""",
     )
     sampler: Any = parameter(
         "uniform",
         [names_of(SAMPLERS), HasMethods("share"), HasMethods("fit_resample")],
         one_of(*SAMPLERS) + ", object with `share` or imbalanced-learn object",
-        """Which rows make an epoch. "balanced" and "sqrt" draw classes equally or by
-        the square root of their share, an object with `share` by what it says; "over",
-        "under", "smote" and objects of imbalanced-learn re-sample the encoded training
-        rows once, after the internal split. An object keeps its own `random_state`;
-        None follows that of the fit. A sampler as a step of a Pipeline before this
-        classifier puts synthetic twins on both sides of that split and shifts
-        probabilities that nobody can correct: prefer this parameter.""",
+        """How rows are drawn. "balanced" and "sqrt" draw classes equally or by the
+        square root of their shares, an object with `share` by the shares that it
+        returns; "over", "under", "smote" and objects of imbalanced-learn re-sample the
+        encoded training rows once, after the internal split. An object whose
+        `random_state` is None uses that of the fit. Prefer this parameter to a sampler
+        as a Pipeline step before this classifier: that one puts copies of a row on both
+        sides of the split, and its shift of probabilities cannot be corrected.""",
     )
     smoothing_eps: float = parameter(
         0.0,
         [Interval(Real, 0, 1, closed="left")],
         "float in [0, 1)",
-        "Label smoothing of a class with factor 1 (S002 A.7); 0 is off.",
+        """Label smoothing of a class with factor 1 (Shwartz-Ziv et al., 2023, A.7); 0
+        is off.""",
     )
     smoothing_scale: Any = parameter(
         "complement",
@@ -85,7 +86,8 @@ class StrategyParameters(Parameters):
         "complement" r = (1 - p) K / (K - 1) and "inverse" r = 1 / (K p) smooth rare
         classes more, "head" r = K p smooths frequent ones more (MiSLAS), "uniform" is
         plain smoothing, "max_ratio" r = max(p) / p is the authors' code, "printed"
-        r = 1 / (1 - p) is equation 6 of S002, which contradicts its text.""",
+        r = 1 / (1 - p) is equation 6 of Shwartz-Ziv et al. (2023), which contradicts
+        their text.""",
     )
     smoothing_max: float = parameter(
         0.5,
@@ -98,8 +100,8 @@ class StrategyParameters(Parameters):
         [Interval(Real, 0, None, closed="left")],
         "float",
         """Radius of sharpness-aware minimisation (Foret et al., 2021) with a larger
-        ascent for rare classes (SAM-A, S002 3.2); 0 is off. One more forward and
-        backward pass a step.""",
+        ascent for rare classes (SAM-A, Shwartz-Ziv et al., 2023, 3.2); 0 is off. Adds
+        one forward and backward pass per step.""",
     )
     sam_scale: Any = parameter(
         "inverse",
@@ -119,26 +121,25 @@ class StrategyParameters(Parameters):
         [StrOptions({"batch", "weighted"})],
         '{"batch", "weighted"}',
         """Length of the perturbation: rho times the batch's mean factor, or always rho
-        (the authors' code). A batch without a rare row climbs less with "batch".""",
+        (the authors' code). With "batch" it is shorter without rare rows.""",
     )
     step: Any = parameter(
         None,
         [names_of(STEPS), HasMethods("make"), None],
         one_of(*STEPS) + ", object or None",
-        """A step of one's own, which says how weights move: an object with `make`, or
-        the name of one that is registered; see `sklimb.training.steps`. None takes the
-        step that the other parameters ask for, which is how the package's own ones are
-        set.""",
+        """A step of your own, which computes gradients: an object with `make`, or the
+        name of a registered one; see `sklimb.training.steps`. None uses the step that
+        the other parameters select; the package's own steps are set in that way.""",
         OTHER_STEPS,
     )
     joint_ssl: Any = parameter(
         None,
         [names_of(TERMS), callable, None],
         one_of(*terms_for("columns")) + ", object or None",
-        """Self-supervised term beside the supervised loss, which stays on the clean
-        rows: some columns of each row are replaced by those of other rows, twice,
-        and a projector of the features of both views is trained to agree ("vicreg")
-        or to be found again ("simclr", "scarf"). An object sets more, such as
+        """Self-supervised term added to the loss, which still uses the clean rows. Each
+        of two views of a row has some columns replaced by those of other rows;
+        projections of both views are trained to agree ("vicreg") or to identify each
+        other among all rows ("simclr", "scarf"). An object sets more, such as
         `SCARF(corruption=0.4)`; see `sklimb.training.terms`. A step costs three to
         four times as much, in small networks up to eight. `fit` takes rows without
         labels as X_unlabeled.""",
@@ -154,26 +155,25 @@ class StrategyParameters(Parameters):
         None,
         [StrOptions(set(MIXES)), None],
         one_of(*MIXES) + " or None",
-        """Mix each row of a batch with another one, and their labels. "mixup" averages
-        numbers and draws categories, "cutmix" takes each column from one of both.""",
+        """Mix each row of a batch, and its label, with another one. "mixup" averages
+        numbers and draws categories, "cutmix" takes each column from either.""",
     )
     mix_alpha: float = parameter(
         1.0,
         [Interval(Real, 0, None, closed="neither")],
         "float",
-        """Shares are from Beta(mix_alpha, mix_alpha): 1 is uniform, towards 0 rows stay
-        as they are.""",
+        """Shares are from Beta(mix_alpha, mix_alpha): 1 is uniform; near 0 rows hardly
+        change.""",
     )
     m2m: Any = parameter(
         None,
         [names_of(M2MS), M2m, None],
         'None, "default" or M2m',
         """Major-to-minor translation (Kim et al., 2020): after 0.8 of `max_epochs`
-        classes are drawn equally, and rows of frequent classes are moved until a
-        plain network, trained first on the same rows, takes them for the rare class
-        that they stand for. "default" is `sklimb.training.m2m.M2m()`, which says
-        what each setting does. Costs a second fit, and in the last epochs many
-        passes a step.""",
+        classes are drawn equally, and rows of frequent classes are changed until a
+        plain network, trained first on the same rows, predicts the rare class that
+        they replace. "default" is `sklimb.training.m2m.M2m()`, which documents its
+        settings. Costs a second fit, and in the last epochs many passes per step.""",
     )
     metabalance_sampler: Any = parameter(
         None,
@@ -187,29 +187,29 @@ class StrategyParameters(Parameters):
             None,
         ],
         one_of("natural", *SAMPLERS) + ", imbalanced-learn object, pair or None",
-        """MetaBalance (Bansal et al., S003): each task takes a step on support rows and
-        is judged on query rows; weights follow what makes that judgement better. A
-        pair gives the samplers of both; one alone is the query's, with natural
-        support. "natural" or any name or object that `sampler` takes; None is off.""",
+        """MetaBalance (Bansal et al., 2021): each task takes a step on support rows and
+        computes the loss of query rows; weights are updated to lower that loss. A pair
+        gives the samplers of both; one alone is the query's, with natural support.
+        "natural" or any name or object that `sampler` takes; None is off.""",
         MetaBalance.excludes,
     )
     metabalance_steps: int = parameter(
         80,
         [Interval(Integral, 1, None, closed="left")],
         "int",
-        "Tasks an update.",
+        "Tasks per update.",
     )
     metabalance_inner_lr: float = parameter(
         0.01,
         [Interval(Real, 0, None, closed="left")],
         "float",
-        "Rate of a task's step.",
+        "Learning rate of a task's step.",
     )
     metabalance_beta: float = parameter(
         0.0,
         [Interval(Real, 0, None, closed="left")],
         "float",
-        "Share of the support loss in the update.",
+        "Factor of the support loss in the update.",
     )
     metabalance_second_order: bool = parameter(
         False,
@@ -237,44 +237,42 @@ class StrategyParameters(Parameters):
             None,
         ],
         one_of(*ROW_WEIGHTINGS) + ", object or None",
-        """Learn the weight of each row of a batch from what it does for a few balanced
-        rows: in closed form ("l2rw", Ren et al., 2018) or by a small network of the
-        row's loss ("meta_weight_net", Shu et al., 2019). Weights sum to 1 over a
-        batch; sample and class weights multiply them. See
-        `sklimb.training.reweighting` for `MetaWeightNet(hidden, lr)` and for ways of
-        your own; None is off. What weights do to the class shares is not known in
-        advance, so `prior_shift_` does not hold it, but the solved output bias gives
-        the mean probabilities back (with target_prior=None nothing does). Validation
-        is by probabilities before that: a `monitor` of ranks, such as "roc_auc",
-        looks past the shift.""",
+        """Learn the weight of each row of a batch from its effect on the loss of a few
+        balanced rows: in closed form ("l2rw", Ren et al., 2018) or by a small network
+        that takes the row's loss ("meta_weight_net", Shu et al., 2019). Weights sum to
+        1 over a batch; sample and class weights multiply them. See
+        `sklimb.training.reweighting` for `MetaWeightNet(hidden, lr)` and for methods of
+        your own; None is off. The change of the class shares is not known in advance:
+        `prior_shift_` lacks it, and the solved output bias corrects the mean
+        probabilities (not with target_prior=None). Validation precedes that; a
+        `monitor` of ranks, such as "roc_auc", is not affected by the shift.""",
         EXCLUDES,
     )
     row_weighting_rows: int = parameter(
         10,
         [Interval(Integral, 1, None, closed="left")],
         "int",
-        """Rows of each class that each member keeps apart as balanced rows, drawn
-        evenly from its training rows (sample weights do not matter); it never trains
-        on them otherwise.""",
+        """Balanced rows per class and member, drawn uniformly from the training rows
+        (sample weights do not matter); its own batches lack them.""",
     )
     target_prior: Any = parameter(
         "train",
         [StrOptions({"train", "uniform"}), "array-like", None],
         '{"train", "uniform"}, array of shape (n_classes,) or None',
-        """Class shares that probabilities assume. "train" divides out what `sampler`
-        did and solves the output bias, so that mean probabilities equal the
-        (weighted) class shares of the rows given, held-out ones with them (not those
-        of X_val). "uniform" and an array are these probabilities times the ratio of
-        the shares, so the array of the shares themselves is "train". In
+        """Class shares that probabilities assume. "train" divides out the change by
+        `sampler` and `loss` and solves the output bias, so that mean probabilities
+        equal the (weighted) class shares of the given rows, held-out ones included (but
+        not X_val). "uniform" and an array multiply these probabilities by the ratio of
+        the shares, so the array of the shares themselves equals "train". In
         `partial_fit`, which solves no bias, the shares are those of all calls. None
-        leaves the network's output alone.""",
+        does not correct the network's output.""",
     )
     temperature_scaling: bool = parameter(
         False,
         ["boolean"],
         "bool",
-        """Divide each member's log probabilities by the one number that gives them the
-        least log loss on its held-out rows (Guo et al., 2017), with the output bias
-        that `target_prior` then asks for. One member's order of two classes stays as
-        it is. Rows of X_val serve too, and should have the class shares of X.""",
+        """Divide each member's log probabilities by the number that minimises the log
+        loss on its held-out rows (Guo et al., 2017), with the output bias that
+        `target_prior` then needs. With two classes a member's ranking of rows does not
+        change. Rows of X_val serve too, and should have the class shares of X.""",
     )

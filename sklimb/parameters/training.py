@@ -1,4 +1,4 @@
-"""All parameters that training reads, whatever the network is."""
+"""Constructor parameters of training, the same for all networks."""
 
 from sklimb.parameters.loop import LoopParameters
 from sklimb.parameters.strategies import StrategyParameters

@@ -1,4 +1,4 @@
-"""Meta-estimators that make more of a classifier that has been trained."""
+"""Meta-estimators with a second training stage on a trained classifier."""
 
 from sklimb.two_stage._retrainer import ClassifierRetrainer
 

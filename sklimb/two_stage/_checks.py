@@ -1,4 +1,4 @@
-"""Refusals of what a second stage cannot do with its first one."""
+"""Checks that a second stage can be trained on its first stage."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _WITHOUT_STATISTICS = (TabularMLPClassifier, FTTransformerClassifier)
 
 
 def check_first_stage(p, classifier, y):
-    """Refuse before training what a ClassifierRetrainer `p` cannot do with it."""
+    """Refuse, before training, a first stage that the retrainer `p` cannot use."""
     if p.shift_statistics and isinstance(classifier, _WITHOUT_STATISTICS):
         raise ValueError(
             "shift_statistics=True needs a network with BatchNorm, such as "

@@ -14,7 +14,7 @@ TAUS = np.linspace(0, 2, 21)
 
 
 class LinearHead(nn.Module):
-    """`scale * (h @ weight + bias)`, member by member.
+    """The layer `scale * (h @ weight + bias)` of each member.
 
     **Shape**
 
@@ -30,7 +30,7 @@ class LinearHead(nn.Module):
 
     @classmethod
     def drawn(cls, like, generators):
-        """Weights drawn anew, in the shape, dtype and place of `like`."""
+        """Newly drawn weights with the shape, dtype and device of `like`."""
         layer = PackedLinear(*like.shape)
         for k, generator in enumerate(generators):
             layer.reset_member(k, generator)
@@ -46,7 +46,7 @@ class LinearHead(nn.Module):
 
 
 class NearestMean(nn.Module):
-    """Negative squared distances to class means of centred features of length 1.
+    """Logits: negative squared distances to class means of centred, unit features.
 
     **Shape**
 
@@ -65,7 +65,7 @@ class NearestMean(nn.Module):
 
     @classmethod
     def of(cls, h, y, weight):
-        """The means by weight of rows h of classes y; means keep their length."""
+        """The head of rows h of classes y; means are not scaled to unit length."""
         total = weight.to(h) / weight.sum()
         center = torch.einsum("n,knd->kd", total, h).unsqueeze(1)
         return cls(center, class_means(F.normalize(h - center, dim=-1), y, weight))
@@ -78,14 +78,14 @@ class NearestMean(nn.Module):
 
 
 def class_means(h, y, weight):
-    """Mean by weight of the rows of each class, (K, classes, d)."""
+    """Weighted mean of the rows of each class, (K, classes, d)."""
     share = F.one_hot(y).to(h) * weight.to(h).unsqueeze(1)
     return torch.einsum("nc,knd->kcd", share / share.sum(0), h)
 
 
 def tau_normalised(weight, tau):
     """w_c / |w_c|^tau; weight is (K, d, classes), tau (K,)."""
-    # A column of zeros stays one.
+    # A column of zeros stays zero.
     length = weight.norm(dim=1, keepdim=True).clamp_min(1e-12)
     return weight / length ** tau.to(weight)[:, None, None]
 
@@ -99,7 +99,7 @@ def best_tau(h, weight, y, row_weight):
     for tau in TAUS:
         logits = h @ tau_normalised(weight, torch.full((len(h),), tau))
         scores.append(((logits.argmax(-1) == y) * share).sum(-1))
-    # Rounding: the same decisions must be a tie.
+    # Rounded, so that equal decisions tie.
     scores = torch.stack(scores).cpu().numpy().round(10)
     return torch.from_numpy(TAUS[scores.argmax(0)])
 
@@ -110,16 +110,16 @@ def label_aware_eps(counts, head, tail, shape):
     Parameters
     ----------
     counts : array of shape (classes,)
-        Rows a class.
+        Rows per class.
     head, tail : float
         Smoothing of the most frequent and of the rarest class.
     shape : {"concave", "linear", "convex"} or float
-        How it grows with the rows; a number is a power of the linear position.
+        How smoothing grows with the rows; a number is a power of the linear position.
 
     Returns
     -------
     array of shape (classes,)
-        `tail` for all classes when they have equal rows.
+        `tail` for all classes if they have equally many rows.
     """
     counts = np.asarray(counts, dtype=np.float64)
     spread = counts.max() - counts.min()

@@ -1,4 +1,4 @@
-"""How is the last layer made anew: one function a method, features are fixed."""
+"""Methods that make a new last layer on fixed features, one function per method."""
 
 import math
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ HEAD, DRAWS, STATISTICS = range(3)
 
 @dataclass
 class Task:
-    """What a method works with.
+    """Inputs of a method: parameters, features, rows and the first stage's layer.
 
     Attributes
     ----------
@@ -38,15 +38,15 @@ class Task:
         Features of the training rows.
     rows : StageRows
     chosen : tuple (features, y, weight)
-        Rows to choose on.
+        Rows by which tau or a temperature is chosen.
     weight, bias : tensors (K, d, classes) and (K, 1, classes)
         Last layer of the first stage.
     seeds : list of int
-        One a member.
+        One per member.
     history : list
         Mean losses of each epoch, (K,).
     tau : array of shape (K,) or None
-        What "tau" was.
+        The tau that was chosen.
     """
 
     p: object
@@ -61,16 +61,16 @@ class Task:
 
     @property
     def y(self):
-        """Training labels beside the features."""
+        """Training labels on the device of the features."""
         return torch.from_numpy(self.rows.train.y).to(self.h.device)
 
     @property
     def row_weight(self):
-        """Weights beside the features."""
+        """Row weights on the device of the features."""
         return torch.from_numpy(self.rows.train.weight).to(self.h.device)
 
     def generators(self):
-        """Fresh generators for initial weights, one a member."""
+        """New generators for initial weights, one per member."""
         return [stream_generator(seed, "retrain", HEAD) for seed in self.seeds]
 
 
@@ -80,7 +80,7 @@ def n_epochs(p):
 
 
 def batch_size(p, n_rows):
-    """Rows a step; "auto" gives small tables 50 steps an epoch, large ones 128 rows."""
+    """Rows per step; "auto": 50 steps per epoch for small tables, else 128 rows."""
     return min(max(n_rows // 50, 8), 128) if p.batch_size == "auto" else p.batch_size
 
 
@@ -91,7 +91,7 @@ def retrain_classifier(task):
 
 
 def normalise(task):
-    """tau-normalisation: weights over the tau-th power of their length, no bias."""
+    """tau-normalisation: weights divided by |w|^tau, no bias."""
     if task.p.tau == "auto":
         h, y, weight = task.chosen
         tau = best_tau(h, task.weight, y, weight)
@@ -103,7 +103,7 @@ def normalise(task):
 
 
 def scale(task):
-    """LWS: one factor a class on the logits."""
+    """LWS: one trained factor per class for the logits."""
     head = LinearHead(task.weight, task.bias)
     return train(head, task, [([head.scale], 1.0)])
 
@@ -114,12 +114,12 @@ def nearest_mean(task):
 
 
 def smooth(task):
-    """MiSLAS, stage 2: label-aware smoothing, a slow layer and quick factors."""
+    """MiSLAS, stage 2: label-aware smoothing, slow layer, fast factors per class."""
     p = task.p
     eps = label_aware_eps(
         task.rows.counts, p.smoothing_head, p.smoothing_tail, p.smoothing_shape
     )
-    # Spread over all classes, the true one too, as in the authors' code.
+    # Smoothing includes the true class, as in the authors' code.
     targets = np.diag(1 - eps) + eps[:, None] / len(eps)
     head = LinearHead(task.weight, task.bias)
     groups = [([head.weight, head.bias], p.lr_factor), ([head.scale], 1.0)]
@@ -131,14 +131,14 @@ def remember(task):
     centroids = class_means(task.h, task.y, task.row_weight)
     head = ModulatedHead(task.weight, task.bias, centroids, task.generators())
     load_torch_optim()
-    # A plain step, whatever the optimiser: AdamW would undo the loss's small weight.
+    # Always plain gradient steps: AdamW would cancel the small weight of this loss.
     memory = torch.optim.SGD([head.centroids], MEMORY_LR, momentum=0.9)
     others = [p for p in head.parameters() if p is not head.centroids]
     return train(head, task, [(others, 1.0)], more=[memory])
 
 
 def with_drift(p, backbone, stage, seeds):
-    """A copy of the backbone whose running statistics follow the drawn rows."""
+    """A copy of the backbone with running statistics of the drawn rows."""
     device, order = backbone.net.device, stage.plan.order
     size = batch_size(p, order.n_rows)
     epochs = draws(order, seeds, STATISTICS, n_epochs(p), size)
@@ -154,11 +154,11 @@ METHODS = {
     "mislas": smooth,
     "oltr": remember,
 }
-# Their logits are no log probabilities, at any prior.
+# Methods whose logits are no log probabilities under any prior.
 NO_PROBABILITIES = ("tau", "ncm")
-# They choose something on held-out rows. LWS can move the prior of two classes only by
-# shrinking the logits: measured on loans, log loss 0.429 without a temperature, 0.413
-# with one, and no gain for the methods that train a layer.
+# Methods that choose tau or a temperature on held-out rows. With two classes LWS can
+# move the prior only by shrinking the logits: on loans its log loss is 0.429 without a
+# temperature and 0.413 with one; methods that train a layer gain nothing.
 CHOOSING = (*NO_PROBABILITIES, "lws")
 
 

@@ -1,4 +1,4 @@
-"""OLTR: a memory of class centroids helps the features of rare classes."""
+"""OLTR: a head with a memory of class centroids (Liu et al., 2019)."""
 
 import torch
 import torch.nn.functional as F
@@ -25,11 +25,11 @@ class ModulatedHead(nn.Module):
     Parameters
     ----------
     weight, bias : tensors (K, d, classes) and (K, 1, classes)
-        Last layer of the first stage, where the hallucinator H begins.
+        Last layer of the first stage, from which the hallucinator H starts.
     centroids : tensor (K, classes, d)
-        Where the memory begins.
+        Initial memory.
     generators : list of torch.Generator
-        One a member, for selector and cosines.
+        One per member, for the initial selector and cosines.
 
     **Shape**
 
@@ -54,7 +54,7 @@ class ModulatedHead(nn.Module):
             self.hallucinator.bias.copy_(bias)
 
     def forward(self, v):
-        # The memory learns from its own loss only, as in the authors' code.
+        # Only the centroid loss trains the memory, as in the authors' code.
         centroids = self.centroids.detach()
         with torch.no_grad():
             distance = torch.cdist(
@@ -63,7 +63,7 @@ class ModulatedHead(nn.Module):
         called = packed_linear(v, self.hallucinator.weight, self.hallucinator.bias)
         memory = called.softmax(-1) @ centroids
         selected = packed_linear(v, self.selector.weight, self.selector.bias).tanh()
-        # NOTE[DIFF]: the authors divide by d_min alone, infinite on a centroid.
+        # NOTE[DIFF]: the authors divide by d_min alone, which is 0 at a centroid.
         m = REACH / (distance + EPS) * (v + selected * memory)
         m = m / (1 + m.norm(dim=-1, keepdim=True))
         return SCALE * m @ F.normalize(self.weight, dim=1)
@@ -74,7 +74,7 @@ class ModulatedHead(nn.Module):
         return loss + CENTROID_WEIGHT * self.centroid_loss(v, y).unsqueeze(1)
 
     def centroid_loss(self, v, y):
-        """Attract own centroids, repel the others: one value a member, (K,).
+        """Loss that attracts to own and repels from other centroids, per member (K,).
 
         `mean_i |v_i - c_y|^2 / 2 + 0.01 max(10 - mean_{i,c} d_ic, 0)` with d_ic the
         squared distance to another class's centroid and 0 for the own.
@@ -82,8 +82,8 @@ class ModulatedHead(nn.Module):
         squares = (v.unsqueeze(2) - self.centroids.unsqueeze(1)).square().sum(-1)
         own = F.one_hot(y, squares.shape[-1]).bool()
         # NOTE[DIFF]: the authors' backward pass divides a centroid's gradient by its
-        # rows in the batch + 1 and forgets the loss's weight; this is the gradient of
-        # the loss as printed.
+        # rows in the batch + 1 and omits the loss's weight; this is the gradient of the
+        # loss as printed.
         attract = squares.masked_fill(~own, 0).sum((1, 2)) / (2 * v.shape[1])
         others = squares.masked_fill(own, 0).mean((1, 2))
         return attract + REPEL_WEIGHT * (MARGIN - others).clamp_min(0)

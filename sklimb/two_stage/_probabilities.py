@@ -1,4 +1,4 @@
-"""From logits without a temperature to probabilities: one scale, one bias a class."""
+"""Temperature and class biases that turn logits of a new head into probabilities."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from sklimb.fitting.intercept import solve_intercept
 from sklimb.fitting.plan import class_shares
 from sklimb.two_stage._methods import CHOOSING, NO_PROBABILITIES
 
-# Rows of features at a time: what a head makes on the way stays small.
+# Rows of features per block, which bounds the memory of a head.
 _BLOCK_ROWS = 4096
 
 
@@ -26,7 +26,7 @@ def best_temperature(logits, y, weight):
     Returns
     -------
     float
-        Within a factor of 20 of the logits' standard deviation in a row.
+        Within a factor of 20 of the logits' standard deviation within rows.
     """
     spread = float(np.sqrt(np.average(logits.var(1), weights=weight)))
     if not spread > 0:
@@ -47,8 +47,8 @@ def best_temperature(logits, y, weight):
 def set_probabilities(p, chosen, everything):
     """Temperature and bias of each member of a ClassifierRetrainer `p`.
 
-    `chosen` and `everything` are (features, y, weight) of the rows that choose
-    something, and of all rows.
+    `chosen` and `everything` are (features, y, weight) of the rows by which a
+    temperature is chosen, and of all rows.
     """
     n_members, n_classes = len(chosen[0]), len(p.classes_)
     p.temperature_ = np.ones(n_members)
@@ -71,7 +71,7 @@ def set_probabilities(p, chosen, everything):
 
 
 def joined(parts):
-    """(features, y, weight) of all parts."""
+    """(features, y, weight) of all parts, joined."""
     h, y, weight = zip(*parts, strict=True)
     return torch.cat(h, 1), np.concatenate(y), np.concatenate(weight)
 

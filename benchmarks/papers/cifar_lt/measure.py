@@ -26,7 +26,8 @@ def make_rows(setup, n_max, seed, data_home):
     """Training images and labels of a set-up, another draw for each seed.
 
     "lt100" is a long tail of ratio 100; "severe" has n_max images of one random class
-    and 5 of the others, "moderate" 0.1 % to 1.1 % of the full classes (S003).
+    and 5 of the others, "moderate" 0.1 % to 1.1 % of the full classes
+    (Bansal et al., 2021).
     """
     (X, y), _ = images(data_home)
     rng = np.random.default_rng(seed)

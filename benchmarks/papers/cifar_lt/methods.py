@@ -41,5 +41,5 @@ METHODS = {
         None,
     ),
 }
-# S003's set-ups: which of them the methods are run on besides.
+# Set-ups of Bansal et al. (2021) on which some methods are run too.
 SEVERE = ("erm", "erm_uniform", "reweighting", "resampling", "sam_a", "metabalance")

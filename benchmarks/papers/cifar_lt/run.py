@@ -1,17 +1,18 @@
 """Which methods help ResNets on CIFAR-10 with a long tail?
 
-The methods of S002, S003 and S004 and their baselines on CIFAR-10 at ratios 100, 50 and
-10, and S003's severe and moderate set-ups: accuracy on balanced test images, recall of
-classes with many, medium and few training images.
+The methods of Shwartz-Ziv et al. (2023), Bansal et al. (2021) and Yang and Xu (2020)
+and their baselines on CIFAR-10 at ratios 100, 50 and 10, and Bansal et al.'s severe and
+moderate set-ups: accuracy on balanced test images, recall of classes with many, medium
+and few training images.
 
     SKLIMB_DATA=... python benchmarks/papers/cifar_lt/run.py --scale full --device cuda
     SKLIMB_DATA=... python benchmarks/papers/cifar_lt/run.py --scale cpu
 
 full: ResNet-32, 200 epochs, 5000 images of the largest class, 5 seeds; one GPU. cpu: a
-tail of 500 to 5 images a class, ResNet-8, 20 epochs; 15 minutes on two cores, a look
-and no reproduction. A seed is a draw of images and of everything else, the same for all
-methods. Nothing is tuned: learning rate and strengths are the papers'. A stopped run
-goes on where it stopped.
+tail of 500 to 5 images per class, ResNet-8, 20 epochs; 15 minutes on two cores, too
+small for a reproduction. A seed decides the images and all else that is random, the
+same for all methods. Nothing is tuned: learning rate and strengths are the papers'. A
+stopped run goes on where it stopped.
 """
 
 import sys

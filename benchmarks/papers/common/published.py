@@ -1,9 +1,9 @@
-"""What the papers print, copied from their tables; nothing here was measured by us.
+"""Published figures, copied from the papers' tables; none was measured by us.
 
 None: not printed, or not legible in the text that we have.
 """
 
-# "MetaBalance" (S003), Tables 2 and 6: test AUC, selected by test AUC.
+# "MetaBalance" (Bansal et al., 2021), Tables 2 and 6: test AUC, selected by test AUC.
 METABALANCE = {
     "fraud": {
         "naive": 0.968,
@@ -40,7 +40,7 @@ METABALANCE = {
         "ms_metabalance": 0.668,
     },
 }
-# S003, Table 7: standard errors over runs. The cell of "naive" is not legible.
+# Its Table 7: standard errors over runs. The cell of "naive" is not legible.
 METABALANCE_ERRORS = {
     "fraud": {
         "over": 0.003,
@@ -73,7 +73,7 @@ METABALANCE_NOTES = (
     "The authors chose learning rates and samplers by test AUC; ours are chosen on "
     "validation rows.",
 )
-# "Simplifying ..." (S002), Table 6: test accuracy.
+# Shwartz-Ziv et al. (2023), Table 6: test accuracy.
 SIMPLIFYING = {
     "adult": {
         "xgboost": 0.875,
@@ -129,7 +129,7 @@ SIMPLIFYING_NOTES = (
     "figures were made: they are not comparable. Nor are those of any table where the "
     "rows were capped.",
 )
-# "On representation learning ..." (S000) prints figures, and no numbers in its text.
+# "On Representation Learning under Class Imbalance" has pictures without numbers.
 REPRESENTATION = {
     "equal_beats_balanced": (
         "Figure 1: on imbalanced test sets, training at the test's ratio is better "
@@ -154,7 +154,8 @@ REPRESENTATION = {
     ),
 }
 # CIFAR-10 with a long tail of ratio 100, 50 and 10, ResNet-32: test accuracy. From
-# LDAM-DRW (Cao et al., 2019) and S004 for the first, then each method's own paper.
+# LDAM-DRW (Cao et al., 2019) and Yang and Xu (2020) for the first, then the paper of
+# each method.
 CIFAR_LT = {
     "lt100": {
         "erm": 0.704,
@@ -169,11 +170,12 @@ CIFAR_LT = {
     },
     "lt50": {"erm": 0.748, "ldam_drw": 0.809, "mislas": 0.857},
     "lt10": {"erm": 0.864, "ldam_drw": 0.882, "mislas": 0.900},
-    # S003, ResNet-18: 5 images of nine classes, 5 to 55.
+    # Bansal et al. (2021), ResNet-18: 5 images of nine classes, 5 to 55.
     "severe": {"erm": 0.161, "erm_uniform": 0.228, "metabalance": 0.299},
     "moderate": {"erm": 0.315, "metabalance": 0.406},
 }
-# S002, Table 1, WideResNet-28-10 with TrivialAugment, CutMix, smoothing and averaging.
+# Shwartz-Ziv et al. (2023), Table 1: WideResNet-28-10 with TrivialAugment, CutMix,
+# smoothing and averaging.
 CIFAR_LT_S002 = {
     "erm": 0.849,
     "sam_a": 0.854,

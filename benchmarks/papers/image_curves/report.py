@@ -69,7 +69,7 @@ def summarise(curves):
 
 
 def claims(curves, scale):
-    """S002's statements, as differences in accuracy between the ends of the ratios."""
+    """The paper's claims, as differences in accuracy between the ends of the ratios."""
     even, long = scale["ratios"][0], scale["ratios"][-1]
     base, small = scale["base_batch"], scale["batch_sizes"][0]
     first, last = "resnet8", scale["backbones"][-1]

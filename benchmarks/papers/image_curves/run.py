@@ -1,11 +1,11 @@
 """Do batch, augmentation and network size matter more the longer the tail is?
 
-Figures 1 to 3 of "Simplifying Neural Network Training Under Class Imbalance" (S002) on
-CIFAR-10: accuracy on balanced test images by batch size, augmentation and size of the
-network, for tails of several ratios with the same number of training images. A seed is
-a draw of images, of the order of the classes and of everything else, the same for all
-settings. Each batch size takes the learning rate with the best accuracy on balanced
-validation images; all other settings take the base's.
+Figures 1 to 3 of Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class
+Imbalance" (2023), on CIFAR-10: accuracy on balanced test images by batch size,
+augmentation and size of the network, for tails of several ratios with the same number
+of training images. A seed decides the images, the order of the classes and all else
+that is random, the same for all settings. Each batch size takes the learning rate with
+the best accuracy on balanced validation images; all other settings take the base's.
 
     SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --device cuda --jobs 1
     SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --quick

@@ -1,4 +1,4 @@
-"""The networks of "MetaBalance" (S003), and one fit of one method."""
+"""The networks of "MetaBalance" (Bansal et al., 2021), and one fit of one method."""
 
 import warnings
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""The methods of "MetaBalance" (S003) as parameters of our classifiers."""
+"""The methods of "MetaBalance" (Bansal et al., 2021) as parameters of classifiers."""
 
 from sklimb import TabularMLPClassifier
 from sklimb.training.losses import ClassBalancedLoss
@@ -19,7 +19,7 @@ def has_row_weighting():
 def strategies(name, support_for_ms, n_clean, modern=False):
     """Parameters of every method on a table, {method: parameters}.
 
-    `n_clean` are the balanced rows a class of Meta-Weight-Net and L2RW.
+    `n_clean` are the balanced rows per class of Meta-Weight-Net and L2RW.
     """
     found = {"naive": {}}
     found |= {sampler: {"sampler": sampler} for sampler in SAMPLERS}

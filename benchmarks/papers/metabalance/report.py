@@ -1,4 +1,4 @@
-"""Means over seeds, claims, tables and pictures of MetaBalance and its rivals."""
+"""Means over seeds, claims, tables and pictures of MetaBalance and other methods."""
 
 from collections import Counter
 
@@ -85,7 +85,7 @@ def compare(summary, ours, other, share):
 
 
 def claims(summaries, share):
-    """What S003 says of MetaBalance, on our rows."""
+    """Claims of Bansal et al. (2021) on MetaBalance, on our rows."""
     lines = []
     for (network, name), summary in summaries.items():
         where = f"{name}, {network} network"

@@ -1,11 +1,11 @@
 """Does MetaBalance beat re-sampling and re-weighting on loans and card payments?
 
-Tables 2 and 6 of "MetaBalance" (S003) with the paper's networks and steps, and the same
-methods in our default network, with boosted trees and a logistic regression. A seed is
-a random 80/20 split, the same for all; 15 % of the 80 validate. On the paper's networks
-the learning rate (0.01, 0.02, 0.05, 0.1) of every method, and the pair of samplers of
-MS-MetaBalance, are those with the best validation AUC; all epochs are trained. Networks
-are evaluated without dropout.
+Tables 2 and 6 of "MetaBalance" (Bansal et al., 2021) with the paper's networks and
+steps, and the same methods in our default network, with boosted trees and a logistic
+regression. A seed is a random 80/20 split, the same for all methods; 15 % of the 80 are
+validation rows. On the paper's networks the learning rate (0.01, 0.02, 0.05, 0.1) of
+every method, and the pair of samplers of MS-MetaBalance, are those with the best
+validation AUC; all epochs are trained. Networks are evaluated without dropout.
 
     SKLIMB_DATA=... python benchmarks/papers/metabalance/run.py --jobs 2
     SKLIMB_DATA=... python benchmarks/papers/metabalance/run.py --quick

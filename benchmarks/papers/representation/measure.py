@@ -1,4 +1,4 @@
-"""The experiments of "On Representation Learning ..." (S000), and one fit of one."""
+"""The experiments of "On Representation Learning under Class Imbalance", fit by fit."""
 
 import warnings
 
@@ -12,7 +12,7 @@ from benchmarks.common.scores import timed_fit
 from benchmarks.common.splits import table
 from sklimb import TabularEncoder, TabularMLPClassifier
 
-# Minority and majority class. Covertype: two of its seven, as S000 takes two classes
+# Minority and majority class. Covertype: two of its seven, as they take two classes
 # of CIFAR-10; the rare one is spruce, the frequent one lodgepole pine.
 CLASSES = {"adult": (1, 0), "covertype": (1, 2)}
 MODELS = ("xgboost", "svm", "mlp")
@@ -110,7 +110,7 @@ def _fit_svm(method, seed, settings, X, y, device):
 
 
 def _fit_mlp(method, seed, settings, X, y, device):
-    # S000 trains a fixed number of epochs: no rows are held out.
+    # The paper trains a fixed number of epochs: no rows are held out.
     changes = {
         "plain": {},
         "prior": {},
@@ -134,7 +134,7 @@ _FITS = {"xgboost": _fit_xgboost, "svm": _fit_svm, "mlp": _fit_mlp}
 
 
 def accuracy(pair, ratio):
-    """Expected accuracy on rows with `ratio` rare rows a frequent one.
+    """Expected accuracy on rows with `ratio` rare rows per frequent one.
 
     `pair` are the class-wise accuracies (rare, frequent); all test rows serve every
     ratio, so the curves have no noise from drawing test sets.

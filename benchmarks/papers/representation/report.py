@@ -1,4 +1,4 @@
-"""Tables and pictures of "On Representation Learning ..." (S000)."""
+"""Tables and pictures of "On Representation Learning under Class Imbalance"."""
 
 from benchmarks.common.report import markdown
 from benchmarks.papers.common.report import cell, pyplot

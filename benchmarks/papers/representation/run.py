@@ -1,11 +1,11 @@
 """Should training rows be as imbalanced as test rows, on tables?
 
-"On Representation Learning under Class Imbalance" (S000), Figures 1 to 3 and 5 and
-Appendix A.2, on Adult and on two classes of Covertype, with XGBoost, an SVM and our
-MLP: training ratio against test ratio at a fixed number of rows, fixed rare rows with
-ever more frequent ones, and over-sampling on balanced and imbalanced test rows. A ratio
-is rare rows a frequent row. A seed draws training, selection and test rows, disjoint
-and the same for all models; what is "best" is chosen on the selection rows.
+"On Representation Learning under Class Imbalance", Figures 1 to 3 and 5 and Appendix
+A.2, on Adult and on two classes of Covertype, with XGBoost, an SVM and our MLP:
+training ratio against test ratio at a fixed number of rows, fixed rare rows with ever
+more frequent ones, and over-sampling on balanced and imbalanced test rows. A ratio is
+rare rows per frequent row. A seed draws training, selection and test rows, disjoint and
+the same for all models; "best" models are chosen on the selection rows.
 
     SKLIMB_DATA=... python benchmarks/papers/representation/run.py --jobs 2
     SKLIMB_DATA=... python benchmarks/papers/representation/run.py --quick

@@ -1,4 +1,4 @@
-"""What "On Representation Learning ..." (S000) claims, on our rows."""
+"""The claims of "On Representation Learning under Class Imbalance" on our rows."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from benchmarks.papers.common.report import mean_and_error, verdict
 from benchmarks.papers.representation.measure import METHODS, accuracy, counts
 from benchmarks.papers.representation.report import TITLES
 
-# S000 calls the equal ratio "nearly optimal": at most so much accuracy is lost.
+# The paper calls the equal ratio "nearly optimal": at most so much accuracy is lost.
 NEAR = 0.005
 
 
@@ -21,7 +21,7 @@ class Fits:
         self.seeds = [s for s in range(seeds) if all(s in v for v in self.by.values())]
 
     def accuracies(self, method, pair, ratio, part="test"):
-        """Accuracy on rows of the ratio, one a seed."""
+        """Accuracy on rows of the ratio, one per seed."""
         lines = self.by[method, *pair]
         return np.array([accuracy(lines[s][part], ratio) for s in self.seeds])
 
@@ -35,7 +35,7 @@ class Fits:
         )
 
     def of_rare(self, method, pair, part="test"):
-        """Accuracy on the rare rows, one a seed."""
+        """Accuracy on the rare rows, one per seed."""
         lines = self.by[method, *pair]
         return np.array([lines[s][part][0] for s in self.seeds])
 
@@ -116,7 +116,7 @@ def summarise(fits, scale):
 
 
 def claims(summary):
-    """What S000 says, on our rows."""
+    """Claims of the paper, on our rows."""
     lines = []
     for (name, model), entry in summary.items():
         where = f"{name}, {TITLES[model]}"

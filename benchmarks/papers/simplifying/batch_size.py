@@ -1,4 +1,4 @@
-"""Do small batches help more the more imbalanced the classes are (S002, Figure 1)?"""
+"""Accuracy by batch size and imbalance (Shwartz-Ziv et al., 2023, Figure 1)."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from benchmarks.common.splits import table
 from sklimb import TabularMLPClassifier
 
 TABLE = "otto"
-BASE = 128  # the batch size that S002 measures improvements from
+BASE = 128  # the batch size that the paper compares with
 # Wide enough that no batch size wants more: a rate at an end would be the finding.
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 CLIP_NORM = 1.0  # the largest rates diverge without
 
 
 def exponential_counts(n_classes, total, ratio):
-    """Rows a class, from n_max down to ratio * n_max, that add up to about `total`.
+    """Rows per class, from n_max down to ratio * n_max, that add up to about `total`.
 
     n_i = n_max ratio^(i / (K - 1)), as in Cui et al. (2019); with the total fixed,
     imbalance is not confounded with the number of rows.

@@ -1,4 +1,4 @@
-"""The models of "Simplifying ..." (S002), Table 6, and one fit of one of them."""
+"""The models of Shwartz-Ziv et al. (2023), Table 6, and one fit of one of them."""
 
 import warnings
 from functools import lru_cache
@@ -64,7 +64,7 @@ TUNED_MLP = {
         "numeric_transform": None,
     },
 }
-# S002 gives no numbers for rho and eps: those with the best validation accuracy.
+# The paper gives no numbers for rho and eps: those with the best validation accuracy.
 SAM_GRID = tuple(
     {"sam_asymmetric_rho": rho, "smoothing_eps": eps}
     for rho in (0.02, 0.1)

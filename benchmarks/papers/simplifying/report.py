@@ -1,4 +1,4 @@
-"""Means, claims, tables and pictures of "Simplifying ..." (S002)."""
+"""Means, claims, tables and pictures of Table 6 of Shwartz-Ziv et al. (2023)."""
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def summarise(rows):
 
 
 def claims(summary):
-    """What S002 says of Table 6, on our rows."""
+    """Claims of the paper on Table 6, on our rows."""
     lines = []
     for name, models in summary.items():
         for ours in ("mlp_sam", "mlp_sam_sgd"):

@@ -1,11 +1,11 @@
 """Do SAM-A and class-wise smoothing lift an MLP above its rivals on imbalanced tables?
 
-Table 6 of "Simplifying Neural Network Training Under Class Imbalance" (S002): Adult,
-Otto and Covertype with XGBoost, MLP, ResNet, FT-Transformer and MLP + SAM-A +
-smoothing, each as five single seeds and as their ensemble; and Figure 1, accuracy by
-batch size and imbalance ratio, on Otto. One split, shared by all models and seeds; all
-models stop by the log loss of the same validation rows, which also choose rho and eps
-of SAM-A and smoothing (4 pairs), and with SGD the learning rate (2).
+Table 6 of Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class
+Imbalance" (2023): Adult, Otto and Covertype with XGBoost, MLP, ResNet, FT-Transformer
+and MLP + SAM-A + smoothing, each as five single seeds and as their ensemble; and Figure
+1, accuracy by batch size and imbalance ratio, on Otto. One split, shared by all models
+and seeds; all models stop by the log loss of the same validation rows, which also
+choose rho and eps of SAM-A and smoothing (4 pairs), and with SGD the learning rate (2).
 Full scale takes Gorishniy et al.'s tuned MLP-PLR (seed 0) instead of tuning, and 10,000
 training and validation rows (`--whole`: all, for a GPU); ResNet, FT-Transformer and
 XGBoost are not tuned.

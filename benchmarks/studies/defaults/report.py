@@ -1,4 +1,4 @@
-"""defaults.json and defaults.md from the kept fits."""
+"""Reports defaults.json and defaults.md of the kept fits."""
 
 import numpy as np
 from scipy import stats

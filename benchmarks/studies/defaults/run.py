@@ -4,8 +4,8 @@ Runs named settings on the tables of the half on which defaults are chosen, and 
 others: 3 stratified folds of each table; of Adult, of a stratified sample of 8,000 rows
 of its official training part. The internal validation rows of a fold (15 %) are the
 same for all settings. First round: one change at a time from `BASE`. Second round:
-what looked helpful, combined, on 2 x 3 folds. The other half of the tables never
-enters; `benchmarks/tables` reports both.
+combinations of changes that helped, on 2 x 3 folds. The other half of the tables is not
+used; `benchmarks/tables` reports both.
 
     SKLIMB_DATA=... python benchmarks/studies/defaults/run.py --jobs 1
     SKLIMB_DATA=... python benchmarks/studies/defaults/run.py --settings more.json
@@ -14,8 +14,8 @@ A stopped run goes on where it stopped. `--settings` reads {name: {parameter: va
 changes from `BASE` that make a round of their own, next to the base.
 
 Writes results/defaults.json and results/defaults.md: mean rank of average precision
-over tables, and paired differences from `BASE`. They share the luck of the base: where
-nearly all settings lose on a table, the base was lucky there.
+over tables, and paired differences from `BASE`. All of them contain the random error of
+the base: it was high by chance on a table where nearly all settings lose.
 """
 
 import argparse

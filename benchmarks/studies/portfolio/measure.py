@@ -23,7 +23,7 @@ CANDIDATES = (
     {"frequency_scale": 0.3, "dropout": 0.3},
     {"frequency_scale": 0.1, "smoothing_eps": 0.02, "dropout": 0.0},
 )
-SEEDS = 4  # networks a candidate
+SEEDS = 4  # networks per candidate
 N_FOLDS = 3  # of which so many are run:
 FOLDS_RUN = {
     "loan": 2,

@@ -1,4 +1,4 @@
-"""portfolio.json and portfolio.md from what was found."""
+"""Reports portfolio.json and portfolio.md of the kept fits."""
 
 from benchmarks.common.report import environment, rounded, write_json
 from benchmarks.studies.portfolio.markdown import as_markdown

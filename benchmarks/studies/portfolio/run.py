@@ -1,10 +1,10 @@
 """Which settings should a portfolio hold, and does it beat networks of one setting?
 
 One fit trains `CANDIDATES`, 4 networks each, on the same rows; the probabilities of all
-networks are kept, and the rest is arithmetic. For each table: on the other tables, the
-list of 4 candidates whose greedy combination has the best mean AUC and the single
-candidate with the best mean AUC are chosen; on the table itself both are scored, next
-to `n_members=4` of that single candidate, which takes the time of the list.
+networks are kept, and all else is computed from them. For each table: on the other
+tables, the list of 4 candidates whose greedy combination has the best mean AUC and the
+single candidate with the best mean AUC are chosen; on the table itself both are scored,
+next to `n_members=4` of that single candidate, which takes the time of the list.
 
     SKLIMB_DATA=... python benchmarks/studies/portfolio/run.py
     SKLIMB_DATA=... python benchmarks/studies/portfolio/run.py --report-only
