@@ -1,4 +1,4 @@
-"""From prepared rows to jobs: class shares, draws, members and their networks."""
+"""Jobs made of prepared rows: class shares, draws, members and their networks."""
 
 import copy
 import warnings

@@ -1,4 +1,4 @@
-"""From what the caller gives to rows that are ready to train: read, split, encode.
+"""Rows that are ready to train, of what the caller gives: read, split, encoded.
 
 `prepare` depends on few parameters (ROW_PARAMETERS), so that a search does it once a
 fold and hands the result to every candidate; _jobs.py is the rest.

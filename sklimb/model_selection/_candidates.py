@@ -1,7 +1,7 @@
-"""One candidate on one fold: which part of it is ours, and what it shares.
+"""A candidate on a fold: its sklimb classifier, and what candidates share.
 
 A candidate is a sklimb classifier or a pipeline that ends in one. The steps before it
-and the encoded rows are made once a fold for all candidates that agree on them.
+and the encoded rows are made once per fold for all candidates that agree on them.
 """
 
 from sklearn.base import BaseEstimator, clone

@@ -1,4 +1,4 @@
-"""A pack: jobs of a search that train in one program, and what came of them."""
+"""Jobs of a search that train in one program, and their results."""
 
 import time
 import traceback

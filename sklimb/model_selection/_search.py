@@ -52,7 +52,7 @@ class PackedSearchCV(BaseSearchCV):
     Parameters
     ----------
     estimator : sklimb classifier, or Pipeline that ends in one
-        The steps before the classifier are fitted once a fold.
+        The steps before the classifier are fitted once per fold.
     param_grid : dict or list of dict, default=None
         All combinations are tried, or `n_iter` of them.
     param_distributions : dict or list of dict, default=None
@@ -343,7 +343,7 @@ class PackedSearchCV(BaseSearchCV):
         return cut(groups, self.n_splits_, sizes, n_jobs, whole)
 
     def _halving_size(self, size):
-        """At least a few candidates a pack: they are compared with each other."""
+        """At least a few candidates per pack: they are compared with each other."""
         least = self.n_splits_ * HALVING_CANDIDATES
         if self.max_members == "auto":
             return max(size, least)

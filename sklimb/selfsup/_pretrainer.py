@@ -62,7 +62,7 @@ class SelfSupervisedPretrainer(
     max_epochs : int, default=100
         Most passes over the rows.
     batch_size : int, default=256
-        Rows a step, two views each.
+        Rows per step, two views each.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.0001
@@ -99,7 +99,7 @@ class SelfSupervisedPretrainer(
     Representation Learning", 2020. Gidaris et al., "Unsupervised Representation
     Learning by Predicting Image Rotations", 2018. Yang and Xu,
     "Rethinking the Value of Labels for Improving Class-Imbalanced Learning", 2020
-    (S004), section 4.
+    section 4.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""PseudoLabelClassifier: a classifier labels unlabelled rows and a fresh one learns
+"""PseudoLabelClassifier: a classifier labels unlabelled rows and a new one learns
 from both."""
 
 import warnings
@@ -35,9 +35,9 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Self-training: learn from unlabelled rows by the labels that a model gives them.
 
     A clone of `estimator` is fitted to the labelled rows and labels `X_unlabeled`; a
-    fresh clone is fitted to both. The same again for each further round (S004 2.2).
+    fresh clone is fitted to both. The same again for each further round (section 2.2).
     Unlabelled rows help where they come from the same source as the labelled ones; rows
-    of other sources hurt (S004, Figure 2).
+    of other sources hurt (Figure 2 there).
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     `Pipeline([..., ("clf", PseudoLabelClassifier(...).set_fit_request(
     X_unlabeled=True))], transform_input=["X_unlabeled"])`. Searches hand `X_unlabeled`
     to every fold, but cut it to the fold if it has exactly as many rows as X,
-    because they take it for one value a row.
+    because they take it for one value per row.
 
     References
     ----------
     Yang and Xu, "Rethinking the Value of Labels for Improving Class-Imbalanced
-    Learning", 2020 (S004), section 2.
+    Learning", 2020, section 2.
 
     Examples
     --------

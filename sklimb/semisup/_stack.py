@@ -1,4 +1,4 @@
-"""How unlabelled rows are put below labelled ones: same columns, same kind of X."""
+"""Unlabelled rows below labelled ones: same columns, same kind of X."""
 
 import sys
 

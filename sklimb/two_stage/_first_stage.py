@@ -1,4 +1,4 @@
-"""What does the second stage get from the first: rows, features and the last layer."""
+"""What the second stage gets from the first: rows, features and the last layer."""
 
 import copy
 from dataclasses import dataclass
@@ -166,7 +166,7 @@ class StageRows:
     prior : array of shape (classes,)
         Class shares of `train`, by sample weight.
     counts : array of shape (classes,)
-        Rows a class of `train`, by sample weight.
+        Rows per class of `train`, by sample weight.
     plan : Plan
         Draws and loss weights.
     """
@@ -230,7 +230,7 @@ def read_stage(classifier, X, y, given, *, sampler, own_fraction):
 
 
 def draws(order, seeds, index, n_epochs, batch_size):
-    """Row numbers of each epoch's batches, a list of (K, batch) tensors an epoch."""
+    """Row numbers of each epoch's batches, a list of (K, batch) tensors per epoch."""
     generators = [stream_generator(seed, "retrain", index) for seed in seeds]
     for _ in range(n_epochs):
         rows = torch.stack([order(generator) for generator in generators])

@@ -1,4 +1,4 @@
-"""ClassifierRetrainer: keep the features of a trained network, make its end anew."""
+"""ClassifierRetrainer: a new last layer on the features of a trained network."""
 
 import copy
 from numbers import Integral, Real
@@ -64,10 +64,10 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         - "crt": a new linear layer, drawn at random, trained on class-balanced draws.
         - "tau": weights of each class divided by the `tau`-th power of their length;
           no bias.
-        - "lws": one factor a class on the logits, trained on class-balanced draws.
+        - "lws": one factor per class on the logits, trained on class-balanced draws.
         - "ncm": the nearest class mean of centred features of length 1.
         - "mislas": the first stage's layer goes on with `lr * lr_factor`, label-aware
-          smoothing and a factor a class. Its authors' first stage has `mix="mixup"`.
+          smoothing and a factor per class. Its authors' first stage has `mix="mixup"`.
         - "oltr": a memory of class centroids enriches the features, then cosines.
     tau : float or "auto", default="auto"
         "auto" takes the first of 0, 0.1, ..., 2 with the best balanced accuracy on
