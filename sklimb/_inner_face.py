@@ -16,7 +16,7 @@ from sklimb.fitting.prepare import read_rows, split_rows
 from sklimb.fitting.probabilities import make_net
 from sklimb.fitting.train import fitted_attributes, train
 from sklimb.inputs.table import read_table
-from sklimb.parameters.training import TrainingParameters
+from sklimb.parameters import TrainingParameters
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import CrossEntropy

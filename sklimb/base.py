@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._callbacks import EstimatorCallbacks
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
+from sklimb._estimator_callbacks import EstimatorCallbacks
 from sklimb._inner_face import InnerFace
 from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.fitting.checks import check_fit_arguments

@@ -16,11 +16,8 @@ from sklimb.fitting.checks import (
     check_temperature_rows,
     resolve_prior,
 )
-from sklimb.fitting.plan import (
-    class_shares,
-    class_weight_vector,
-    make_plan,
-)
+from sklimb.fitting.class_weights import class_shares, class_weight_vector
+from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.fitting.recipe import Job, Recipe, parameters_of

@@ -1,11 +1,11 @@
 """The plan of a fit: encoded rows, class shares, draws and loss weights."""
 
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
 from sklimb._random import stream_seed
+from sklimb.fitting.class_weights import class_share_of
 from sklimb.training.samplers import (
     UniformOrder,
     WeightedOrder,
@@ -74,39 +74,6 @@ class Plan:
         return np.where(known, self.drawn_prior / np.where(known, self.prior, 1), 1.0)
 
 
-def class_weight_vector(class_weight, y, weight, classes):
-    """Factor of each class: None, "balanced" (by summed sample weight) or a dict.
-
-    Raises
-    ------
-    ValueError
-        A key that is no class, or a negative weight.
-    """
-    n_classes = len(classes)
-    if class_weight is None:
-        return np.ones(n_classes)
-    if isinstance(class_weight, str):
-        total = np.bincount(y, weights=weight, minlength=n_classes)
-        return np.where(
-            total > 0, total.sum() / (n_classes * np.where(total > 0, total, 1)), 1.0
-        )
-    position = {label: c for c, label in enumerate(classes.tolist())}
-    unknown = [label for label in class_weight if label not in position]
-    if unknown:
-        raise ValueError(
-            f"class_weight names {unknown!r}, which are not among the classes "
-            f"{classes.tolist()!r}."
-        )
-    vector = np.ones(n_classes)
-    for label, value in class_weight.items():
-        if not isinstance(value, Real) or not np.isfinite(value) or value < 0:
-            raise ValueError(
-                f"class_weight[{label!r}] must be a non-negative number, got {value!r}."
-            )
-        vector[position[label]] = value
-    return vector
-
-
 def make_plan(
     X, y, weight, *, sampler, class_factor, device_factor, classes, layout, seed
 ):
@@ -129,7 +96,7 @@ def make_plan(
         Root seed of the fit.
     """
     n_classes = len(classes)
-    prior = _share(y, weight, n_classes)
+    prior = class_share_of(y, weight, n_classes)
     if draw_of(sampler) is None:
         X, y, weight = resample(
             sampler,
@@ -142,7 +109,7 @@ def make_plan(
             seed=stream_seed(seed, "resampling"),
         )
         sampler = "uniform"
-    drawn = _share(y, weight, n_classes)
+    drawn = class_share_of(y, weight, n_classes)
     factor = (class_factor * device_factor)[y]
     if is_uniform(sampler):
         order = UniformOrder(len(y))
@@ -166,14 +133,3 @@ def make_plan(
             "one class that occurs a weight above 0."
         )
     return Plan(X, y, loss_weight / mean, weight, order, prior, drawn)
-
-
-def class_shares(parts, n_classes):
-    """Shares of the classes in parts (X, y, weight) of rows, by weight."""
-    _, y, weight = zip(*parts, strict=True)
-    return _share(np.concatenate(y), np.concatenate(weight), n_classes)
-
-
-def _share(y, weight, n_classes):
-    total = np.bincount(y, weights=weight, minlength=n_classes)
-    return total / total.sum()

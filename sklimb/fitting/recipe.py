@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sklimb.nn.join import Layout
-from sklimb.parameters.training import TrainingParameters
+from sklimb.parameters import TrainingParameters
 from sklimb.training.device import NUMBERS
 
 

@@ -15,7 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_fit_arguments
-from sklimb.fitting.plan import class_weight_vector, make_plan
+from sklimb.fitting.class_weights import class_weight_vector
+from sklimb.fitting.plan import make_plan
 from sklimb.inputs.splits import split_default
 from sklimb.nn.resnets import CosineLinear
 

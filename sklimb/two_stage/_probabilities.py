@@ -6,8 +6,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from sklimb.fitting.checks import resolve_prior
+from sklimb.fitting.class_weights import class_shares
 from sklimb.fitting.intercept import solve_intercept
-from sklimb.fitting.plan import class_shares
 from sklimb.two_stage._methods import CHOOSING, NO_PROBABILITIES
 
 # Rows of features per block, which bounds the memory of a head.

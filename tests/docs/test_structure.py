@@ -30,7 +30,7 @@ LOWEST = {"_random", "_compat"}
 TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
-    "_callbacks",
+    "_estimator_callbacks",
     "_inner_face",
     "explanation",
     "fitting",
@@ -44,7 +44,7 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
-    "_callbacks": {"training"},
+    "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random"},
     # scikit-learn's own way to take rows of anything is in `_compat`.
