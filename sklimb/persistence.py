@@ -1,5 +1,6 @@
 """save and load: fitted classifiers as one safetensors file each, without pickle."""
 
+import hashlib
 import json
 import os
 import warnings
@@ -113,7 +114,9 @@ def write(path, tensors, header):
         # safetensors writes files that only their owner reads.
         temporary.touch()
         mode = (path if path.exists() else temporary).stat().st_mode
-        save_file(tensors, temporary, metadata={"sklimb": json.dumps(header)})
+        text = json.dumps(header)
+        metadata = {"sklimb": text, "checksum": _checksum(text, tensors)}
+        save_file(tensors, temporary, metadata=metadata)
         temporary.chmod(mode)
         os.replace(temporary, path)
     except BaseException as error:
@@ -158,6 +161,13 @@ def load(path, device="auto"):
     True
     """
     header, tensors = read(path)
+    if not header["checked"]:
+        warnings.warn(
+            f"{path} was written by an earlier sklimb and has no checksum, so that a "
+            "changed bit would not be noticed. Save the classifier again.",
+            UserWarning,
+            stacklevel=2,
+        )
     cls = _classifier(path, *header["class"])
     try:
         params = _params(cls, header)
@@ -257,7 +267,15 @@ def _restore(estimator, header, tensors, loss):
 
 
 def read(path):
-    """Header and tensors of a file that `write` wrote."""
+    """Header and tensors of a file that `write` wrote.
+
+    The header's "checked" says whether there was a checksum to compare them with.
+
+    Raises
+    ------
+    ValueError
+        It is no such file, or not as it was written.
+    """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
@@ -266,13 +284,35 @@ def read(path):
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     if "sklimb" not in metadata:
         raise ValueError(f"{path} was not written by sklimb's save.")
-    header = json.loads(metadata["sklimb"])
-    if header["format"] > FORMAT:
+    text = metadata["sklimb"]
+    if "checksum" in metadata and metadata["checksum"] != _checksum(text, tensors):
         raise ValueError(
-            f"{path} has format {header['format']}, and this sklimb reads up to "
-            f"{FORMAT}. Update sklimb."
+            f"{path} is damaged: its content does not agree with its checksum. Save "
+            "the classifier again, or take a copy of the file."
         )
-    return header, tensors
+    try:
+        header = json.loads(text)
+        version = header["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if version > FORMAT:
+        raise ValueError(
+            f"{path} has format {version}, and this sklimb reads up to {FORMAT}. "
+            "Update sklimb."
+        )
+    if version > 1 and "checksum" not in metadata:
+        raise ValueError(f"{path} is damaged: its checksum is gone.")
+    return {**header, "checked": "checksum" in metadata}, tensors
+
+
+def _checksum(text, tensors):
+    """sha256 of a header's text and of names, types, shapes and bytes of tensors."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _prefixed(tensors, prefix):

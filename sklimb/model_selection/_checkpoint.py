@@ -4,6 +4,7 @@
 safetensors file: numbers as tensors, the rest as JSON. A failed write leaves no file.
 """
 
+import hashlib
 import json
 import os
 import warnings
@@ -15,7 +16,7 @@ from safetensors import SafetensorError
 from sklimb.model_selection._digest import digest
 from sklimb.persistence import read, write
 
-FORMAT = 1
+FORMAT = 2
 # A killed process may leave such a file.
 _NEW_PLAN = ".search.json.new"
 _NUMBERS = ("fit_time", "score_time", "n_epochs", "n_test_samples")
@@ -105,6 +106,8 @@ class Checkpoint:
             return None
         try:
             header, tensors = read(self._path(i))
+            if header["of"] != self._pack(i) or not header["checked"]:
+                return None  # of another search or place
             return self._results(header, tensors)
         except (ValueError, KeyError, OSError, SafetensorError):
             return None  # damaged: train it again
@@ -144,7 +147,12 @@ class Checkpoint:
             tensors[name] = torch.tensor(values, dtype=torch.float64)
         errors = [r["fit_error"] for r in results]
         header = {"format": FORMAT, "scores": scores, "errors": errors}
-        write(self._path(i), tensors, header)
+        write(self._path(i), tensors, {**header, "of": self._pack(i)})
+
+    def _pack(self, i):
+        """What a pack's file names: its number, and a digest of the search's plan."""
+        plan = json.dumps(self.plan, sort_keys=True)
+        return [i, hashlib.sha256(plan.encode()).hexdigest()]
 
     @staticmethod
     def _results(header, tensors):

@@ -64,7 +64,7 @@ class Halving:
     def __init__(self, pairs, factor, jobs, progress=None, metric=None):
         self.candidate = np.array([c for c, _ in pairs])
         self.factor, self.progress = factor, progress
-        self.metric = metric or jobs[pairs[0]].estimator.monitor
+        self.metric = metric or jobs[pairs[0]].recipe.parameters.monitor
         self.sign = -1.0 if self.metric == "loss" else 1.0
         self.left = set(self.candidate.tolist())
         self.next_epoch = FIRST_EPOCH

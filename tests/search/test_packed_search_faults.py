@@ -273,6 +273,15 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path, trained, expected):
     assert trained == [3, 3]
 
 
+def test_a_pack_of_another_place_is_trained_again(tmp_path, trained, expected):
+    search(checkpoint=tmp_path).fit(X, Y)
+    n_trained = len(trained)
+    first, second = sorted(tmp_path.glob("pack-*"))[:2]
+    second.write_bytes(first.read_bytes())
+    same_bits(search(checkpoint=tmp_path).fit(X, Y), expected)
+    assert len(trained) == n_trained + 1
+
+
 def test_results_are_kept_whole(tmp_path):
     metrics = {"loss": "neg_log_loss", "ap": "average_precision"}
     settings = {"scoring": metrics, "return_train_score": True, "checkpoint": tmp_path}
