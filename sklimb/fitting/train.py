@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
-from sklimb.training.callbacks import Progress
+from sklimb.training.callbacks import EpochBar
 
 # Attributes of scikit-learn's callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -83,7 +83,7 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
     if jobs[0].guide is not None:
         _train_guides(jobs, alone)
     if verbose:
-        callbacks = [*callbacks, Progress()]
+        callbacks = [*callbacks, EpochBar()]
     pack = Pack(jobs, partial, callbacks, drop)
     jobs, net, keep = pack.jobs, pack.net, pack.keep
     # The caller may have switched gradients off.

@@ -9,7 +9,7 @@ POSITIVES = "The recall needs", "the positive class"
 BOTH = "The false positive rate and the recall need", "both classes"
 
 
-def check_labels(y_true, y_pred, pos_label, sample_weight, needs=None):
+def check_predictions(y_true, y_pred, pos_label, sample_weight, needs=None):
     """Which rows are positive, which are called positive, and their weights.
 
     `needs` is None, POSITIVES or BOTH: the classes that y_true must have.

@@ -7,8 +7,8 @@ import numpy as np
 from sklimb.metrics._checks import (
     POSITIVES,
     check_count,
-    check_labels,
     check_numbers,
+    check_predictions,
     check_share,
 )
 
@@ -85,7 +85,7 @@ def precision_with_recall_floor(
     True
     """
     check_share("min_recall", min_recall)
-    positive, called, weight = check_labels(
+    positive, called, weight = check_predictions(
         y_true, y_pred, pos_label, sample_weight, POSITIVES
     )
     caught = weight[positive & called].sum()
@@ -156,7 +156,7 @@ def recall_within_alert_budget(
     -100.2
     """
     check_count("max_alerts", max_alerts)
-    positive, called, weight = check_labels(
+    positive, called, weight = check_predictions(
         y_true, y_pred, pos_label, sample_weight, POSITIVES
     )
     alerts, rows = weight[called].sum(), weight.sum()
@@ -247,7 +247,9 @@ def expected_cost(
         raise ValueError(
             f"cost_matrix must be finite numbers of shape (2, 2), got {cost_matrix!r}."
         )
-    positive, called, weight = check_labels(y_true, y_pred, pos_label, sample_weight)
+    positive, called, weight = check_predictions(
+        y_true, y_pred, pos_label, sample_weight
+    )
     cost = costs[positive.astype(int), called.astype(int)]
     if amount is not None:
         missed = positive & ~called

@@ -21,7 +21,7 @@ from sklimb.nn import PackedMLP
 _NO_MEMORY = "did not fit in memory"
 
 
-class Task:
+class Work:
     """Everything that a worker needs besides the rows; sent once to each.
 
     Parameters

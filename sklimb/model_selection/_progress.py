@@ -6,7 +6,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 
-class Progress:
+class SearchBar:
     """One tqdm bar over all fits."""
 
     def __init__(self, search, n_candidates, results):

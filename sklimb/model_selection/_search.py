@@ -36,8 +36,8 @@ from sklimb.model_selection._candidates import (
 )
 from sklimb.model_selection._checkpoint import Checkpoint, fingerprint
 from sklimb.model_selection._halving import HALVING_CANDIDATES, check_halving
-from sklimb.model_selection._packs import Task
-from sklimb.model_selection._progress import Progress
+from sklimb.model_selection._packs import Work
+from sklimb.model_selection._progress import SearchBar
 from sklimb.model_selection._sizes import best_size, cut
 from sklimb.model_selection._workers import run_packs
 
@@ -237,7 +237,7 @@ class PackedSearchCV(BaseSearchCV):
         checkpoint = self._open_checkpoint(
             X, y, splits, settings, (fit_params, score_params)
         )
-        task = Task(candidates, scorer, score_params, seed, self)
+        task = Work(candidates, scorer, score_params, seed, self)
         out = self._train(task, folds, checkpoint)
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
@@ -308,7 +308,7 @@ class PackedSearchCV(BaseSearchCV):
                 waiting.append((i, pairs))
             else:
                 results.update(zip(pairs, finished, strict=True))
-        bar = Progress(self, len(task.candidates), results) if self.verbose else None
+        bar = SearchBar(self, len(task.candidates), results) if self.verbose else None
         n_jobs = effective_n_jobs(self.n_jobs)
         here = bar.within if bar and n_jobs == 1 else None
         done = run_packs(task, folds, waiting, self.n_jobs, here)

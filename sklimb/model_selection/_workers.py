@@ -10,7 +10,7 @@ def run_packs(task, folds, packs, n_jobs, progress=None):
 
     Parameters
     ----------
-    task : Task
+    task : Work
     folds : Folds
     packs : list of (int, list of (candidate, split))
     n_jobs : int or None

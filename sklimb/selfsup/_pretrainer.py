@@ -27,7 +27,7 @@ from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.device import NUMBERS, resolve_device
-from sklimb.training.terms import METHODS, MoCo, make_term
+from sklimb.training.terms import ALL_TERMS, MoCo, make_term
 from sklimb.training.views.columns import Pool
 
 
@@ -135,7 +135,7 @@ class SelfSupervisedPretrainer(
 
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
-        "method": [names_of(METHODS), MoCo, callable],
+        "method": [names_of(ALL_TERMS), MoCo, callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],

@@ -270,7 +270,7 @@ class KeepBest(Callback):
             )
 
 
-class Progress(Callback):
+class EpochBar(Callback):
     """One tqdm bar over the epochs: loss, validation score, time left."""
 
     def on_train_begin(self, net, **kwargs):

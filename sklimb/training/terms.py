@@ -270,7 +270,7 @@ class MoCo(_BothCorrupted):
 
 # Terms for pre-training alone.
 PRETRAINING_TERMS = Registry("term", {"moco": MoCo()})
-METHODS = ChainMap(TERMS, PRETRAINING_TERMS)
+ALL_TERMS = ChainMap(TERMS, PRETRAINING_TERMS)
 
 
 def n_views(term):
@@ -280,7 +280,7 @@ def n_views(term):
 
 def make_term(term):
     """The term of a name; an object is returned as it is."""
-    return METHODS[term] if isinstance(term, str) else term
+    return ALL_TERMS[term] if isinstance(term, str) else term
 
 
 def terms_for(of):

@@ -23,11 +23,11 @@ from sklimb.two_stage._oltr import MEMORY_LR, ModulatedHead
 EPOCHS = {"lws": 5}
 DEFAULT_EPOCHS = 10
 # Streams of one member.
-HEAD, DRAWS, STATISTICS = range(3)
+OF_HEAD, OF_DRAWS, OF_STATISTICS = range(3)
 
 
 @dataclass
-class Task:
+class SecondStage:
     """Inputs of a method: parameters, features, rows and the first stage's layer.
 
     Attributes
@@ -71,7 +71,7 @@ class Task:
 
     def generators(self):
         """New generators for initial weights, one per member."""
-        return [stream_generator(seed, "retrain", HEAD) for seed in self.seeds]
+        return [stream_generator(seed, "retrain", OF_HEAD) for seed in self.seeds]
 
 
 def n_epochs(p):
@@ -87,7 +87,7 @@ def batch_size(p, n_rows):
 def retrain_classifier(task):
     """cRT: a new linear layer."""
     head = LinearHead.drawn(task.weight, task.generators())
-    return train(head, task, [([head.weight, head.bias], 1.0)])
+    return train_head(head, task, [([head.weight, head.bias], 1.0)])
 
 
 def normalise(task):
@@ -105,7 +105,7 @@ def normalise(task):
 def scale(task):
     """LWS: one trained factor per class for the logits."""
     head = LinearHead(task.weight, task.bias)
-    return train(head, task, [([head.scale], 1.0)])
+    return train_head(head, task, [([head.scale], 1.0)])
 
 
 def nearest_mean(task):
@@ -123,7 +123,7 @@ def smooth(task):
     targets = np.diag(1 - eps) + eps[:, None] / len(eps)
     head = LinearHead(task.weight, task.bias)
     groups = [([head.weight, head.bias], p.lr_factor), ([head.scale], 1.0)]
-    return train(head, task, groups, targets)
+    return train_head(head, task, groups, targets)
 
 
 def remember(task):
@@ -134,14 +134,14 @@ def remember(task):
     # Always plain gradient steps: AdamW would cancel the small weight of this loss.
     memory = torch.optim.SGD([head.centroids], MEMORY_LR, momentum=0.9)
     others = [p for p in head.parameters() if p is not head.centroids]
-    return train(head, task, [(others, 1.0)], more=[memory])
+    return train_head(head, task, [(others, 1.0)], more=[memory])
 
 
 def with_drift(p, backbone, stage, seeds):
     """A copy of the backbone with running statistics of the drawn rows."""
     device, order = backbone.net.device, stage.plan.order
     size = batch_size(p, order.n_rows)
-    epochs = draws(order, seeds, STATISTICS, n_epochs(p), size)
+    epochs = draws(order, seeds, OF_STATISTICS, n_epochs(p), size)
     batches = (rows.to(device) for epoch in epochs for rows in epoch)
     return backbone.shifted(stage.train.X.to(device), batches)
 
@@ -173,14 +173,14 @@ def make_optimizer(p, groups):
     return torch.optim.AdamW(groups, weight_decay=p.weight_decay)
 
 
-def train(head, task, groups, targets=None, more=()):
+def train_head(head, task, groups, targets=None, more=()):
     """Train the parameters of `groups` on draws, with a cosine schedule by epochs.
 
     Parameters
     ----------
     head : nn.Module
         With `cost(features, y, soft targets)`, (K, rows).
-    task : Task
+    task : SecondStage
     groups : list of (parameters, factor of lr)
     targets : array of shape (classes, classes), optional
         Soft target of each class.
@@ -210,7 +210,7 @@ def train(head, task, groups, targets=None, more=()):
     total_epochs = n_epochs(p)
     order = task.rows.plan.order
     size = batch_size(p, order.n_rows)
-    epochs = draws(order, task.seeds, DRAWS, total_epochs, size)
+    epochs = draws(order, task.seeds, OF_DRAWS, total_epochs, size)
     for epoch, batches in enumerate(epochs):
         factor = (1 + math.cos(math.pi * epoch / total_epochs)) / 2
         all_groups = [group for o in optimizers for group in o.param_groups]

@@ -39,7 +39,7 @@ from sklimb.two_stage._first_stage import (
 from sklimb.two_stage._methods import (
     CHOOSING,
     METHODS,
-    Task,
+    SecondStage,
     with_drift,
 )
 from sklimb.two_stage._probabilities import joined, set_probabilities
@@ -343,7 +343,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if chosen is None or len(np.unique(chosen[1])) < len(self.classes_):
             chosen = everything
         weight, bias = self._backbone.last_layer()
-        task = Task(self, h, stage, chosen, weight, bias, seeds, [])
+        task = SecondStage(self, h, stage, chosen, weight, bias, seeds, [])
         self.head_ = METHODS[self.method](task)
         if task.tau is not None:
             self.tau_ = task.tau

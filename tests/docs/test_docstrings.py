@@ -174,7 +174,7 @@ REGISTRIES = [
     (ImageResNetClassifier, "joint_ssl", of("images")),
     (ImageResNetClassifier, "augment", AUGMENTS),
     (ImageResNetClassifier, "backbone", BACKBONES),
-    (SelfSupervisedPretrainer, "method", terms.METHODS),
+    (SelfSupervisedPretrainer, "method", terms.ALL_TERMS),
     (ClassifierRetrainer, "method", _methods.METHODS),
     (ClassifierRetrainer, "sampler", samplers.DRAWS),
     (ClassifierRetrainer, "optimizer", OPTIMIZERS),
