@@ -24,7 +24,7 @@ class CrossEntropy:
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import CrossEntropy
+    >>> from sklimb.strategies import CrossEntropy
     >>> logits, target = torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]])
     >>> CrossEntropy()(logits, target)
     tensor([[0.6931]])
@@ -50,7 +50,7 @@ class FocalLoss:
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import FocalLoss
+    >>> from sklimb.strategies import FocalLoss
     >>> logits, target = torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]])
     >>> FocalLoss(gamma=1.0)(logits, target)
     tensor([[0.3466]])
@@ -66,7 +66,18 @@ class FocalLoss:
         return -(target * rest.pow(self.gamma) * log_p).sum(-1)
 
     def log_probability(self, logits):
-        """log P(y | x) when `logits` minimise the focal loss."""
+        """Logarithm of P(y | x) when `logits` minimise the focal loss.
+
+        Parameters
+        ----------
+        logits : tensor of shape (..., classes)
+            The network's output.
+
+        Returns
+        -------
+        log_p : tensor of shape (..., classes)
+            In float64.
+        """
         log_p = torch.log_softmax(logits.double(), -1)
         p = log_p.exp()
         rest = (-torch.expm1(log_p)).clamp_min(1e-30)
@@ -110,7 +121,18 @@ class _NeedsCounts:
     bound: ClassVar[type] = _Bound
 
     def bind(self, counts):
-        """The loss for `counts`, a tensor (K or 1, classes) of rows by weight."""
+        """The loss for the rows per class of each member.
+
+        Parameters
+        ----------
+        counts : tensor of shape (K or 1, classes)
+            Training rows per class, by weight; 1 if all K members share them.
+
+        Returns
+        -------
+        loss : callable
+            Takes logits and soft targets, and has `log_probability(logits)`.
+        """
         return self.bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
 
 
@@ -132,11 +154,12 @@ class VSLoss(_NeedsCounts):
     gamma : float, default=0.3
         0 is logit adjustment.
     tau : float, default=1.0
+        Factor of the logarithms of the class shares; 0 does not use them.
 
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import VSLoss
+    >>> from sklimb.strategies import VSLoss
     >>> loss = VSLoss(gamma=0.0).bind(torch.tensor([[90.0, 10.0]]))
     >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
     tensor([[2.3026]])
@@ -146,18 +169,59 @@ class VSLoss(_NeedsCounts):
     tau: float = 1.0
 
     def statistics(self, counts):
-        """1 / Delta and tau log p of each class."""
+        """Factor and summand of each class's logit.
+
+        Parameters
+        ----------
+        counts : tensor of shape (K or 1, classes)
+            Training rows per class, by weight.
+
+        Returns
+        -------
+        scale : tensor of shape (K or 1, classes)
+            1 / Delta.
+        shift : tensor of shape (K or 1, classes)
+            Tau log p.
+        """
         share = _shares(counts)
         delta = (share.amax(-1, keepdim=True) / share).pow(self.gamma)
         return 1 / delta, self.tau * share.log()
 
     @staticmethod
     def posterior(logits, scale, shift):
-        """The adjusted logits."""
+        """The adjusted logits, from which the posterior is learned.
+
+        Parameters
+        ----------
+        logits : tensor of shape (K, batch, classes)
+            The network's output.
+        scale, shift : tensors of shape (K or 1, 1, classes)
+            Statistics of the classes.
+
+        Returns
+        -------
+        adjusted : tensor of shape (K, batch, classes)
+            Logits whose softmax is P(y | x).
+        """
         return logits * scale + shift
 
     def of(self, logits, target, scale, shift):
-        """One loss per row."""
+        """One loss per row.
+
+        Parameters
+        ----------
+        logits : tensor of shape (K, batch, classes)
+            The network's output.
+        target : tensor of shape (K, batch, classes)
+            Probabilities of the classes.
+        scale, shift : tensors of shape (K or 1, 1, classes)
+            Statistics of the classes.
+
+        Returns
+        -------
+        loss : tensor of shape (K, batch)
+            Not weighted.
+        """
         return CrossEntropy()(self.posterior(logits, scale, shift), target)
 
 
@@ -171,8 +235,18 @@ class LogitAdjustedLoss(VSLoss):
 
     Parameters
     ----------
+    gamma : float, default=0.0
+        As of `VSLoss`, of which this is the case of 0.
     tau : float, default=1.0
         0 is cross-entropy.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import LogitAdjustedLoss
+    >>> loss = LogitAdjustedLoss().bind(torch.tensor([[90.0, 10.0]]))
+    >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
+    tensor([[2.3026]])
     """
 
     gamma: float = 0.0
@@ -203,7 +277,7 @@ class LDAMLoss(_NeedsCounts):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import LDAMLoss
+    >>> from sklimb.strategies import LDAMLoss
     >>> loss = LDAMLoss(s=1.0).bind(torch.tensor([[90.0, 10.0]]))
     >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
     tensor([[0.9741]])
@@ -221,13 +295,37 @@ class LDAMLoss(_NeedsCounts):
     bound: ClassVar[type] = _BoundMargins
 
     def statistics(self, counts):
-        """Margin of each class."""
+        """Margin of each class.
+
+        Parameters
+        ----------
+        counts : tensor of shape (K or 1, classes)
+            Training rows per class, by weight.
+
+        Returns
+        -------
+        margin : tensor of shape (K or 1, classes)
+            In the units of cosines.
+        """
         share = _shares(counts)
         rarest = share.masked_fill(counts <= 0, torch.inf).amin(-1, keepdim=True)
         return (self.max_m * (rarest / share).pow(0.25).clamp_max(1.0),)
 
     def posterior(self, logits, margin):
-        """Logarithms of the stationary distribution, up to a constant."""
+        """Logarithms of the stationary distribution, up to a constant.
+
+        Parameters
+        ----------
+        logits : tensor of shape (K, batch, classes)
+            Cosines.
+        margin : tensor of shape (K or 1, 1, classes)
+            Margins of the classes.
+
+        Returns
+        -------
+        adjusted : tensor of shape (K, batch, classes)
+            Logits whose softmax is P(y | x).
+        """
         log_p = torch.log_softmax(self.s * logits, -1)
         # The weight of all the others: for the largest class by their sum, since
         # 1 - p would round to 0.
@@ -238,7 +336,22 @@ class LDAMLoss(_NeedsCounts):
         return log_p + torch.logaddexp(rest, log_p - self.s * margin)
 
     def of(self, logits, target, margin):
-        """One loss per row."""
+        """One loss per row.
+
+        Parameters
+        ----------
+        logits : tensor of shape (K, batch, classes)
+            Cosines.
+        target : tensor of shape (K, batch, classes)
+            Probabilities of the classes.
+        margin : tensor of shape (K or 1, 1, classes)
+            Margins of the classes.
+
+        Returns
+        -------
+        loss : tensor of shape (K, batch)
+            Not weighted.
+        """
         y = torch.nn.functional.one_hot(target.argmax(-1), target.shape[-1])
         return CrossEntropy()(self.s * (logits - margin * y), target)
 
@@ -259,7 +372,7 @@ class CosFaceLoss(LDAMLoss):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import CosFaceLoss
+    >>> from sklimb.strategies import CosFaceLoss
     >>> loss = CosFaceLoss(s=1.0).bind(torch.tensor([[90.0, 10.0]]))
     >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
     tensor([[0.8834]])
@@ -268,7 +381,18 @@ class CosFaceLoss(LDAMLoss):
     max_m: float = 0.35
 
     def statistics(self, counts):
-        """The same margin for each class."""
+        """The same margin for each class.
+
+        Parameters
+        ----------
+        counts : tensor of shape (K or 1, classes)
+            Training rows per class, by weight.
+
+        Returns
+        -------
+        margin : tensor of shape (K or 1, classes)
+            In the units of cosines.
+        """
         return (torch.full_like(counts, self.max_m),)
 
 
@@ -286,7 +410,7 @@ class ClassBalancedLoss(CrossEntropy):
 
     Examples
     --------
-    >>> from sklimb.training.losses import ClassBalancedLoss
+    >>> from sklimb.strategies import ClassBalancedLoss
     >>> ClassBalancedLoss().class_factor([5000, 500, 50]).round(3).tolist()
     [0.034, 0.275, 2.691]
     """
@@ -294,7 +418,18 @@ class ClassBalancedLoss(CrossEntropy):
     beta: float = 0.9999
 
     def class_factor(self, counts):
-        """Weight of each class, with mean 1 over the classes that occur."""
+        """Weight of each class, with mean 1 over the classes that occur.
+
+        Parameters
+        ----------
+        counts : array-like of shape (classes,)
+            Training rows per class, by weight.
+
+        Returns
+        -------
+        factor : array of shape (classes,)
+            1 for a class that does not occur.
+        """
         return effective_number_weights(counts, self.beta)
 
 
