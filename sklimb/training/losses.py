@@ -96,12 +96,12 @@ class _Bound:
         self.statistics = [s[members] if len(s) > 1 else s for s in self.statistics]
 
     def __call__(self, logits, target):
-        return self.unbound.of(logits, target, *self.statistics)
+        return self.unbound._of(logits, target, *self.statistics)
 
     def log_probability(self, logits):
         """log P(y | x) under the draw when `logits` minimise the loss."""
         statistics = [s.double() for s in self.statistics]
-        adjusted = self.unbound.posterior(logits.double(), *statistics)
+        adjusted = self.unbound._posterior(logits.double(), *statistics)
         return torch.log_softmax(adjusted, -1)
 
 
@@ -111,7 +111,7 @@ class _BoundMargins(_Bound):
     def tempered(self, logits, scale):
         """log P at the temperature 1 / scale: logits and margins times `scale`."""
         statistics = [s.double() * scale for s in self.statistics]
-        adjusted = self.unbound.posterior(logits.double() * scale, *statistics)
+        adjusted = self.unbound._posterior(logits.double() * scale, *statistics)
         return torch.log_softmax(adjusted, -1)
 
 
@@ -133,7 +133,7 @@ class _NeedsCounts:
         loss : callable
             Takes logits and soft targets, and has `log_probability(logits)`.
         """
-        return self.bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
+        return self.bound(self, *(t.unsqueeze(1) for t in self._statistics(counts)))
 
 
 def _shares(counts):
@@ -168,61 +168,20 @@ class VSLoss(_NeedsCounts):
     gamma: float = 0.3
     tau: float = 1.0
 
-    def statistics(self, counts):
-        """Factor and summand of each class's logit.
-
-        Parameters
-        ----------
-        counts : tensor of shape (K or 1, classes)
-            Training rows per class, by weight.
-
-        Returns
-        -------
-        scale : tensor of shape (K or 1, classes)
-            1 / Delta.
-        shift : tensor of shape (K or 1, classes)
-            Tau log p.
-        """
+    def _statistics(self, counts):
+        """1 / Delta and tau log p of each class."""
         share = _shares(counts)
         delta = (share.amax(-1, keepdim=True) / share).pow(self.gamma)
         return 1 / delta, self.tau * share.log()
 
     @staticmethod
-    def posterior(logits, scale, shift):
-        """The adjusted logits, from which the posterior is learned.
-
-        Parameters
-        ----------
-        logits : tensor of shape (K, batch, classes)
-            The network's output.
-        scale, shift : tensors of shape (K or 1, 1, classes)
-            Statistics of the classes.
-
-        Returns
-        -------
-        adjusted : tensor of shape (K, batch, classes)
-            Logits whose softmax is P(y | x).
-        """
+    def _posterior(logits, scale, shift):
+        """The adjusted logits."""
         return logits * scale + shift
 
-    def of(self, logits, target, scale, shift):
-        """One loss per row.
-
-        Parameters
-        ----------
-        logits : tensor of shape (K, batch, classes)
-            The network's output.
-        target : tensor of shape (K, batch, classes)
-            Probabilities of the classes.
-        scale, shift : tensors of shape (K or 1, 1, classes)
-            Statistics of the classes.
-
-        Returns
-        -------
-        loss : tensor of shape (K, batch)
-            Not weighted.
-        """
-        return CrossEntropy()(self.posterior(logits, scale, shift), target)
+    def _of(self, logits, target, scale, shift):
+        """One loss per row."""
+        return CrossEntropy()(self._posterior(logits, scale, shift), target)
 
 
 @dataclass(frozen=True)
@@ -294,38 +253,14 @@ class LDAMLoss(_NeedsCounts):
     }
     bound: ClassVar[type] = _BoundMargins
 
-    def statistics(self, counts):
-        """Margin of each class.
-
-        Parameters
-        ----------
-        counts : tensor of shape (K or 1, classes)
-            Training rows per class, by weight.
-
-        Returns
-        -------
-        margin : tensor of shape (K or 1, classes)
-            In the units of cosines.
-        """
+    def _statistics(self, counts):
+        """Margin of each class."""
         share = _shares(counts)
         rarest = share.masked_fill(counts <= 0, torch.inf).amin(-1, keepdim=True)
         return (self.max_m * (rarest / share).pow(0.25).clamp_max(1.0),)
 
-    def posterior(self, logits, margin):
-        """Logarithms of the stationary distribution, up to a constant.
-
-        Parameters
-        ----------
-        logits : tensor of shape (K, batch, classes)
-            Cosines.
-        margin : tensor of shape (K or 1, 1, classes)
-            Margins of the classes.
-
-        Returns
-        -------
-        adjusted : tensor of shape (K, batch, classes)
-            Logits whose softmax is P(y | x).
-        """
+    def _posterior(self, logits, margin):
+        """Logarithms of the stationary distribution, up to a constant."""
         log_p = torch.log_softmax(self.s * logits, -1)
         # The weight of all the others: for the largest class by their sum, since
         # 1 - p would round to 0.
@@ -335,23 +270,8 @@ class LDAMLoss(_NeedsCounts):
         rest = rest.scatter(-1, top, of_top)
         return log_p + torch.logaddexp(rest, log_p - self.s * margin)
 
-    def of(self, logits, target, margin):
-        """One loss per row.
-
-        Parameters
-        ----------
-        logits : tensor of shape (K, batch, classes)
-            Cosines.
-        target : tensor of shape (K, batch, classes)
-            Probabilities of the classes.
-        margin : tensor of shape (K or 1, 1, classes)
-            Margins of the classes.
-
-        Returns
-        -------
-        loss : tensor of shape (K, batch)
-            Not weighted.
-        """
+    def _of(self, logits, target, margin):
+        """One loss per row."""
         y = torch.nn.functional.one_hot(target.argmax(-1), target.shape[-1])
         return CrossEntropy()(self.s * (logits - margin * y), target)
 
@@ -380,19 +300,8 @@ class CosFaceLoss(LDAMLoss):
 
     max_m: float = 0.35
 
-    def statistics(self, counts):
-        """The same margin for each class.
-
-        Parameters
-        ----------
-        counts : tensor of shape (K or 1, classes)
-            Training rows per class, by weight.
-
-        Returns
-        -------
-        margin : tensor of shape (K or 1, classes)
-            In the units of cosines.
-        """
+    def _statistics(self, counts):
+        """The same margin for each class."""
         return (torch.full_like(counts, self.max_m),)
 
 
