@@ -125,7 +125,9 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         one_of(*AUGMENTS) + ", list of these or None",
         """What is done to each training image, on the device; several in order.
         "trivial" is TrivialAugment, "jitter" changes brightness, contrast, saturation
-        and hue (of grey images the first two).""",
+        and hue (of grey images the first two). A list may hold objects of
+        `sklimb.strategies` too, such as `Crop(padding=2)`, and callables of images and
+        a generator.""",
     )
     test_time_flips: bool = parameter(
         False,

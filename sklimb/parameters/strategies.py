@@ -33,15 +33,15 @@ class StrategyParameters(Parameters):
         "ce",
         [names_of(LOSSES), callable, HasMethods("bind")],
         one_of(*LOSSES) + " or callable",
-        """Loss of a row; see `sklimb.training.losses`. The change of the class shares
-        by a loss is divided out as `target_prior` says: "train" gives probabilities
-        under the shares of the given rows, "uniform" under equal shares. A callable
-        takes logits and soft targets, both of shape (members, rows, classes), and
-        returns (members, rows). `FocalLoss(gamma)` sets gamma. Probabilities are
-        P(y | x) under every loss: those of "focal" and of the margins, "ldam" and
-        "cosface", are converted from the logits. Margins depend on small differences
-        of cosines, which `dropout` blurs: for good probabilities set it to 0.0 and
-        `temperature_scaling` to True.""",
+        """Loss of a row; see `sklimb.strategies`. The change of the class shares by a
+        loss is divided out as `target_prior` says: "train" gives probabilities under
+        the shares of the given rows, "uniform" under equal shares. A callable takes
+        logits and soft targets, both of shape (members, rows, classes), and returns
+        (members, rows). `FocalLoss(gamma)` sets gamma. Probabilities are P(y | x) under
+        every loss: those of "focal" and of the margins, "ldam" and "cosface", are
+        converted from the logits. Margins depend on small differences of cosines, which
+        `dropout` blurs: for good probabilities set it to 0.0 and `temperature_scaling`
+        to True.""",
     )
     class_weight: Any = parameter(
         None,
@@ -128,8 +128,8 @@ class StrategyParameters(Parameters):
         [names_of(STEPS), HasMethods("make"), None],
         one_of(*STEPS) + ", object or None",
         """A step of your own, which computes gradients: an object with `make`, or the
-        name of a registered one; see `sklimb.training.steps`. None uses the step that
-        the other parameters select; the package's own steps are set in that way.""",
+        name of a registered one; see `sklimb.strategies`. None uses the step that the
+        other parameters select; the package's own steps are set in that way.""",
         OTHER_STEPS,
     )
     joint_ssl: Any = parameter(
@@ -140,9 +140,9 @@ class StrategyParameters(Parameters):
         of two views of a row has some columns replaced by those of other rows;
         projections of both views are trained to agree ("vicreg") or to identify each
         other among all rows ("simclr", "scarf"). An object sets more, such as
-        `SCARF(corruption=0.4)`; see `sklimb.training.terms`. A step costs three to
-        four times as much, in small networks up to eight. `fit` takes rows without
-        labels as X_unlabeled.""",
+        `SCARF(corruption=0.4)`; see `sklimb.strategies`. A step costs three to four
+        times as much, in small networks up to eight. `fit` takes rows without labels as
+        X_unlabeled.""",
     )
     joint_ssl_weight: float = parameter(
         0.1,
@@ -171,9 +171,9 @@ class StrategyParameters(Parameters):
         'None, "default" or M2m',
         """Major-to-minor translation (Kim et al., 2020): after 0.8 of `max_epochs`
         classes are drawn equally, and rows of frequent classes are changed until a
-        plain network, trained first on the same rows, predicts the rare class that
-        they replace. "default" is `sklimb.training.m2m.M2m()`, which documents its
-        settings. Costs a second fit, and in the last epochs many passes per step.""",
+        plain network, trained first on the same rows, predicts the rare class that they
+        replace. "default" is `sklimb.strategies.M2m()`, which documents its settings.
+        Costs a second fit, and in the last epochs many passes per step.""",
     )
     metabalance_sampler: Any = parameter(
         None,
@@ -240,12 +240,12 @@ class StrategyParameters(Parameters):
         """Learn the weight of each row of a batch from its effect on the loss of a few
         balanced rows: in closed form ("l2rw", Ren et al., 2018) or by a small network
         that takes the row's loss ("meta_weight_net", Shu et al., 2019). Weights sum to
-        1 over a batch; sample and class weights multiply them. See
-        `sklimb.training.reweighting` for `MetaWeightNet(hidden, lr)` and for methods of
-        your own; None is off. The change of the class shares is not known in advance:
-        `prior_shift_` lacks it, and the solved output bias corrects the mean
-        probabilities (not with target_prior=None). Validation precedes that; a
-        `monitor` of ranks, such as "roc_auc", is not affected by the shift.""",
+        1 over a batch; sample and class weights multiply them. See `sklimb.strategies`
+        for `MetaWeightNet(hidden, lr)` and for methods of your own; None is off. The
+        change of the class shares is not known in advance: `prior_shift_` lacks it, and
+        the solved output bias corrects the mean probabilities (not with
+        target_prior=None). Validation precedes that; a `monitor` of ranks, such as
+        "roc_auc", is not affected by the shift.""",
         EXCLUDES,
     )
     row_weighting_rows: int = parameter(

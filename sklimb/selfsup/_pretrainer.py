@@ -56,7 +56,7 @@ class SelfSupervisedPretrainer(
         whatever its `n_members`.
     method : {"scarf", "simclr", "vicreg", "moco", "rotation"} or object, \
             default="scarf"
-        What views are compared by; see `sklimb.training.terms`. "scarf" is for tables,
+        What views are compared by; see `sklimb.strategies`. "scarf" is for tables,
         "rotation" for square images. Of images an object says how views are made,
         ``SimCLR(views="color")``; see `joint_ssl` in `ImageResNetClassifier`.
     max_epochs : int, default=100

@@ -24,7 +24,7 @@ class CrossEntropy:
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import CrossEntropy
+    >>> from sklimb.strategies import CrossEntropy
     >>> logits, target = torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]])
     >>> CrossEntropy()(logits, target)
     tensor([[0.6931]])
@@ -50,7 +50,7 @@ class FocalLoss:
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import FocalLoss
+    >>> from sklimb.strategies import FocalLoss
     >>> logits, target = torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]])
     >>> FocalLoss(gamma=1.0)(logits, target)
     tensor([[0.3466]])
@@ -66,7 +66,18 @@ class FocalLoss:
         return -(target * rest.pow(self.gamma) * log_p).sum(-1)
 
     def log_probability(self, logits):
-        """log P(y | x) when `logits` minimise the focal loss."""
+        """Logarithm of P(y | x) when `logits` minimise the focal loss.
+
+        Parameters
+        ----------
+        logits : tensor of shape (..., classes)
+            The network's output.
+
+        Returns
+        -------
+        log_p : tensor of shape (..., classes)
+            In float64.
+        """
         log_p = torch.log_softmax(logits.double(), -1)
         p = log_p.exp()
         rest = (-torch.expm1(log_p)).clamp_min(1e-30)
@@ -85,12 +96,12 @@ class _Bound:
         self.statistics = [s[members] if len(s) > 1 else s for s in self.statistics]
 
     def __call__(self, logits, target):
-        return self.unbound.of(logits, target, *self.statistics)
+        return self.unbound._of(logits, target, *self.statistics)
 
     def log_probability(self, logits):
         """log P(y | x) under the draw when `logits` minimise the loss."""
         statistics = [s.double() for s in self.statistics]
-        adjusted = self.unbound.posterior(logits.double(), *statistics)
+        adjusted = self.unbound._posterior(logits.double(), *statistics)
         return torch.log_softmax(adjusted, -1)
 
 
@@ -100,7 +111,7 @@ class _BoundMargins(_Bound):
     def tempered(self, logits, scale):
         """log P at the temperature 1 / scale: logits and margins times `scale`."""
         statistics = [s.double() * scale for s in self.statistics]
-        adjusted = self.unbound.posterior(logits.double() * scale, *statistics)
+        adjusted = self.unbound._posterior(logits.double() * scale, *statistics)
         return torch.log_softmax(adjusted, -1)
 
 
@@ -110,8 +121,19 @@ class _NeedsCounts:
     bound: ClassVar[type] = _Bound
 
     def bind(self, counts):
-        """The loss for `counts`, a tensor (K or 1, classes) of rows by weight."""
-        return self.bound(self, *(t.unsqueeze(1) for t in self.statistics(counts)))
+        """The loss for the rows per class of each member.
+
+        Parameters
+        ----------
+        counts : tensor of shape (K or 1, classes)
+            Training rows per class, by weight; 1 if all K members share them.
+
+        Returns
+        -------
+        loss : callable
+            Takes logits and soft targets, and has `log_probability(logits)`.
+        """
+        return self.bound(self, *(t.unsqueeze(1) for t in self._statistics(counts)))
 
 
 def _shares(counts):
@@ -132,11 +154,12 @@ class VSLoss(_NeedsCounts):
     gamma : float, default=0.3
         0 is logit adjustment.
     tau : float, default=1.0
+        Factor of the logarithms of the class shares; 0 does not use them.
 
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import VSLoss
+    >>> from sklimb.strategies import VSLoss
     >>> loss = VSLoss(gamma=0.0).bind(torch.tensor([[90.0, 10.0]]))
     >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
     tensor([[2.3026]])
@@ -145,20 +168,20 @@ class VSLoss(_NeedsCounts):
     gamma: float = 0.3
     tau: float = 1.0
 
-    def statistics(self, counts):
+    def _statistics(self, counts):
         """1 / Delta and tau log p of each class."""
         share = _shares(counts)
         delta = (share.amax(-1, keepdim=True) / share).pow(self.gamma)
         return 1 / delta, self.tau * share.log()
 
     @staticmethod
-    def posterior(logits, scale, shift):
+    def _posterior(logits, scale, shift):
         """The adjusted logits."""
         return logits * scale + shift
 
-    def of(self, logits, target, scale, shift):
+    def _of(self, logits, target, scale, shift):
         """One loss per row."""
-        return CrossEntropy()(self.posterior(logits, scale, shift), target)
+        return CrossEntropy()(self._posterior(logits, scale, shift), target)
 
 
 @dataclass(frozen=True)
@@ -171,8 +194,18 @@ class LogitAdjustedLoss(VSLoss):
 
     Parameters
     ----------
+    gamma : float, default=0.0
+        As of `VSLoss`, of which this is the case of 0.
     tau : float, default=1.0
         0 is cross-entropy.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import LogitAdjustedLoss
+    >>> loss = LogitAdjustedLoss().bind(torch.tensor([[90.0, 10.0]]))
+    >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
+    tensor([[2.3026]])
     """
 
     gamma: float = 0.0
@@ -203,7 +236,7 @@ class LDAMLoss(_NeedsCounts):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import LDAMLoss
+    >>> from sklimb.strategies import LDAMLoss
     >>> loss = LDAMLoss(s=1.0).bind(torch.tensor([[90.0, 10.0]]))
     >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
     tensor([[0.9741]])
@@ -220,13 +253,13 @@ class LDAMLoss(_NeedsCounts):
     }
     bound: ClassVar[type] = _BoundMargins
 
-    def statistics(self, counts):
+    def _statistics(self, counts):
         """Margin of each class."""
         share = _shares(counts)
         rarest = share.masked_fill(counts <= 0, torch.inf).amin(-1, keepdim=True)
         return (self.max_m * (rarest / share).pow(0.25).clamp_max(1.0),)
 
-    def posterior(self, logits, margin):
+    def _posterior(self, logits, margin):
         """Logarithms of the stationary distribution, up to a constant."""
         log_p = torch.log_softmax(self.s * logits, -1)
         # The weight of all the others: for the largest class by their sum, since
@@ -237,7 +270,7 @@ class LDAMLoss(_NeedsCounts):
         rest = rest.scatter(-1, top, of_top)
         return log_p + torch.logaddexp(rest, log_p - self.s * margin)
 
-    def of(self, logits, target, margin):
+    def _of(self, logits, target, margin):
         """One loss per row."""
         y = torch.nn.functional.one_hot(target.argmax(-1), target.shape[-1])
         return CrossEntropy()(self.s * (logits - margin * y), target)
@@ -259,7 +292,7 @@ class CosFaceLoss(LDAMLoss):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.losses import CosFaceLoss
+    >>> from sklimb.strategies import CosFaceLoss
     >>> loss = CosFaceLoss(s=1.0).bind(torch.tensor([[90.0, 10.0]]))
     >>> loss(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 1.0]]]))
     tensor([[0.8834]])
@@ -267,7 +300,7 @@ class CosFaceLoss(LDAMLoss):
 
     max_m: float = 0.35
 
-    def statistics(self, counts):
+    def _statistics(self, counts):
         """The same margin for each class."""
         return (torch.full_like(counts, self.max_m),)
 
@@ -286,7 +319,7 @@ class ClassBalancedLoss(CrossEntropy):
 
     Examples
     --------
-    >>> from sklimb.training.losses import ClassBalancedLoss
+    >>> from sklimb.strategies import ClassBalancedLoss
     >>> ClassBalancedLoss().class_factor([5000, 500, 50]).round(3).tolist()
     [0.034, 0.275, 2.691]
     """
@@ -294,7 +327,18 @@ class ClassBalancedLoss(CrossEntropy):
     beta: float = 0.9999
 
     def class_factor(self, counts):
-        """Weight of each class, with mean 1 over the classes that occur."""
+        """Weight of each class, with mean 1 over the classes that occur.
+
+        Parameters
+        ----------
+        counts : array-like of shape (classes,)
+            Training rows per class, by weight.
+
+        Returns
+        -------
+        factor : array of shape (classes,)
+            1 for a class that does not occur.
+        """
         return effective_number_weights(counts, self.beta)
 
 

@@ -19,7 +19,7 @@ class Registry(dict):
 
     Examples
     --------
-    >>> from sklimb.training.losses import LOSSES, FocalLoss
+    >>> from sklimb.strategies import LOSSES, FocalLoss
     >>> LOSSES.register("sharp_focal", FocalLoss(gamma=4.0))
     >>> LOSSES.make("sharp_focal")
     FocalLoss(gamma=4.0)

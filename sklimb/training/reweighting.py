@@ -52,7 +52,20 @@ class L2RW:
     """
 
     def make_step(self, seeds, optimizer):
-        """The step of a fit; nothing is kept from one step to the next."""
+        """The step of a fit; nothing is kept from one step to the next.
+
+        Parameters
+        ----------
+        seeds : list of int
+            One per member; not used.
+        optimizer : PackedAdamW or PackedSGD
+            The network's; not used.
+
+        Returns
+        -------
+        step : callable
+            Takes the objective and a batch, and returns the loss of each member.
+        """
         return L2RWStep()
 
 
@@ -77,7 +90,7 @@ class MetaWeightNet:
     --------
     >>> from sklearn.datasets import make_classification
     >>> from sklimb import TabularMLPClassifier
-    >>> from sklimb.training.reweighting import MetaWeightNet
+    >>> from sklimb.strategies import MetaWeightNet
     >>> X, y = make_classification(500, weights=[0.9], random_state=0)
     >>> clf = TabularMLPClassifier(
     ...     row_weighting=MetaWeightNet(hidden=20), max_epochs=3, random_state=0
@@ -106,6 +119,11 @@ class MetaWeightNet:
             One per member.
         optimizer : PackedAdamW or PackedSGD
             The network's; its learning rate is that of the virtual step.
+
+        Returns
+        -------
+        step : callable
+            Takes the objective and a batch, and returns the loss of each member.
         """
         return MetaWeightNetStep(WeightNet(self.hidden, seeds), self.lr, optimizer)
 

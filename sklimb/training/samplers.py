@@ -25,28 +25,85 @@ from sklimb.training.registry import Registry
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every row once per epoch."""
+    """Every row once per epoch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklimb.strategies import Uniform
+    >>> Uniform().share(np.array([0.64, 0.36])).tolist()
+    [0.64, 0.36]
+    """
 
     def share(self, prior):
-        """The classes' own shares."""
+        """The classes' own shares.
+
+        Parameters
+        ----------
+        prior : array of shape (classes,)
+            Class shares of the training rows.
+
+        Returns
+        -------
+        share : array of shape (classes,)
+            The given one.
+        """
         return prior
 
 
 @dataclass(frozen=True)
 class Balanced:
-    """All classes equally."""
+    """All classes equally.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklimb.strategies import Balanced
+    >>> Balanced().share(np.array([0.64, 0.36])).tolist()
+    [1.0, 1.0]
+    """
 
     def share(self, prior):
-        """1 for each class that occurs."""
+        """1 for each class that occurs.
+
+        Parameters
+        ----------
+        prior : array of shape (classes,)
+            Class shares of the training rows.
+
+        Returns
+        -------
+        share : array of shape (classes,)
+            Relative to each other: the sum need not be 1.
+        """
         return (prior > 0).astype(float)
 
 
 @dataclass(frozen=True)
 class SquareRoot:
-    """Classes by the root of their share (Mahajan et al., 2018)."""
+    """Classes by the root of their share (Mahajan et al., 2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklimb.strategies import SquareRoot
+    >>> SquareRoot().share(np.array([0.64, 0.36])).tolist()
+    [0.8, 0.6]
+    """
 
     def share(self, prior):
-        """The root of each share."""
+        """The root of each share.
+
+        Parameters
+        ----------
+        prior : array of shape (classes,)
+            Class shares of the training rows.
+
+        Returns
+        -------
+        share : array of shape (classes,)
+            Relative to each other: the sum need not be 1.
+        """
         return np.sqrt(prior)
 
 

@@ -92,7 +92,22 @@ OTHER_STEPS = {
 
 
 def backward(loss):
-    """Gradient of the sum over members; each member's loss has its own weights."""
+    """Gradient of the sum over members; each member's loss has its own weights.
+
+    Parameters
+    ----------
+    loss : tensor of shape (K,) or ()
+        Loss of each member; its graph is used up.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import backward
+    >>> weights = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> backward(weights.square())
+    >>> weights.grad
+    tensor([2., 4.])
+    """
     loss.backward(None if loss.ndim == 0 else torch.ones_like(loss))
 
 
@@ -326,10 +341,29 @@ def clip_gradients(parameters, max_norm):
 
 @dataclass(frozen=True)
 class Plain:
-    """One forward and one backward pass."""
+    """One forward and one backward pass.
+
+    Examples
+    --------
+    >>> from sklimb import TabularMLPClassifier
+    >>> from sklimb.strategies import Plain
+    >>> TabularMLPClassifier(step=Plain())
+    TabularMLPClassifier(step=Plain())
+    """
 
     def make(self, fits):
-        """The step of `fits`."""
+        """The step of `fits`.
+
+        Parameters
+        ----------
+        fits : Fits
+            The fits whose members train as one program.
+
+        Returns
+        -------
+        step : callable
+            Takes the objective and a batch, and returns the loss of each member.
+        """
         return PlainStep()
 
 

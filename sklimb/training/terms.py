@@ -32,6 +32,7 @@ class _BothCorrupted:
 
     @property
     def rates(self):
+        """Shares of the columns that are corrupted in the two views."""
         return self.corruption, self.corruption
 
 
@@ -47,7 +48,12 @@ class VICReg(_BothCorrupted):
 
     Parameters
     ----------
-    sim, std, cov : float, default=25.0, 25.0, 1.0
+    sim : float, default=25.0
+        Coefficient of the invariance.
+    std : float, default=25.0
+        Coefficient of the variance.
+    cov : float, default=1.0
+        Coefficient of the covariance.
     d_projector : int, default=128
         Width of the projector's two layers, at most about four times the rows of a
         batch: beyond that the covariances are noise.
@@ -59,7 +65,7 @@ class VICReg(_BothCorrupted):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.terms import VICReg
+    >>> from sklimb.strategies import VICReg
     >>> a = torch.tensor([[[2.0], [-2.0]]])
     >>> VICReg()(a, a), VICReg()(a, -a)
     (tensor([0.]), tensor([400.]))
@@ -104,7 +110,9 @@ class SimCLR(_BothCorrupted):
     Parameters
     ----------
     temperature : float, default=0.5
+        Divides the cosines; lower values weight the most similar rows more.
     d_projector : int, default=128
+        Width of the projector's two layers.
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
     views : str or list, default="auto"
@@ -113,7 +121,7 @@ class SimCLR(_BothCorrupted):
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.terms import SimCLR
+    >>> from sklimb.strategies import SimCLR
     >>> a = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
     >>> SimCLR()(a, a)
     tensor([0.2395])
@@ -153,14 +161,16 @@ class SCARF:
     Parameters
     ----------
     temperature : float, default=1.0
+        Divides the cosines; lower values weight the most similar rows more.
     d_projector : int, default=128
+        Width of the projector's two layers.
     corruption : float in [0, 1], default=0.6
         Share of the columns that are corrupted, in the second view; the first is clean.
 
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.terms import SCARF
+    >>> from sklimb.strategies import SCARF
     >>> a = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
     >>> SCARF()(a, a)
     tensor([-0.3799])
@@ -173,6 +183,7 @@ class SCARF:
 
     @property
     def rates(self):
+        """Shares of the columns that are corrupted in the two views."""
         return 0.0, self.corruption
 
     def __call__(self, a, b, real=None):
@@ -195,7 +206,7 @@ class Rotation:
     Examples
     --------
     >>> import torch
-    >>> from sklimb.training.terms import Rotation
+    >>> from sklimb.strategies import Rotation
     >>> Rotation()(10 * torch.eye(4).unsqueeze(0))
     tensor([0.0001])
     """
@@ -242,6 +253,7 @@ class MoCo(_BothCorrupted):
         Keys in the queue; at most a quarter of the training rows, so that few are of
         the row itself.
     d_projector : int, default=128
+        Width of the projector's two layers.
     corruption : float in [0, 1], default=0.3
         Share of the columns that are corrupted, in both views.
     views : str or list, default="auto"
@@ -252,7 +264,7 @@ class MoCo(_BothCorrupted):
     >>> from sklimb import TabularMLPClassifier
     >>> from sklimb.datasets import make_transactions
     >>> from sklimb.selfsup import SelfSupervisedPretrainer
-    >>> from sklimb.training.terms import MoCo
+    >>> from sklimb.strategies import MoCo
     >>> X = make_transactions(500, fraud_rate=0.1, random_state=0).X
     >>> small = TabularMLPClassifier(d_block=16, random_state=0)
     >>> pretrainer = SelfSupervisedPretrainer(small, MoCo(n_keys=64), max_epochs=2)

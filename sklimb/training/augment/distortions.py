@@ -47,6 +47,15 @@ class RandomResizedCrop:
     As in torchvision, a window that is longer than the image is drawn again, up to ten
     times; then it is the largest central one of an allowed ratio. Between pixels
     of the window values are interpolated linearly.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import RandomResizedCrop
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> images = torch.rand(8, 3, 32, 32, generator=generator)
+    >>> RandomResizedCrop(scale=(0.5, 1.0))(images, generator).shape
+    torch.Size([8, 3, 32, 32])
     """
 
     scale: tuple[float, float] = (0.08, 1.0)
@@ -57,7 +66,24 @@ class RandomResizedCrop:
         _check_range("ratio", self.ratio)
 
     def windows(self, n, height, width, generator):
-        """Top, left, height and width of n windows, integers in float64."""
+        """Windows of n images.
+
+        Parameters
+        ----------
+        n : int
+            Number of windows.
+        height, width : int
+            Size of the images in pixels.
+        generator : torch.Generator
+            What windows are drawn by.
+
+        Returns
+        -------
+        top, left : tensors of shape (n,)
+            Where windows begin; integers in float64.
+        h, w : tensors of shape (n,)
+            Their heights and widths; integers in float64.
+        """
         u = _uniform((2, n, _TRIES), generator)
         low, high = self.scale
         area = height * width * (low + u[0] * (high - low))
@@ -129,6 +155,15 @@ class ColorJitter:
     -----
     The defaults are those of MoCo v2, and of SimCLR for small images. Only images of
     three channels have a saturation and a hue.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import ColorJitter
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> images = torch.rand(8, 3, 32, 32, generator=generator)
+    >>> ColorJitter(hue=0.0)(images, generator).shape
+    torch.Size([8, 3, 32, 32])
     """
 
     brightness: float = 0.4
@@ -192,6 +227,15 @@ class Grayscale:
     ----------
     p : float, default=0.2
         Probability that an image is changed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import Grayscale
+    >>> red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> Grayscale(p=1.0)(red, generator).flatten()
+    tensor([0.2990, 0.2990, 0.2990])
     """
 
     p: float = 0.2
@@ -220,6 +264,17 @@ class GaussianBlur:
     -----
     The curve is cut off at a twentieth of the shorter side from its centre, and at
     least one pixel, as in SimCLR. Beyond its border an image is mirrored.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import GaussianBlur
+    >>> images = torch.eye(3).view(1, 1, 3, 3)
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> GaussianBlur(sigma=(1.0, 1.0), p=1.0)(images, generator)
+    tensor([[[[0.5046, 0.3715, 0.3005],
+              [0.3715, 0.3544, 0.3715],
+              [0.3005, 0.3715, 0.5046]]]])
     """
 
     sigma: tuple[float, float] = (0.1, 2.0)

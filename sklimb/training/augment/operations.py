@@ -44,6 +44,15 @@ class Flip:
     ----------
     p : float, default=0.5
         Probability that an image is changed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import Flip
+    >>> image = torch.tensor([[[[0.0, 0.5, 1.0]]]])
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> Flip(p=1.0)(image, generator)
+    tensor([[[[1.0000, 0.5000, 0.0000]]]])
     """
 
     p: float = 0.5
@@ -66,6 +75,17 @@ class Crop:
         Pixels of the margin on each side. All windows are equally likely.
     fill : float, default=0.0
         Value of the margin.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import Crop
+    >>> images = torch.ones(1, 1, 3, 3)
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> Crop(padding=1)(images, generator)
+    tensor([[[[0., 1., 1.],
+              [0., 1., 1.],
+              [0., 0., 0.]]]])
     """
 
     padding: int = 4
@@ -101,6 +121,17 @@ class Cutout:
         CIFAR-10 as in the paper. Its centre is anywhere, so part may lie outside.
     fill : float, default=0.5
         Value of the square; in the paper, the mean of the images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import Cutout
+    >>> images = torch.ones(1, 1, 3, 4)
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> Cutout(size=2, fill=0.0)(images, generator)
+    tensor([[[[1., 1., 1., 1.],
+              [1., 0., 0., 1.],
+              [1., 0., 0., 1.]]]])
     """
 
     size: int | None = None
@@ -141,6 +172,15 @@ class RandomErasing:
     -----
     A rectangle that is longer than the image is drawn again, up to ten times, then the
     image stays, as in torchvision.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import RandomErasing
+    >>> images = torch.ones(1, 1, 4, 4)
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> RandomErasing(p=1.0, area=(0.3, 0.3), fill=0.0)(images, generator).sum()
+    tensor(12.)
     """
 
     p: float = 0.5

@@ -79,6 +79,15 @@ class TrivialAugment:
 
     All of 14 operations and 31 strengths are equally likely. Images may be shifted by
     up to 32 pixels, whatever their size.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import TrivialAugment
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> images = torch.rand(8, 3, 32, 32, generator=generator)
+    >>> TrivialAugment()(images, generator).shape
+    torch.Size([8, 3, 32, 32])
     """
 
     def __call__(self, x, generator):
@@ -99,6 +108,15 @@ class RandAugment:
         Operations per image, drawn with replacement from 14.
     m : int, default=9
         Strength of the operations, 0 to 30.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import RandAugment
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> images = torch.rand(8, 3, 32, 32, generator=generator)
+    >>> RandAugment(n=1, m=5)(images, generator).shape
+    torch.Size([8, 3, 32, 32])
     """
 
     n: int = 2
@@ -156,6 +174,15 @@ class AutoAugment:
     """One of 25 pairs of operations that was found for CIFAR-10 (Cubuk et al., 2019).
 
     Each operation of a pair has its own probability and strength.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import AutoAugment
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> images = torch.rand(8, 3, 32, 32, generator=generator)
+    >>> AutoAugment()(images, generator).shape
+    torch.Size([8, 3, 32, 32])
     """
 
     def __call__(self, x, generator):
@@ -185,6 +212,15 @@ class AugMix:
         Strengths are drawn from the weakest `severity` of ten, 1 to 10.
     width : int, default=3
         Number of chains.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklimb.strategies import AugMix
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> images = torch.rand(8, 3, 32, 32, generator=generator)
+    >>> AugMix(severity=1)(images, generator).shape
+    torch.Size([8, 3, 32, 32])
     """
 
     severity: int = 3
