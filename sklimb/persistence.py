@@ -115,7 +115,8 @@ def write(path, tensors, header):
         temporary.touch()
         mode = (path if path.exists() else temporary).stat().st_mode
         text = json.dumps(header)
-        metadata = {"sklimb": text, "checksum": _checksum(text, tensors)}
+        # One entry: safetensors writes several in an order that changes.
+        metadata = {"sklimb": f"{_checksum(text, tensors)} {text}"}
         save_file(tensors, temporary, metadata=metadata)
         temporary.chmod(mode)
         os.replace(temporary, path)
@@ -284,8 +285,10 @@ def read(path):
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     if "sklimb" not in metadata:
         raise ValueError(f"{path} was not written by sklimb's save.")
-    text = metadata["sklimb"]
-    if "checksum" in metadata and metadata["checksum"] != _checksum(text, tensors):
+    checksum, text = "", metadata["sklimb"]
+    if not text.startswith("{"):  # files of format 1 hold the header alone
+        checksum, _, text = text.partition(" ")
+    if checksum and checksum != _checksum(text, tensors):
         raise ValueError(
             f"{path} is damaged: its content does not agree with its checksum. Save "
             "the classifier again, or take a copy of the file."
@@ -300,9 +303,9 @@ def read(path):
             f"{path} has format {version}, and this sklimb reads up to {FORMAT}. "
             "Update sklimb."
         )
-    if version > 1 and "checksum" not in metadata:
+    if version > 1 and not checksum:
         raise ValueError(f"{path} is damaged: its checksum is gone.")
-    return {**header, "checked": "checksum" in metadata}, tensors
+    return {**header, "checked": bool(checksum)}, tensors
 
 
 def _checksum(text, tensors):
