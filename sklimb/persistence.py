@@ -146,7 +146,12 @@ def load(path, device="auto"):
     Raises
     ------
     ValueError
-        The file is not one that sklimb wrote, or a newer sklimb wrote it.
+        The file is damaged, none that sklimb wrote, or of a newer sklimb.
+
+    Warns
+    -----
+    UserWarning
+        An earlier sklimb wrote it, without a checksum.
 
     Examples
     --------
