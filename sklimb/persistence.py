@@ -299,8 +299,7 @@ def read(path):
             "the classifier again, or take a copy of the file."
         )
     try:
-        header = json.loads(text)
-        version = header["format"]
+        version = (header := json.loads(text))["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if version > FORMAT:
