@@ -19,6 +19,7 @@ from sklimb.inputs.column_encodings import (
     columns_from_state,
     columns_to_state,
 )
+from sklimb.inputs.few_rows import FEW_ROWS, write_few
 from sklimb.inputs.table import read_table
 
 _BLOCK_ROWS = 16384
@@ -368,6 +369,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """Write the numeric columns and indicators of a block of rows."""
         limit = np.finfo(self.dtype).max
         indicator = self.n_numeric_
+        if len(out) <= FEW_ROWS and indicator:
+            pairs = [(self._columns[i], table.column(i)) for i in self.numeric_columns_]
+            write_few(out, *zip(*pairs, strict=True), self.numeric_transform, limit)
+            return
         for j, i in enumerate(self.numeric_columns_):
             values = table.column(i, rows).astype(np.float64)
             is_missing = np.isnan(values)

@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
 from sklimb.inputs.column_readers import (
+    FLOAT32_MAX,
     NUMBER,
     Categories,
     column_label,
@@ -20,8 +21,8 @@ from sklimb.inputs.column_readers import (
     read_values,
     to_float,
 )
+from sklimb.inputs.few_rows import FEW_ROWS, read_few
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -130,16 +131,26 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
         X = _as_matrix(X, categorical_features, estimator)
     _check_shape(X, estimator)
     names, parts, by_dtype = open_frame(X)
-    if reset is not None:
+    if reset or (reset is False and not _has_names(estimator, names)):
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     mask = categorical_mask(categorical_features, names, by_dtype)
-    columns = []
+    columns = [None] * len(parts)
+    if reset is False and X.shape[0] <= FEW_ROWS:
+        columns = read_few(X, parts, mask)
     for i, (part, is_categorical) in enumerate(zip(parts, mask, strict=True)):
+        if columns[i] is not None:
+            continue
         label = column_label(names, i)
-        columns.append(read(part, is_categorical, label))
+        columns[i] = read(part, is_categorical, label)
         if not is_categorical:
-            _check_finite(columns[-1], label)
+            _check_finite(columns[i], label)
     return Table(columns, mask, names)
+
+
+def _has_names(estimator, names):
+    """Whether names are those of training, which is all that is left to validate."""
+    known = getattr(estimator, "feature_names_in_", None)
+    return known is not None and known.tolist() == names
 
 
 def _as_matrix(X, categorical_features, estimator):
