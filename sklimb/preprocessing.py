@@ -19,6 +19,7 @@ from sklimb.inputs.column_encodings import (
     columns_from_state,
     columns_to_state,
 )
+from sklimb.inputs.containers import as_column
 from sklimb.inputs.few_rows import FEW_ROWS, write_few
 from sklimb.inputs.table import read_table
 
@@ -291,8 +292,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """Fit to X and return it as a Table."""
         table = self._read(X, reset=True)
         if sample_weight is not None:
+            weights = as_column(sample_weight, "sample_weight")
             sample_weight = _check_sample_weight(
-                sample_weight, table, dtype=np.float64, ensure_non_negative=True
+                weights, table, dtype=np.float64, ensure_non_negative=True
             )
         self._fit_table(table, sample_weight)
         return table

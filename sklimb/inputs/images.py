@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
+from sklimb.inputs.containers import as_rows
 from sklimb.inputs.image_files import decode
 from sklimb.inputs.on_disk import spans, take_rows
 
@@ -103,6 +104,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
         if estimator is not None:
             _check_shape(estimator, rows, shape, reset)
         return Pictures(rows, shape)
+    X = as_rows(X)
     pixels = _numbers(X, estimator)
     flat = pixels.ndim == 2
     if flat:
@@ -157,8 +159,6 @@ def _numbers(X, estimator):
         X = np.stack(X) if len({x.shape for x in X}) == 1 else X
     elif hasattr(X, "dtypes") and all(kind == np.uint8 for kind in X.dtypes):
         X = X.to_numpy()
-    elif hasattr(X, "detach"):  # a torch tensor
-        X = X.detach().cpu().numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
     ndim = getattr(X, "ndim", 2)
     pixels = check_array(

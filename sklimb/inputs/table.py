@@ -21,6 +21,7 @@ from sklimb.inputs.column_readers import (
     read_values,
     to_float,
 )
+from sklimb.inputs.containers import as_rows
 from sklimb.inputs.few_rows import FEW_ROWS, read_few
 
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -119,13 +120,12 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
     reset=True stores n_features_in_ and feature_names_in_ on the estimator, False
     compares with them (scikit-learn's messages), None does neither.
     """
+    X = as_rows(X)
     polars = sys.modules.get("polars")
     if isinstance(X, pd.DataFrame):
         open_frame, read = open_pandas, read_pandas
     elif polars is not None and isinstance(X, polars.DataFrame):
         open_frame, read = open_polars, read_polars
-    elif polars is not None and isinstance(X, polars.LazyFrame):
-        raise TypeError("X is a polars LazyFrame. Pass X.collect() instead.")
     else:
         open_frame, read = open_matrix, read_values
         X = _as_matrix(X, categorical_features, estimator)

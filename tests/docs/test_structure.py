@@ -27,7 +27,7 @@ FACES = {
     "tabular_resnet",
 }
 LOWEST = {"_random", "_compat"}
-TRAINING = {"nn", "inputs", *LOWEST}
+TRAINING = {"nn", "inputs", "exceptions", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
     "_estimator_callbacks",
@@ -44,6 +44,7 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "exceptions": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random"},
