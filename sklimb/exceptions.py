@@ -7,6 +7,11 @@ class InputWarning(UserWarning):
     Given by `fit` of columns that training can hardly use, and by predictions of
     columns all of whose values training has not seen.
 
+    Parameters
+    ----------
+    message : str
+        What was found, and what to do about it.
+
     Examples
     --------
     >>> import warnings
@@ -14,11 +19,19 @@ class InputWarning(UserWarning):
     >>> warnings.simplefilter("ignore", InputWarning)
     """
 
+    def __init__(self, message):
+        super().__init__(message)
+
 
 class UnlabeledWarning(InputWarning):
     """A label -1 beside others, which scikit-learn takes for rows without a label.
 
     Given by `PseudoLabelClassifier.fit`.
+
+    Parameters
+    ----------
+    message : str
+        What was found, and what to do about it.
 
     Examples
     --------
