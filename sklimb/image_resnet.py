@@ -9,8 +9,8 @@ import torch
 from sklimb._compat import HasMethods, StrOptions
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
-from sklimb.inputs.image_files import check_items
-from sklimb.inputs.images import ImageEncoder, are_pictures, read_pictures
+from sklimb.inputs.image_items import are_items, opened
+from sklimb.inputs.images import ImageEncoder, read_pictures
 from sklimb.inputs.on_disk import spans
 from sklimb.nn.image_network import (
     BACKBONES,
@@ -215,10 +215,9 @@ class ImageResNetClassifier(BaseNeuralClassifier):
 
     def _parts(self, X):
         """Pictures and files in parts, so that not all pixels are in memory at once."""
-        if not are_pictures(X):
+        items = opened(X, self.image_shape, self._image_shape[0])
+        if not are_items(items):
             return [X]
-        items = list(X)
-        check_items(items)
         # Whole inference blocks, of which at least one.
         block = _BLOCK_ROWS * int(np.prod(self._image_shape))
         n_blocks = -(-len(items) // _BLOCK_ROWS)

@@ -27,7 +27,7 @@ FACES = {
     "tabular_resnet",
 }
 LOWEST = {"_random", "_compat"}
-TRAINING = {"nn", "inputs", *LOWEST}
+TRAINING = {"nn", "inputs", "exceptions", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
     "_estimator_callbacks",
@@ -44,13 +44,14 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "exceptions": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random"},
     # scikit-learn's own way to take rows of anything is in `_compat`.
     "datasets": LOWEST,
     "nn": {"_random"},
-    "inputs": LOWEST,
+    "inputs": {"exceptions", *LOWEST},
     "preprocessing": {"inputs", *LOWEST},
     "explanation": {"nn", *LOWEST},
     "training": TRAINING,
