@@ -1,5 +1,18 @@
-"""Categories of the warnings of sklimb, to be filtered by."""
+"""Warnings of sklimb's own, to be caught or silenced by their class."""
 
 
 class InputWarning(UserWarning):
-    """X is accepted, but is likely not what was meant, such as another range."""
+    """X can be read, but hardly says what its owner means.
+
+    Given of images whose levels have another range than in training, and of flat rows
+    that become images of one line.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklimb.exceptions import InputWarning
+    >>> warnings.simplefilter("ignore", InputWarning)
+    """
+
+
+__all__ = ["InputWarning"]

@@ -131,7 +131,7 @@ def _refuse_levels(first, dtype, other):
 
 def _opened(item, Image):
     """The picture or array given, or the picture of a file, or an `_Unreadable`."""
-    given = item.value
+    given, image = item.value, None
     if item.kind == "array":
         return given
     try:
@@ -139,21 +139,20 @@ def _opened(item, Image):
             image = given
         else:
             image = Image.open(given if item.kind == "path" else _stream(item))
+        why = _loss(item, image)
     except MemoryError:
         raise
     except Image.DecompressionBombError as error:
-        return _Unreadable(
+        why = (
             f"names {item.name}, which is too large for Pillow: {error} If it is "
             "yours, raise PIL.Image.MAX_IMAGE_PIXELS"
         )
     except Exception as error:
         # A damaged head makes the readers of some formats fail in any way.
-        why = _reason(item, error, Image)
-        return _Unreadable(f"names {item.name}, which is no image: {why}")
-    why = _loss(item, image)
+        why = f"names {item.name}, which is no image: {_reason(item, error, Image)}"
     if why is None:
         return image
-    if image is not given:
+    if image is not None and image is not given:
         image.close()
     return _Unreadable(why)
 

@@ -122,14 +122,15 @@ def _is_frame(X):
 
 
 def _is_missing(value):
-    # NaN, NaT and pandas' NA are the scalars that do not equal themselves.
-    if value is None or type(value).__name__ == "NAType":
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # of pandas
         return True
     return isinstance(value, Number | np.generic) and bool(value != value)
 
 
 def _as_array(value):
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    # Open files have a detach, too, which takes their content away.
+    is_tensor = _kind_of(value) == "array" and hasattr(value, "detach")
+    return value.detach().cpu().numpy() if is_tensor else value
 
 
 def _are_alike(values, image_shape, channels):

@@ -33,4 +33,4 @@ def other_range(least, most, low, high, mean):
 
 def _called(low, high):
     end = next((end for end in _ENDS if low >= 0 and high <= end), None)
-    return f"{low:.4g} to {high:.4g}" if end is None else f"0 to {end}"
+    return f"{low:.4g} to {high + 0.0:.4g}" if end is None else f"0 to {end}"
