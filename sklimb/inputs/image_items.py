@@ -83,6 +83,15 @@ def are_items(X):
     return isinstance(X, list) and bool(X) and isinstance(X[0], Item)
 
 
+def pictures_of(X):
+    """The single images that a list or column of any kind holds; None of others."""
+    if len(getattr(X, "shape", (0,))) != 1 or _kind_of(X) is not None:
+        return None
+    values = _column(X)
+    present = next((v for v in values or () if not _is_missing(v)), None)
+    return None if _kind_of(present) is None else values
+
+
 def layout(shape):
     """(C, H, W) of an array of one image, or None: (H, W), (H, W, C) or (C, H, W)."""
     if len(shape) == 2:
