@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from sklimb import ImageResNetClassifier
 from sklimb.exceptions import InputWarning
 from sklimb.inputs.images import read_pictures
+from sklimb.semisup._stack import check_unlabeled, stacked
 
 # The same grey levels for the depths of cameras.
 TWELVE = X.astype(np.uint16) * 17
@@ -253,6 +254,15 @@ def test_containers_are_fitted(paths, clf):
         if name in kept:
             again = fit(given, max_epochs=1)
             np.testing.assert_array_equal(again.predict_proba(given), expected, name)
+
+
+def test_unlabelled_pictures_are_stacked_below(paths):
+    for name, given in containers(paths):
+        both = stacked(given, given)
+        np.testing.assert_array_equal(
+            values(both), np.tile(X.reshape(len(X), -1), (2, 1)), name
+        )
+        check_unlabeled(given, given)
 
 
 def test_open_files_stay_where_they_are(paths, clf):
