@@ -1,6 +1,7 @@
 """Containers of images: which hold pictures or files, one by one, and which numbers."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Number
 
@@ -57,6 +58,11 @@ def opened(X, image_shape=None, channels=None):
         raise ValueError(
             f"X must be a list of images, got one {_kind_of(X)}: give [X], and take "
             "the first of the results."
+        )
+    if isinstance(X, Iterator):
+        raise ValueError(
+            f"X must be a list of images, got a {type(X).__name__}, which can be read "
+            "once: give list(X)."
         )
     values = _column(X)
     if values is None:

@@ -371,6 +371,8 @@ def test_what_is_no_image_is_named_by_its_row(paths, clf):
         clf.predict([X[0].ravel(), X[0].ravel()[:60]])
     with pytest.raises(ValueError, match=r"X\[1\] is not that of X\[0\]"):
         clf.predict([X[0].tolist(), X[0, :6].tolist()])
+    with pytest.raises(ValueError, match=r"got a generator, .* give list\(X\)"):
+        clf.predict(path for path in paths)
     # Numbers are left to scikit-learn.
     with pytest.raises(ValueError, match="Expected 2D array"):
         clf.predict([np.nan] * 4)
