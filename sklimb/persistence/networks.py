@@ -41,11 +41,6 @@ def build(estimator, config, state, dtype):
     _check_config(estimator, config, state)
     n_members = config["n_members"]
     one = {**config, "n_members": 1}
-    scale = config.get("frequency_scale", 1.0)
-    if isinstance(scale, list):
-        if len(scale) != n_members or not all(isinstance(s, float) for s in scale):
-            raise ValueError("its frequency_scale is not one number per member.")
-        one["frequency_scale"] = scale[:1]
     n_numbers = sum(t.numel() for t in state.values())
     budget = _Budget(
         3 * n_numbers + _SPARE_NUMBERS, _CALLS_PER_TENSOR * len(state) + _SPARE_CALLS
@@ -175,6 +170,8 @@ def _compare(single, state, n_members):
 def _take(module, state):
     """Give a network the tensors of its file."""
     for name, buffer in list(module.named_buffers()):
+        if name not in state:  # follows from the sizes, and is not saved
+            continue
         if name in _POSITIONS and not torch.equal(buffer, state[name]):
             raise ValueError(f"its {name} has other positions than its sizes.")
         if buffer.shape != state[name].shape:  # members of folds have their own bins

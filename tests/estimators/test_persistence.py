@@ -35,12 +35,13 @@ SMALL = {"max_epochs": 2, "d_block": 16, "d_embedding": 8, "random_state": 0}
         {"num_embeddings": "linear", "loss": FocalLoss(1.5)},
         {"num_embeddings": None, "dtype": "float64", "target_prior": [0.5, 0.5]},
         {"sampler": "under", "smoothing_scale": np.array([1.0, 2.0])},
+        {"portfolio": "default", "validation_folds": 2, "max_epochs": 1},
     ],
     ids=str,
 )
 def test_predictions_have_the_same_bits(params, loan, tmp_path):
     X, y = loan
-    clf = TabularMLPClassifier(**SMALL, **params).fit(X, y)
+    clf = TabularMLPClassifier(**{**SMALL, **params}).fit(X, y)
     path = tmp_path / "model.safetensors"
     clf.save(path)
     again = sklimb.load(path)
