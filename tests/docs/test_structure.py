@@ -26,8 +26,8 @@ FACES = {
     "tabular_network",
     "tabular_resnet",
 }
-LOWEST = {"_random", "_compat"}
-TRAINING = {"nn", "inputs", "exceptions", *LOWEST}
+LOWEST = {"_random", "_compat", "_version", "exceptions"}
+TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
     "_estimator_callbacks",
@@ -44,6 +44,7 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_version": set(),
     "exceptions": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
