@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import warnings
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from sklimb._folders import replace
 from sklimb.training.augment.operations import AUGMENTS
 from sklimb.training.losses import LOSSES, CrossEntropy, bind
 from sklimb.training.m2m import M2MS
@@ -119,7 +119,7 @@ def write(path, tensors, header):
         metadata = {"sklimb": f"{_checksum(text, tensors)} {text}"}
         save_file(tensors, temporary, metadata=metadata)
         temporary.chmod(mode)
-        os.replace(temporary, path)
+        replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, SafetensorError):  # how safetensors reports a full disk
@@ -299,7 +299,7 @@ def read(path):
             "the classifier again, or take a copy of the file."
         )
     try:
-        version = (header := json.loads(text))["format"]
+        version = int((header := json.loads(text))["format"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if version > FORMAT:
@@ -318,7 +318,7 @@ def _checksum(text, tensors):
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

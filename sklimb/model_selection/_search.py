@@ -233,12 +233,10 @@ class PackedSearchCV(BaseSearchCV):
             raise ValueError(f"cv must yield at least one split, got {self.cv!r}.")
         fit_params, score_params = routed.estimator.fit, routed.scorer.score
         folds = Folds(X, y, splits, fit_params)
-        seed = root_seed(None)
-        checkpoint = self._open_checkpoint(
-            X, y, splits, settings, (fit_params, score_params)
-        )
-        task = Work(candidates, scorer, score_params, seed, self)
-        out = self._train(task, folds, checkpoint)
+        task = Work(candidates, scorer, score_params, root_seed(None), self)
+        params = fit_params, score_params
+        with self._open_checkpoint(X, y, splits, settings, params) as checkpoint:
+            out = self._train(task, folds, checkpoint)
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)

@@ -26,7 +26,7 @@ FACES = {
     "tabular_network",
     "tabular_resnet",
 }
-LOWEST = {"_random", "_compat"}
+LOWEST = {"_random", "_compat", "_digest", "_folders"}
 TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
@@ -44,6 +44,10 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_digest": set(),
+    "_folders": set(),
+    "_digest": set(),
+    "_folders": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random"},
