@@ -79,7 +79,8 @@ class PackedSearchCV(BaseSearchCV):
         the estimator's `monitor`). The others are scored as they are. None drops
         nobody.
     checkpoint : str or path, default=None
-        Folder where finished packs are kept: after a crash the same call goes on.
+        Folder where finished packs are kept: after a crash the same call goes on. One
+        process at a time may use it.
     error_score : "raise" or number, default=nan
         Score of a candidate that cannot be fitted or whose loss is not finite in its
         first epoch. The others go on.
@@ -205,7 +206,7 @@ class PackedSearchCV(BaseSearchCV):
         ValueError
             Before training: an estimator that is not sklimb's, parameters that do not
             exist, an empty grid, groups of the wrong length, a checkpoint of another
-            search, halving_factor without early stopping. After it: every fit failed.
+            search or in use, halving_factor without early stopping. After it: every fit failed.
             The search is then as it was before.
         """
         with all_or_nothing(self):

@@ -46,8 +46,6 @@ ARROWS = {
     "_compat": set(),
     "_digest": set(),
     "_folders": set(),
-    "_digest": set(),
-    "_folders": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random"},
