@@ -206,8 +206,8 @@ class PackedSearchCV(BaseSearchCV):
         ValueError
             Before training: an estimator that is not sklimb's, parameters that do not
             exist, an empty grid, groups of the wrong length, a checkpoint of another
-            search or in use, halving_factor without early stopping. After it: every fit failed.
-            The search is then as it was before.
+            search or in use, halving_factor without early stopping. After it: every fit
+            failed. The search is then as it was before.
         """
         with all_or_nothing(self):
             self._fit(X, y, params)
