@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.searches import tiny, uneven_splits
 from test_packed_search_faults import (
     HANGS,
     X,
@@ -37,6 +38,13 @@ def finished(tmp_path_factory):
 def copied(finished, tmp_path):
     """A copy of the finished folder, to be damaged."""
     return shutil.copytree(finished[1], tmp_path / "copy")
+
+
+def quick(**settings):
+    """Two packs of one fit of one epoch."""
+    clf, grid = tiny(max_epochs=1), {"lr": [1e-3, 1e-2]}
+    settings = {"cv": uneven_splits()[:1], "max_members": 1, **settings}
+    return search(clf, grid, **settings)
 
 
 @pytest.fixture
@@ -109,19 +117,15 @@ def test_of_two_that_start_at_once_one_is_refused(tmp_path, finished):
         same_bits(one, again)
 
 
-def test_a_failed_search_lets_go_of_its_folder(tmp_path, monkeypatch, finished):
-    monkeypatch.setattr(_packs, "run_pack", None)
-    broken = search(checkpoint=tmp_path, error_score="raise", grid={"lr": [1e300]})
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        broken.fit(X, Y)
-    again = search(checkpoint=tmp_path, error_score="raise", grid={"lr": [1e300]})
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        again.fit(X, Y)
+def test_a_failed_search_lets_go_of_its_folder(tmp_path, copied):
+    failing = search(checkpoint=tmp_path / "a", error_score="raise")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            failing.set_params(param_grid={"lr": [1e300]}).fit(X, Y)
     # Nor does a folder that is refused stay locked.
-    shutil.copytree(finished[1], tmp_path / "copy")
     with pytest.raises(ValueError, match="holds another search"):
-        search(checkpoint=tmp_path / "copy", cv=2).fit(X, Y)
-    search(checkpoint=tmp_path / "copy").fit(X, Y)
+        search(checkpoint=copied, cv=2).fit(X, Y)
+    search(checkpoint=copied).fit(X, Y)
 
 
 def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, finished):
@@ -197,34 +201,35 @@ def test_bytes_reach_the_disk_before_names(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings(DAMAGED_PLAN)
-@pytest.mark.parametrize("name", ["search.json", "pack-00000.safetensors"])
-def test_flipped_bits_do_not_change_the_result(copied, trained, finished, name):
-    """60 single bits of each kind of file, each in a copy that is whole but for it."""
-    path, rng = copied / name, np.random.default_rng(0)
-    whole = {p: p.read_bytes() for p in copied.iterdir()}
-    text = whole[path]
-    for place in rng.choice(8 * len(text), 60, replace=False):
+@pytest.mark.parametrize(
+    ("name", "again"), [("search.json", 2), ("pack-00000.safetensors", 1)]
+)
+def test_a_flipped_bit_does_not_change_the_result(tmp_path, trained, name, again):
+    """Each of 60 bits of a file; all is trained again without a plan, else the pack."""
+    want = quick(checkpoint=tmp_path).fit(X, Y)
+    whole = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    path = tmp_path / name
+    rng = np.random.default_rng(0)
+    for place in rng.choice(8 * len(whole[path]), 60, replace=False):
         for p, content in whole.items():
             p.write_bytes(content)
-        flipped = bytearray(text)
+        flipped = bytearray(whole[path])
         flipped[place // 8] ^= 1 << place % 8
         path.write_bytes(flipped)
         trained.clear()
-        same_bits(search(checkpoint=copied).fit(X, Y), finished[0])
-        # All is trained again without a plan, else the pack alone.
-        assert trained == [3] * (4 if name == "search.json" else 1), place
+        same_bits(quick(checkpoint=tmp_path).fit(X, Y), want)
+        assert trained == [1] * again, place
 
 
 @pytest.mark.filterwarnings(DAMAGED_PLAN)
-def test_a_file_with_flipped_bits_everywhere_does_not_change_the_result(
+def test_60_flipped_bits_in_every_file_do_not_change_the_result(
     copied, trained, finished
 ):
+    rng = np.random.default_rng(1)
     for path in copied.iterdir():
         content = bytearray(path.read_bytes())
-        for place in (
-            np.random.default_rng(1).choice(len(content) or 1, 60) if content else ()
-        ):
-            content[place] ^= 4
+        for place in rng.permutation(8 * len(content))[:60]:
+            content[place // 8] ^= 1 << place % 8
         path.write_bytes(content)
     same_bits(search(checkpoint=copied).fit(X, Y), finished[0])
     assert trained == [3] * 4
