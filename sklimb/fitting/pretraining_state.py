@@ -28,7 +28,9 @@ def to_state(parts, optimizer, parameters, best, done, result):
             tensors[f"optimizer.{i}.{name}"] = value
     tensors |= {f"best.{i}": t for i, t in enumerate(best)}
     # A copy of each: a file holds no tensor twice.
-    tensors = {name: t.detach().cpu().clone() for name, t in tensors.items()}
+    tensors = {
+        name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()
+    }
     for name, array in _arrays(done, result).items():
         tensors[name] = torch.from_numpy(array.copy())
     history = [{k: v.tolist() for k, v in row.items()} for row in result.history]
@@ -44,7 +46,7 @@ def from_state(state, parts, optimizer, parameters, best, done, result):
     for i, p in enumerate(parameters):
         prefix = f"optimizer.{i}."
         optimizer.state[p] = {
-            name.removeprefix(prefix): t.to(p.device)
+            name.removeprefix(prefix): _like(p, t)
             for name, t in tensors.items()
             if name.startswith(prefix)
         }
@@ -55,6 +57,13 @@ def from_state(state, parts, optimizer, parameters, best, done, result):
     result.history = [
         {k: np.array(v) for k, v in row.items()} for row in header["history"]
     ]
+
+
+def _like(p, tensor):
+    """A moment in the memory layout of its parameter, which fused steps need."""
+    if tensor.shape != p.shape:
+        return tensor.to(p.device)
+    return torch.empty_like(p, dtype=tensor.dtype).copy_(tensor)
 
 
 def _tensors_of(parts):
