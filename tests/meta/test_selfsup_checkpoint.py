@@ -114,8 +114,10 @@ def test_one_that_failed_goes_on(tmp_path, epochs, method, params, error):
     assert epochs["n"] == want.n_iter_ - 2
 
 
-def test_images_with_batch_norm_go_on(tmp_path, epochs):
-    net = ImageResNetClassifier(backbone="resnet8", random_state=0)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_images_with_batch_norm_go_on(tmp_path, epochs, channels_last):
+    own = {"backbone": "resnet8", "channels_last": channels_last}
+    net = ImageResNetClassifier(**own, random_state=0)
     params = {"max_epochs": 3, "batch_size": 16}
     want = pretrainer(net, "simclr", **params).fit(IMAGES)
     model = pretrainer(net, "simclr", checkpoint=tmp_path, **params)
