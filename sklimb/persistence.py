@@ -318,7 +318,7 @@ def _checksum(text, tensors):
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(torch.cat([tensor.flatten()]).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

@@ -125,7 +125,7 @@ class Checkpoint:
         return seed, packs
 
     def _write_plan(self):
-        assert self.folder is not None
+        assert self.folder is not None and self.plan is not None
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / _NEW_PLAN
         temporary.write_text(json.dumps({**self.plan, "checksum": _hash(self.plan)}))

@@ -56,6 +56,7 @@ class Checkpoint:
             self._held.release()
 
     def _read(self):
+        assert self.folder is not None
         path = self.folder / _FILE
         if not path.exists():
             return

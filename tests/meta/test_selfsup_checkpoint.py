@@ -97,7 +97,7 @@ def test_a_killed_pre_training_goes_on(tmp_path, epochs):
     ("method", "params"),
     [
         ("scarf", {}),
-        ("vicreg", {"max_epochs": 12, "n_iter_no_change": 1, "lr": 3e-2}),
+        ("vicreg", {"max_epochs": 12, "n_iter_no_change": 2, "lr": 1e-2}),
         (MoCo(n_keys=64), {}),
     ],
 )
