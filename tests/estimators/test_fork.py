@@ -44,25 +44,22 @@ def end(process):
         ("imports", "loads", "fork"),
         ("predicts", "one thread", "fork"),
         ("one thread", "predicts", "fork"),
-        ("one thread", "loads", "fork"),
         ("predicts", "loads", "spawn"),
-        ("predicts", "loads", "forkserver"),
     ],
 )
 def test_workers_answer(path, parent, worker, method):
     process = serve(path, parent, worker, method)
     try:
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=240)
     except subprocess.TimeoutExpired:
         end(process)
         pytest.fail("the workers hang")
     assert out.split() == ["ready", "done"] and process.returncode == 0
 
 
-@pytest.mark.parametrize("worker", ["predicts", "loads"])
-def test_workers_of_a_parent_with_threads_hang(path, worker):
-    """Why the README has a recipe; torch alone does the same."""
-    process = serve(path, "predicts", worker, "fork")
+def test_a_worker_of_a_parent_with_threads_hangs(path):
+    """Why the README has a recipe: even a file of its own does not help a worker."""
+    process = serve(path, "predicts", "loads", "fork")
     try:
         assert process.stdout.readline() == "ready\n"
         with pytest.raises(subprocess.TimeoutExpired):

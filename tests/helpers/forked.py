@@ -1,8 +1,7 @@
-"""A server: a parent that prepares a classifier, and two workers that predict with it.
+"""A server: a parent that prepares a classifier, and a worker that predicts with it.
 
-Run as a script, with the path of a saved classifier, what the parent does, what a
-worker does first, and how workers are started. It writes "done" once all workers have
-answered.
+Run as a script, with the path of a saved classifier, what the parent does, what the
+worker does first, and how it is started. It writes "done" once the worker has answered.
 """
 
 import multiprocessing
@@ -41,8 +40,8 @@ def main():
     else:
         want = None
     print("ready", flush=True)
-    with multiprocessing.get_context(method).Pool(2, begin) as pool:
-        found = pool.map(answer, range(4), chunksize=1)
+    with multiprocessing.get_context(method).Pool(1, begin) as pool:
+        found = pool.map(answer, range(2))
     for p in found:  # another number of threads sums in another order
         assert np.allclose(p, found[0] if want is None else want, atol=1e-6)
     print("done", flush=True)
