@@ -26,7 +26,7 @@ FACES = {
     "tabular_network",
     "tabular_resnet",
 }
-LOWEST = {"_random", "_compat", "_version", "exceptions"}
+LOWEST = {"_random", "_compat", "_digest", "_folders", "_version", "exceptions"}
 TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
@@ -44,6 +44,8 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_digest": set(),
+    "_folders": set(),
     "_version": set(),
     "exceptions": set(),
     "_estimator_callbacks": {"training"},
