@@ -13,6 +13,7 @@ from sklimb._compat import (
     _check_sample_weight,
     _fit_context,
 )
+from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,
     NumericColumn,
@@ -211,7 +212,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         X_out : ndarray of shape (n_samples, n_features_out)
             The encoded rows.
         """
-        return self._transform_table(self._read(X, reset=False))
+        return self._transform_table(self._read(X, reset=False), warn=True)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the output columns, such as "age", "age_missing", "job".
@@ -317,6 +318,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                     column, weights, total, self.numeric_transform, self.n_quantiles
                 )
             self._columns.append(fitted)
+        column_warnings.warn_of_training_columns(table, self._columns, table.names)
         return self._set_attributes(table.names)
 
     def _set_attributes(self, names):
@@ -343,8 +345,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.n_indicators_ = len(self.indicator_columns_)
         return self
 
-    def _transform_table(self, table):
-        """The encoded rows of a Table with the columns of training."""
+    def _transform_table(self, table, warn=False):
+        """The encoded rows of a Table, which may be warned of (InputWarning)."""
         widths = self.cardinalities_
         if self.category_encoding == "ordinal":
             widths = (1,) * len(widths)
@@ -355,13 +357,21 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             rows = slice(start, start + _BLOCK_ROWS)
             self._write_numbers(table, rows, out[rows])
         all_rows = np.arange(table.n_rows)
+        foreign = {}
         for i, width in zip(self.categorical_columns_, widths, strict=True):
-            codes = self._columns[i].encode(table.column(i))
+            fitted, column = self._columns[i], table.column(i)
+            codes = fitted.encode(column)
+            if warn and column_warnings.is_foreign(fitted, column, codes):
+                foreign[i] = fitted, column
             if self.category_encoding == "ordinal":
                 out[:, first] = codes
             else:
                 out[all_rows, first + codes] = 1
             first += width
+        if foreign:
+            column_warnings.warn_of_foreign(
+                foreign, getattr(self, "feature_names_in_", None)
+            )
         return out
 
     def _write_numbers(self, table, rows, out):

@@ -279,7 +279,7 @@ class ImageEncoder:
         span = self.high_ - self.low_
         return (values.astype(dtype) - self.low_) / (span if span > 0 else 1.0)
 
-    def _transform_table(self, pictures):
+    def _transform_table(self, pictures, warn=False):
         """Encoded rows: bytes as they are, floats in [0, 1]."""
         values = pictures.values()
         of_bytes = (self.low_, self.high_) == (0.0, 255.0)

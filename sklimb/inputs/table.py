@@ -55,6 +55,10 @@ class Table:
         """Column i, or some rows of it."""
         return self._columns[i][rows if self._rows is None else self._rows[rows]]
 
+    def given(self, i):
+        """Column i with all rows of the table of which this may be a part."""
+        return self._columns[i]
+
     def take(self, rows):
         """Table of the given rows (indices, mask or slice)."""
         base = np.arange(self.n_rows) if self._rows is None else self._rows

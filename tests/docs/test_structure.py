@@ -26,8 +26,8 @@ FACES = {
     "tabular_network",
     "tabular_resnet",
 }
-LOWEST = {"_random", "_compat"}
-TRAINING = {"nn", "inputs", *LOWEST}
+LOWEST = {"_random", "_compat", "_messages"}
+TRAINING = {"nn", "inputs", "exceptions", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
     "_estimator_callbacks",
@@ -44,13 +44,15 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_messages": set(),
+    "exceptions": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
-    "metrics": {"_random"},
+    "metrics": {"_random", "_messages"},
     # scikit-learn's own way to take rows of anything is in `_compat`.
     "datasets": LOWEST,
-    "nn": {"_random"},
-    "inputs": LOWEST,
+    "nn": {"_random", "_messages"},
+    "inputs": {"exceptions", *LOWEST},
     "preprocessing": {"inputs", *LOWEST},
     "explanation": {"nn", *LOWEST},
     "training": TRAINING,
