@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from sklimb._compat import validate_data
 from sklimb.inputs.image_files import decode
 from sklimb.inputs.on_disk import spans, take_rows
+from sklimb.inputs.table import check_container, check_is_2d, is_series
 
 # Lengths by which a last (or second) axis is known to be that of the channels.
 _CHANNELS = (1, 3, 4)
@@ -98,6 +99,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
     ValueError
         Shapes that are no images, images of unequal sizes, NaN or infinite pixels.
     """
+    check_container(X)
     if are_pictures(X):
         rows, shape = decode(list(X), image_shape, channels)
         if estimator is not None:
@@ -155,20 +157,24 @@ def _numbers(X, estimator):
     name = None if estimator is None else estimator
     if isinstance(X, list | tuple) and all(isinstance(x, np.ndarray) for x in X):
         X = np.stack(X) if len({x.shape for x in X}) == 1 else X
-    elif hasattr(X, "dtypes") and all(kind == np.uint8 for kind in X.dtypes):
+    elif (
+        hasattr(X, "dtypes")
+        and not is_series(X)
+        and all(kind == np.uint8 for kind in X.dtypes)
+    ):
         X = X.to_numpy()
     elif hasattr(X, "detach"):  # a torch tensor
         X = X.detach().cpu().numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
-    ndim = getattr(X, "ndim", 2)
     pixels = check_array(
         X,
         dtype=None if is_bytes else (np.float32, np.float64),
         allow_nd=True,
-        ensure_2d=ndim < 3,
+        ensure_2d=is_series(X),
         estimator=name,
         input_name="X",
     )
+    check_is_2d(pixels)
     if pixels.ndim > 4:
         raise ValueError(
             "X must have the shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W "
