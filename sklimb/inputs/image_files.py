@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
+from sklimb._messages import short, told
 from sklimb.inputs.on_disk import are_many, filled, spans
 
 # Number of images that an error names.
@@ -127,7 +128,7 @@ def _refuse_sizes(first, shape, other, others):
 
 
 def _name(item):
-    return repr(item) if hasattr(item, "getbands") else repr(str(item))
+    return short(item if hasattr(item, "getbands") else str(item), 100)
 
 
 def _is_grey(mode):
@@ -141,7 +142,9 @@ def _opened(item, Image):
     try:
         return Image.open(item)
     except _errors(Image) as error:
-        return _Unreadable(f"names {_name(item)}, which is no image: {error}")
+        return _Unreadable(
+            f"names {_name(item)}, which is no image: {told(error, 120)}"
+        )
 
 
 def _errors(Image):
@@ -193,7 +196,9 @@ def _decode_one(item, size, channels, Image):
         pixels = np.asarray(image).reshape(image.size[1], image.size[0], channels)
         return pixels.transpose(2, 0, 1)
     except _errors(Image) as error:
-        return _Unreadable(f"holds {_name(item)}, which cannot be read: {error}")
+        return _Unreadable(
+            f"holds {_name(item)}, which cannot be read: {told(error, 120)}"
+        )
     finally:
         if given is not item:
             given.close()

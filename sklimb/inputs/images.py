@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
+from sklimb._messages import short
 from sklimb.inputs.image_files import decode
 from sklimb.inputs.on_disk import spans, take_rows
 from sklimb.inputs.table import check_container, check_is_2d, is_series
@@ -115,7 +116,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
     shape = pixels.shape[1:]
     if image_shape is not None and (shape[1:] != tuple(image_shape[:2])):
         raise ValueError(
-            f"image_shape={tuple(image_shape)!r} does not agree with images of "
+            f"image_shape={short(tuple(image_shape))} does not agree with images of "
             f"{shape[1]} x {shape[2]} pixels. Set image_shape=None: arrays of images "
             "say their shape themselves."
         )
@@ -213,8 +214,9 @@ def _shape_of(n_pixels, image_shape, fitted):
     shape = (*image_shape, 1) if len(image_shape) == 2 else tuple(image_shape)
     if np.prod(shape) != n_pixels:
         raise ValueError(
-            f"image_shape={tuple(image_shape)!r} has {int(np.prod(shape))} numbers an "
-            f"image, and the rows of X have {n_pixels}. Give (H, W) or (H, W, C)."
+            f"image_shape={short(tuple(image_shape))} has {int(np.prod(shape))} "
+            f"numbers an image, and the rows of X have {n_pixels}. Give (H, W) or (H, "
+            "W, C)."
         )
     return shape
 

@@ -273,6 +273,6 @@ def _check_finite(column, label):
         if abs(value) > FLOAT32_MAX:
             raise ValueError(
                 "Input X contains infinity or a value too large for float32: "
-                f"{label} holds {value!r}. Clip the column or replace such "
+                f"{label} holds {short(value)}. Clip the column or replace such "
                 "values by NaN, which is read as missing."
             )

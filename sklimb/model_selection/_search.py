@@ -24,6 +24,7 @@ from sklimb._compat import (
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.labels import check_labels
@@ -230,7 +231,7 @@ class PackedSearchCV(BaseSearchCV):
         splits = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = len(splits)
         if not splits:
-            raise ValueError(f"cv must yield at least one split, got {self.cv!r}.")
+            raise ValueError(f"cv must yield at least one split, got {short(self.cv)}.")
         fit_params, score_params = routed.estimator.fit, routed.scorer.score
         folds = Folds(X, y, splits, fit_params)
         seed = root_seed(None)
@@ -274,7 +275,9 @@ class PackedSearchCV(BaseSearchCV):
             )
             candidates = list(sampler)
         if not candidates:
-            raise ValueError(f"param_grid must hold a candidate, got {given[0]!r}.")
+            raise ValueError(
+                f"param_grid must hold a candidate, got {short(given[0])}."
+            )
         return candidates
 
     def _open_checkpoint(self, X, y, splits, candidates, params):
