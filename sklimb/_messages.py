@@ -7,8 +7,8 @@ _WIDTH = 40
 
 def short(value, width=_WIDTH):
     """`repr(value)` in one line of at most `width` characters."""
-    if isinstance(value, str | bytes):
-        value = value[: width + 1]  # repr of a long text would be made in full
+    if isinstance(value, str | bytes) and len(value) > 2 * width:
+        value = value[:width] + value[-width:]
     text = " ".join(repr(value).split())
     if len(text) <= width:
         return text

@@ -186,10 +186,12 @@ def check_same_columns(estimator, X_unlabeled):
                 f"{listed(lacking) if lacking else 'none'} and has "
                 f"{listed(other) if other else 'none'} besides."
             )
-        if given != list(names):
+        pairs = zip(given, names, strict=True)
+        moved = next(((a, b) for a, b in pairs if a != b), None)
+        if moved:
             raise ValueError(
                 "X_unlabeled must have the columns of X in their order, got "
-                f"{listed(given)} instead of {listed(names)}."
+                f"{short(moved[0])} in the place of {short(moved[1])}."
             )
         return
     shape = getattr(X_unlabeled, "shape", None)
