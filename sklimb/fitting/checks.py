@@ -186,7 +186,7 @@ def check_same_columns(estimator, X_unlabeled):
                 f"{listed(lacking) if lacking else 'none'} and has "
                 f"{listed(other) if other else 'none'} besides."
             )
-        pairs = zip(given, names, strict=True)
+        pairs = zip(given, names, strict=False)
         moved = next(((a, b) for a, b in pairs if a != b), None)
         if moved:
             raise ValueError(

@@ -6,6 +6,7 @@ not 10, and "1.0" is not "1".
 """
 
 from decimal import Decimal
+from math import isfinite
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def texts_of(value):
         value = int(value)
     if isinstance(value, float):
         if not value.is_integer():
-            return (repr(value),)
+            return (repr(value),) if isfinite(value) else ()
         value = int(value)
     if not isinstance(value, int):
         return ()

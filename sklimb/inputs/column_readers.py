@@ -198,7 +198,12 @@ def _factorize(values, label):
             if type(value).__hash__ is None:
                 _refuse_object(value, label)
         raise
-    return Categories(codes, uniques.tolist())
+    uniques = uniques.tolist()
+    if values.dtype == object:
+        # A Decimal cannot be compared with numpy's scalars.
+        plain = np.number | np.bool_
+        uniques = [v.item() if isinstance(v, plain) else v for v in uniques]
+    return Categories(codes, uniques)
 
 
 def _objects_to_numbers(values, label, codes=None):

@@ -21,12 +21,16 @@ _NEARLY_ALL = 0.8
 # times; one row alone is so 3 times of 10, and every service would be full of warnings.
 _ENOUGH_ROWS = 10
 _SAMPLE = 1000
+_LONGEST = 40  # text of a number
 _NAMED = 8
 _FEW_NAMED = 5
 _NAME_WIDTH = 20
 
 _NUMBER = r"[-+]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][-+]?\d+)?"
-_CURRENCY = r"([$€£¥₹₽₩]|[A-Z]{3}|(?:kr|zł|Fr)\.?)"
+_CURRENCY = (
+    r"([$€£¥₹₽₩]|(kr|zł|fr|rs|usd|eur|gbp|chf|jpy|cny|inr|aud|cad|nzd|sek|nok|dkk|pln"
+    r"|czk|huf|brl|mxn|zar|rub|try|krw|sgd|hkd)\.?)"
+)
 _DIGITS = r"[\d.,'’\u00a0\u202f ]*\d[\d.,'’\u00a0\u202f ]*"
 _TIME = r"([T ]+\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?(Z|[-+]\d{2}:?\d{2})?)?"
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
@@ -34,7 +38,7 @@ _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _FORMS = {
     "percent": rf"[-+]?{_DIGITS} ?%",
     "currency": (
-        rf"[-+(]*{_CURRENCY} ?[-+(]*{_DIGITS}\)?|[-+(]*{_DIGITS}{_CURRENCY}\)?"
+        rf"[-+(]*{_CURRENCY} ?[-+(]*{_DIGITS}\)?|[-+(]*{_DIGITS}\)? ?{_CURRENCY}\)?"
     ),
     "date": (
         rf"(\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}"
@@ -142,8 +146,9 @@ def _form_of(values):
     if 2 * len(texts) < len(values):
         return (None if texts else "number"), False
     n = len(texts)
+    short_texts = [text for text in texts if len(text) <= _LONGEST]
     for form, pattern in _FORMS.items():
-        if sum(bool(pattern.fullmatch(text)) for text in texts) < 0.9 * n:
+        if sum(bool(pattern.fullmatch(text)) for text in short_texts) < 0.9 * n:
             continue
         if form == "number as text":
             if sum(bool(_CODE.fullmatch(text)) for text in texts) >= 0.05 * n:
