@@ -251,6 +251,27 @@ def _plain_value(value):
     return int(value) if is_whole else value
 
 
+def output_names(columns, names, encoding):
+    """Names of encoded columns, with underscores appended to what would occur twice."""
+    numeric, indicators, codes = [], [], []
+    for column, name in zip(columns, names, strict=True):
+        if isinstance(column, NumericColumn):
+            numeric.append(name)
+            indicators += [f"{name}_missing"] * column.has_indicator
+        elif encoding == "ordinal":
+            codes.append(name)
+        else:
+            values = ("missing" if value is None else value for value in column.kept)
+            codes += [f"{name}_{value}" for value in ("infrequent", *values)]
+    seen, unique = set(), []
+    for name in numeric + indicators + codes:
+        while name in seen:
+            name += "_"
+        seen.add(name)
+        unique.append(name)
+    return unique
+
+
 def columns_to_state(columns, names):
     """Fitted columns as JSON-able categories and a dict of arrays."""
     numeric = [c for c in columns if isinstance(c, NumericColumn)]

@@ -23,8 +23,8 @@ _ENOUGH_ROWS = 10
 _SAMPLE = 1000
 _LONGEST = 40  # text of a number
 _NAMED = 8
-_FEW_NAMED = 5
-_NAME_WIDTH = 20
+_NAME_WIDTH = 32
+_LONGEST_WARNING = 600
 
 _NUMBER = r"[-+]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][-+]?\d+)?"
 _CURRENCY = (
@@ -84,30 +84,30 @@ def warn_of_training_columns(table, columns, names):
             if form:
                 strange[i] = form
     if empty:
-        which = ", ".join(_name(i, names) for i in empty[:_NAMED])
-        rest = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
-        warnings.warn(
-            f"X has columns without a value in the training rows: {which}{rest}. They "
-            "are ignored, and so are values that they have later. Drop them.",
-            InputWarning,
-            stacklevel=2,
+        _warn(
+            "X has columns without a value in the training rows: {}. They are ignored, "
+            "and so are values that they have later. Drop them.",
+            [_name(i, names) for i in empty],
         )
     if strange:
-        warnings.warn(_strange_text(strange, names), InputWarning, stacklevel=2)
+        found = set(strange.values())
+        cures = dict.fromkeys(cure for form, cure in _CURES.items() if form in found)
+        _warn(
+            "X has categorical columns with too many values to learn from: {}. Nothing "
+            f"was converted: {'; '.join(cures)}. Otherwise drop them, or lower "
+            "min_frequency.",
+            [f"{_name(i, names)} ({form})" for i, form in strange.items()],
+        )
 
 
-def _strange_text(strange, names):
-    """The warning of columns, {index: what it looks like}."""
-    shown = [*strange][:_NAMED]
-    looks = [f"{_name(i, names)} ({strange[i]})" for i in shown]
-    rest = len(strange) - len(shown)
-    given = set(strange.values())
-    cures = dict.fromkeys(cure for form, cure in _CURES.items() if form in given)
-    return (
-        "X has categorical columns with too many values to learn from: "
-        f"{', '.join(looks)}{f' and {rest} more' if rest else ''}. Nothing was "
-        f"converted: {'; '.join(cures)}. Otherwise drop them, or lower min_frequency."
-    )
+def _warn(text, columns):
+    """Warn of columns, of which as many are named as a readable text takes."""
+    for n in range(min(len(columns), _NAMED), 0, -1):
+        rest = f" and {len(columns) - n} more" if n < len(columns) else ""
+        whole = text.format(", ".join(columns[:n]) + rest)
+        if len(whole) < _LONGEST_WARNING:
+            break
+    warnings.warn(whole, InputWarning, stacklevel=3)
 
 
 def _name(i, names):
@@ -194,16 +194,14 @@ def warn_of_foreign(foreign, names):
         {index: (CategoricalColumn, Categories)}
     names : list of str or None
     """
-    parts = []
-    for i, (fitted, column) in [*foreign.items()][:_FEW_NAMED]:
+    columns = []
+    for i, (fitted, column) in foreign.items():
         given = column.values[column.codes[column.codes >= 0][0]]
         known = next(value for value in fitted.kept if value is not None)
-        parts.append(f"{_name(i, names)} ({short(given, 20)}, not {short(known, 20)})")
-    rest = len(foreign) - len(parts)
-    warnings.warn(
+        held = f"{short(given, _NAME_WIDTH)}, not {short(known, _NAME_WIDTH)}"
+        columns.append(f"{_name(i, names)} ({held})")
+    _warn(
         "X has columns of which training has seen no value, so that all rows count as "
-        f"unseen: {', '.join(parts)}{f' and {rest} more' if rest else ''}. Give them "
-        "values and types as in training; see input_report.",
-        InputWarning,
-        stacklevel=2,
+        "unseen: {}. Give them values and types as in training; see input_report.",
+        columns,
     )
