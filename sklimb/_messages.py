@@ -23,7 +23,7 @@ def listed(values, most=5, width=_WIDTH):
     return f"[{', '.join(shown)}{f', ... {rest} more' if rest else ''}]"
 
 
-def told(error, width=200):
+def told(error, width=160):
     """The text of an error of others, in one line of at most `width` characters."""
     text = " ".join(str(error).split())
     return text if len(text) <= width else f"{text[: width - 3]}..."

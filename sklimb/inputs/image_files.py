@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
-from sklimb._messages import short, told
 from sklimb.inputs.on_disk import are_many, filled, spans
 
 # Number of images that an error names.
@@ -128,7 +127,7 @@ def _refuse_sizes(first, shape, other, others):
 
 
 def _name(item):
-    return short(item if hasattr(item, "getbands") else str(item), 100)
+    return repr(item) if hasattr(item, "getbands") else repr(str(item))
 
 
 def _is_grey(mode):
@@ -142,9 +141,7 @@ def _opened(item, Image):
     try:
         return Image.open(item)
     except _errors(Image) as error:
-        return _Unreadable(
-            f"names {_name(item)}, which is no image: {told(error, 120)}"
-        )
+        return _Unreadable(f"names {_name(item)}, which is no image: {error}")
 
 
 def _errors(Image):
@@ -196,9 +193,7 @@ def _decode_one(item, size, channels, Image):
         pixels = np.asarray(image).reshape(image.size[1], image.size[0], channels)
         return pixels.transpose(2, 0, 1)
     except _errors(Image) as error:
-        return _Unreadable(
-            f"holds {_name(item)}, which cannot be read: {told(error, 120)}"
-        )
+        return _Unreadable(f"holds {_name(item)}, which cannot be read: {error}")
     finally:
         if given is not item:
             given.close()
