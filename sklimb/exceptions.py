@@ -7,12 +7,27 @@ class InputWarning(UserWarning):
     Given by `fit` of columns that training can hardly use, and by predictions of
     columns all of whose values training has not seen.
 
+    Parameters
+    ----------
+    message : str
+        What was found, and what to do about it.
+
     Examples
     --------
     >>> import warnings
+    >>> import pandas as pd
+    >>> from sklimb import TabularEncoder
     >>> from sklimb.exceptions import InputWarning
-    >>> warnings.simplefilter("ignore", InputWarning)
+    >>> X = pd.DataFrame({"price": [f"{i}.50 $" for i in range(60)]})
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", InputWarning)
+    ...     encoder = TabularEncoder().fit(X)
+    >>> "'price' (currency)" in str(caught[0].message)
+    True
     """
+
+    def __init__(self, message):
+        super().__init__(message)
 
 
 __all__ = ["InputWarning"]
