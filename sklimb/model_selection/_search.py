@@ -224,7 +224,9 @@ class PackedSearchCV(BaseSearchCV):
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         if y is not None:  # no y at all is the classifier's to say
-            check_labels(y)
+            labels = check_labels(y)
+            if np.asarray(y).dtype == object and labels.dtype.kind != "U":
+                y = labels  # scikit-learn's scorers know no other objects than text
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))

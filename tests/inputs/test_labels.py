@@ -9,6 +9,7 @@ from helpers.packs import PLAIN, fixed_table
 
 from sklimb import TabularMLPClassifier
 from sklimb.inputs.labels import check_labels
+from sklimb.model_selection import PackedSearchCV
 
 X, Y = fixed_table()
 
@@ -63,6 +64,14 @@ def test_objects_become_an_array_of_their_kind(kind):
 def test_what_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         check_labels(objects(*values))
+
+
+def test_a_search_takes_objects_too():
+    y = objects(Decimal(0), Decimal(1))[Y]
+    clf = TabularMLPClassifier(**{**PLAIN, "max_epochs": 1})
+    for labels in (y, pd.Series(y), y.tolist()):
+        search = PackedSearchCV(clf, {"lr": [0.01]}, cv=2).fit(X, labels)
+        assert 0 <= search.best_score_ <= 1 and search.classes_.tolist() == [0, 1]
 
 
 def test_the_name_of_other_labels():
