@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from pandas.util import hash_array
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
@@ -156,7 +157,7 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
 def check_container(X):
     """Refuse records and columns by name, of which numpy makes no table."""
     first = X[0] if isinstance(X, list | tuple) and len(X) else None
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not issparse(X):  # one sparse format is a dict
         what = f"a {type(X).__name__} of columns"
     elif isinstance(first, Mapping):
         what = f"a {type(X).__name__} of records ({type(first).__name__})"
