@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
 from sklimb._compat import _check_sample_weight
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.baseline import balanced_median_row
 from sklimb.fitting.checks import (
@@ -243,7 +244,7 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
         total = float(weight.sum())
     if not 0 < total < np.inf:
         raise ValueError(
-            f"sample_weight must have a positive and finite sum, got {total!r}."
+            f"sample_weight must have a positive and finite sum, got {short(total)}."
         )
     group = None if groups is None else group_codes(groups, y)
     if reset:
@@ -253,8 +254,8 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
             where = "" if len(keep) == len(y) else " where sample_weight > 0"
             raise ValueError(
                 f"y must hold at least two classes{where}, got one class: "
-                f"{estimator.classes_.tolist()[0]!r}. There is nothing to tell apart; "
-                "partial_fit takes all labels that will come as classes=."
+                f"{short(estimator.classes_.tolist()[0])}. There is nothing to tell "
+                "apart; partial_fit takes all labels that will come as classes=."
             )
     elif classes is not None:
         check_same_classes(estimator.classes_, classes)

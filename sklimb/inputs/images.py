@@ -12,11 +12,13 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
+from sklimb._messages import short
 from sklimb.exceptions import InputWarning
 from sklimb.inputs.image_files import decode
 from sklimb.inputs.image_items import CHANNELS, are_items, opened
 from sklimb.inputs.image_levels import other_range
 from sklimb.inputs.on_disk import filled, spans, take_rows
+from sklimb.inputs.table import check_container
 
 
 class Pictures:
@@ -110,6 +112,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
     InputWarning
         With `reset`: flat rows that are no squares, which become images of one line.
     """
+    check_container(X)
     X = opened(X, image_shape, channels)
     if are_items(X):
         rows, shape = decode(X, image_shape, channels)
@@ -128,7 +131,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
     shape = pixels.shape[1:]
     if image_shape is not None and (shape[1:] != tuple(image_shape[:2])):
         raise ValueError(
-            f"image_shape={tuple(image_shape)!r} does not agree with images of "
+            f"image_shape={short(tuple(image_shape))} does not agree with images of "
             f"{shape[1]} x {shape[2]} pixels. Set image_shape=None: arrays of images "
             "say their shape themselves; or give list(X), whose images are resized."
         )
@@ -170,7 +173,11 @@ def _numbers(X, estimator):
     name = None if estimator is None else estimator
     if isinstance(X, list | tuple) and all(isinstance(x, np.ndarray) for x in X):
         X = np.stack(X) if len({x.shape for x in X}) == 1 else X
-    elif hasattr(X, "dtypes") and all(kind == np.uint8 for kind in X.dtypes):
+    elif (
+        hasattr(X, "dtypes")
+        and not is_series(X)
+        and all(kind == np.uint8 for kind in X.dtypes)
+    ):
         X = X.to_numpy()
     elif hasattr(X, "detach"):  # a torch tensor
         X = X.detach().cpu().numpy()
@@ -254,8 +261,9 @@ def _shape_of(n_pixels, image_shape, fitted, warns):
     shape = (*image_shape, 1) if len(image_shape) == 2 else tuple(image_shape)
     if np.prod(shape) != n_pixels:
         raise ValueError(
-            f"image_shape={tuple(image_shape)!r} has {int(np.prod(shape))} numbers an "
-            f"image, and the rows of X have {n_pixels}. Give (H, W) or (H, W, C)."
+            f"image_shape={short(tuple(image_shape))} has {int(np.prod(shape))} "
+            f"numbers an image, and the rows of X have {n_pixels}. Give (H, W) or (H, "
+            "W, C)."
         )
     return shape
 
@@ -324,7 +332,7 @@ class ImageEncoder:
         span = self.high_ - self.low_
         return (values.astype(dtype) - self.low_) / (span if span > 0 else 1.0)
 
-    def _transform_table(self, pictures):
+    def _transform_table(self, pictures, warn=False):
         """Encoded rows: bytes as they are, floats in [0, 1]."""
         values = pictures.values()
         of_bytes = (self.low_, self.high_) == (0.0, 255.0)

@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from sklimb._compat import _safe_split
 from sklimb._digest import digest
+from sklimb._messages import short
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
@@ -34,8 +35,8 @@ def classifier_of(estimator):
     if not isinstance(final, BaseNeuralClassifier):
         raise ValueError(
             "PackedSearchCV needs a sklimb classifier or a pipeline that ends in one, "
-            f"got {final!r}, which cannot be trained in one program with others. Use "
-            "sklearn.model_selection.GridSearchCV for it."
+            f"got {short(final)}, which cannot be trained in one program with others. "
+            "Use sklearn.model_selection.GridSearchCV for it."
         )
     return final
 

@@ -24,6 +24,7 @@ from sklimb._compat import (
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.labels import check_labels
@@ -224,14 +225,16 @@ class PackedSearchCV(BaseSearchCV):
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         if y is not None:  # no y at all is the classifier's to say
-            check_labels(y)
+            labels = check_labels(y)
+            if np.asarray(y).dtype == object and labels.dtype.kind != "U":
+                y = labels  # scikit-learn's scorers know no other objects than text
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = len(splits)
         if not splits:
-            raise ValueError(f"cv must yield at least one split, got {self.cv!r}.")
+            raise ValueError(f"cv must yield at least one split, got {short(self.cv)}.")
         fit_params, score_params = routed.estimator.fit, routed.scorer.score
         folds = Folds(X, y, splits, fit_params)
         task = Work(candidates, scorer, score_params, root_seed(None), self)
@@ -273,7 +276,9 @@ class PackedSearchCV(BaseSearchCV):
             )
             candidates = list(sampler)
         if not candidates:
-            raise ValueError(f"param_grid must hold a candidate, got {given[0]!r}.")
+            raise ValueError(
+                f"param_grid must hold a candidate, got {short(given[0])}."
+            )
         return candidates
 
     def _open_checkpoint(self, X, y, splits, candidates, params):

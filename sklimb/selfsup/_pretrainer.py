@@ -16,6 +16,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_same_network
@@ -261,9 +262,9 @@ class SelfSupervisedPretrainer(
             module, term = copy.deepcopy((inner.net_.module_, self._term))
             if term.term != make_term(self.method):
                 raise ValueError(
-                    f"method cannot change from {term.term!r} to {self.method!r} in a "
-                    "warm start: the projectors that are there go on. Set it back, or "
-                    "start with a new estimator."
+                    f"method cannot change from {short(term.term)} to "
+                    f"{short(self.method)} in a warm start: the projectors that are "
+                    "there go on. Set it back, or start with a new estimator."
                 )
             first_epoch, history = self.n_iter_, self.history_
             inner = copy.copy(inner)
@@ -332,8 +333,8 @@ class SelfSupervisedPretrainer(
         inner = TabularMLPClassifier() if given is None else clone(given)
         if not isinstance(inner, BaseNeuralClassifier):
             raise ValueError(
-                f"estimator must be a sklimb classifier, got {given!r}: its network "
-                "and encoder are what is trained."
+                f"estimator must be a sklimb classifier, got {short(given)}: its "
+                "network and encoder are what is trained."
             )
         inner._validate_params()
         if hasattr(inner, "freeze"):  # of a classifier's training; here it learns

@@ -8,7 +8,7 @@ from helpers.packs import PLAIN, fixed_table
 from imblearn import FunctionSampler
 from imblearn.over_sampling import SMOTE
 
-from sklimb import TabularMLPClassifier
+from sklimb import ImageResNetClassifier, TabularMLPClassifier
 from sklimb.training.losses import FocalLoss
 
 X, Y = fixed_table()
@@ -66,6 +66,50 @@ def test_columns_at_predict_time(monkeypatch):
     worse.loc[0, "x3"] = -np.inf
     with pytest.raises(ValueError, match=r"infinity.*x3.*Clip"):
         clf.predict(worse)
+
+
+BLANK = FRAME.astype({"x3": object})
+BLANK.loc[7, "x3"] = " "
+
+
+def test_text_in_a_column_of_numbers(monkeypatch):
+    cure = r"it holds ' ' in row 7.*pd\.to_numeric\(\.\.\., errors='coerce'\)"
+    refused(rf"'x3' \(index 3\) as numbers: {cure}.*categorical_features", BLANK)
+    monkeypatch.undo()
+    clf = TabularMLPClassifier(**{**PLAIN, "max_epochs": 1}).fit(FRAME, Y)
+    with pytest.raises(ValueError, match=rf"'x3' \(index 3\) as numbers: {cure}") as e:
+        clf.predict(BLANK)
+    assert "was numeric in training" in str(e.value)
+    assert "categorical_features" not in str(e.value)
+    for dtype in ("category", "string"):
+        with pytest.raises(ValueError, match=r"it holds .* in row 0.*in training"):
+            clf.predict(BLANK.astype({"x3": dtype})[7:])
+    with pytest.raises(ValueError, match=r"column 3 as numbers.*in row 7.*in training"):
+        TabularMLPClassifier(**{**PLAIN, "max_epochs": 1}).fit(X, Y).predict(
+            BLANK.to_numpy()
+        )
+
+
+@pytest.mark.parametrize("kind", [TabularMLPClassifier, ImageResNetClassifier])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (FRAME.to_dict("list"), "a dict of columns"),
+        (FRAME.to_dict("records"), r"a list of records \(dict\)"),
+        (tuple(FRAME.to_dict("records")), r"a tuple of records \(dict\)"),
+        (FRAME.to_records(), "a structured array"),
+    ],
+)
+def test_columns_and_records_by_name(kind, given, message):
+    cure = r"Pass pd\.DataFrame\(X\) instead\.$"
+    with pytest.raises(TypeError, match=rf"^X must be .*, got {message}. {cure}"):
+        kind().fit(given, Y)
+
+
+@pytest.mark.parametrize("given", [X[:, 0], [*X[:, 0]], 3.0, None])
+def test_what_has_less_than_two_dimensions_is_not_printed(given):
+    text = r"Expected 2D array, got [01]D array.*shape \((400,)?\)\. Reshape your data"
+    refused(text, given)
 
 
 def test_weights():

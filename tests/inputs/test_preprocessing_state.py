@@ -13,7 +13,11 @@ from sklearn.base import clone
 
 from sklimb.preprocessing import TabularEncoder
 
+# Its table has a column without a value.
+pytestmark = pytest.mark.filterwarnings("ignore:X has columns without a value")
 
+
+@pytest.mark.filterwarnings("ignore:X has categorical columns with too many values")
 @pytest.mark.parametrize("encoding", ["ordinal", "onehot"])
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_state_survives_json_bit_for_bit(transform, encoding):
