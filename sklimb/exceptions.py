@@ -31,4 +31,22 @@ class InputWarning(UserWarning):
         super().__init__(message)
 
 
-__all__ = ["InputWarning"]
+class UnlabeledWarning(InputWarning):
+    """A label -1 beside others, which scikit-learn takes for rows without a label.
+
+    Given by `PseudoLabelClassifier.fit`.
+
+    Parameters
+    ----------
+    message : str
+        What was found, and what to do about it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklimb.exceptions import UnlabeledWarning
+    >>> warnings.simplefilter("error", UnlabeledWarning)
+    """
+
+
+__all__ = ["InputWarning", "UnlabeledWarning"]

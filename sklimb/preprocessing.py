@@ -21,6 +21,8 @@ from sklimb.inputs.column_encodings import (
     columns_to_state,
     output_names,
 )
+from sklimb.inputs.containers import as_column
+from sklimb.inputs.few_rows import FEW_ROWS, write_few
 from sklimb.inputs.table import read_table
 
 _BLOCK_ROWS = 16384
@@ -296,8 +298,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """Fit to X and return it as a Table."""
         table = self._read(X, reset=True)
         if sample_weight is not None:
+            weights = as_column(sample_weight, "sample_weight")
             sample_weight = _check_sample_weight(
-                sample_weight, table, dtype=np.float64, ensure_non_negative=True
+                weights, table, dtype=np.float64, ensure_non_negative=True
             )
         self._fit_table(table, sample_weight)
         return table
@@ -380,6 +383,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """Write the numeric columns and indicators of a block of rows."""
         limit = np.finfo(self.dtype).max
         indicator = self.n_numeric_
+        if len(out) <= FEW_ROWS and indicator:
+            pairs = [(self._columns[i], table.column(i)) for i in self.numeric_columns_]
+            write_few(out, *zip(*pairs, strict=True), self.numeric_transform, limit)
+            return
         for j, i in enumerate(self.numeric_columns_):
             values = table.column(i, rows).astype(np.float64)
             is_missing = np.isnan(values)

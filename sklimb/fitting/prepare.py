@@ -25,6 +25,7 @@ from sklimb.fitting.checks import (
     check_same_network,
 )
 from sklimb.fitting.compatibility import check_strategies
+from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import (
     check_labels,
     check_same_classes,
@@ -177,6 +178,7 @@ def read_unlabeled(estimator, X_unlabeled):
         Their columns or shapes are not those of X.
     """
     if estimator._of == "columns":
+        X_unlabeled = as_rows(X_unlabeled, "X_unlabeled")
         check_same_columns(estimator, X_unlabeled)
     try:
         table = estimator._read_table(X_unlabeled, reset=False)
@@ -234,7 +236,7 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
     y = check_labels(y, name)
     check_consistent_length(np.empty((table.n_rows, 1)), y)
     weight = _check_sample_weight(
-        sample_weight,
+        as_column(sample_weight, "sample_weight"),
         np.empty((table.n_rows, 1)),
         dtype=np.float64,
         ensure_non_negative=True,

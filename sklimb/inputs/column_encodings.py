@@ -8,6 +8,7 @@ from scipy.special import ndtri
 
 from sklimb._messages import short
 from sklimb.inputs.category_texts import CodesByText, add_texts_to_numbers, twins_of
+from sklimb.inputs.category_values import tagged, untagged
 from sklimb.inputs.table import column_label, hash_values
 
 # A flag set in one row of a hundred has this standard deviation.
@@ -299,7 +300,7 @@ def columns_from_state(categories, arrays):
     """Inverse of columns_to_state."""
     knots = _unpack(arrays["knots"], arrays["knot_counts"])
     numeric = map(NumericColumn, arrays["stats"], knots)
-    kept = [[_untag(*pair) for pair in tagged] for tagged in categories]
+    kept = [[untagged(*pair) for pair in pairs] for pairs in categories]
     rare = _unpack(arrays["rare"].view(np.uint64), arrays["rare_counts"])
     categorical = map(CategoricalColumn, kept, rare, arrays["missing"])
     return [next(categorical if flag else numeric) for flag in arrays["is_categorical"]]
@@ -307,23 +308,14 @@ def columns_from_state(categories, arrays):
 
 def _tag(value, label):
     """A category value as [type, JSON value]."""
-    if value is None:
-        return ["none", None]
-    for kind in (bool, int, str):
-        if isinstance(value, kind):
-            return [kind.__name__, kind(value)]
-    if isinstance(value, float):
-        return ["float", value.hex()]
-    raise ValueError(
-        f"Cannot save {label}: its category {short(value)} is a "
-        f"{type(value).__name__}, and only str, int, float and bool can be saved. "
-        "Convert the column to strings."
-    )
-
-
-def _untag(kind, value):
-    """Inverse of _tag."""
-    return float.fromhex(value) if kind == "float" else value
+    try:
+        return tagged(value)
+    except TypeError as error:
+        raise ValueError(
+            f"Cannot save {label}: its category {short(value)} is a "
+            f"{type(value).__name__}, and only text, numbers, booleans, dates, periods "
+            "and intervals can be saved. Convert the column to strings."
+        ) from error
 
 
 def _pack(arrays, empty):

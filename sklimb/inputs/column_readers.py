@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 
+from sklimb._compat import pandas_column
 from sklimb._messages import listed, short
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 NUMBER = Real | Decimal | np.bool_
 _DATE = datetime.date | datetime.time | np.datetime64 | pd.Period
 _DURATION = datetime.timedelta | np.timedelta64
@@ -72,6 +74,13 @@ def to_float(value):
         return np.inf if value > 0 else -np.inf
 
 
+def is_plain(dtype):
+    """Whether a column of a dtype is read as the numbers that it holds."""
+    return isinstance(dtype, np.dtype) and (
+        dtype.kind in "biu" or (dtype.kind == "f" and dtype.itemsize <= 8)
+    )
+
+
 def open_matrix(X):
     """No names, the columns of an array, none of them categorical by dtype."""
     return None, list(X.T), np.zeros(X.shape[1], dtype=bool)
@@ -86,7 +95,7 @@ def open_pandas(X):
             "that every column has a name of its own."
         )
     names = X.columns.tolist()
-    arrays = [_unwrap(series.array) for _, series in X.items()]
+    arrays = [_unwrap(pandas_column(X, i)) for i in range(X.shape[1])]
     by_dtype = np.array([_is_categorical_pandas(array) for array in arrays])
     named = all(isinstance(name, str) for name in names)
     return names if named else None, arrays, by_dtype
@@ -175,7 +184,7 @@ def read_values(values, is_categorical, label):
         raise ValueError(f"Complex data not supported: {label} is {values.dtype}.")
     if is_categorical:
         return _factorize(values, label)
-    if kind in "biu" or (kind == "f" and values.itemsize <= 8):
+    if is_plain(values.dtype):
         return values
     if kind == "f":
         with np.errstate(over="ignore"):

@@ -14,11 +14,12 @@ from sklearn.utils import check_array
 from sklimb._compat import validate_data
 from sklimb._messages import short
 from sklimb.exceptions import InputWarning
+from sklimb.inputs.containers import as_rows
 from sklimb.inputs.image_files import decode
 from sklimb.inputs.image_items import CHANNELS, are_items, opened
 from sklimb.inputs.image_levels import other_range
 from sklimb.inputs.on_disk import filled, spans, take_rows
-from sklimb.inputs.table import check_container
+from sklimb.inputs.table import check_container, is_series
 
 
 class Pictures:
@@ -119,6 +120,7 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
         if estimator is not None:
             _check_shape(estimator, rows, shape, reset)
         return Pictures(rows, shape)
+    X = as_rows(X)
     pixels = _numbers(X, estimator)
     flat = pixels.ndim == 2
     fitted = None if reset else getattr(estimator, "_image_shape", None)
@@ -179,8 +181,6 @@ def _numbers(X, estimator):
         and all(kind == np.uint8 for kind in X.dtypes)
     ):
         X = X.to_numpy()
-    elif hasattr(X, "detach"):  # a torch tensor
-        X = X.detach().cpu().numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
     ndim = getattr(X, "ndim", 2)
     try:

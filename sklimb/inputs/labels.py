@@ -9,6 +9,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklimb._messages import listed, short
+from sklimb.inputs.containers import as_column
 
 
 def check_labels(y, name="y"):
@@ -17,7 +18,7 @@ def check_labels(y, name="y"):
     Objects become an array of their kind: integers, whole Decimals and integers beside
     booleans become integers; booleans stay booleans.
     """
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(as_column(y, name), warn=True)
     if y.dtype.kind not in "biuSU" and pd.isna(y).any():
         row = int(np.flatnonzero(pd.isna(y))[0])
         raise ValueError(
@@ -108,7 +109,7 @@ def label_codes(y, classes, needed, name="y"):
 
 def group_codes(groups, y):
     """Groups as integer codes, one for each label."""
-    groups = column_or_1d(groups)
+    groups = column_or_1d(as_column(groups, "groups"))
     check_consistent_length(y, groups)
     return pd.factorize(groups, sort=True)[0].astype(np.int64)
 

@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 from sklimb._compat import validate_data
 from sklimb._messages import listed, short
 from sklimb.inputs.column_readers import (
+    FLOAT32_MAX,
     NUMBER,
     Categories,
     TextAmongNumbersError,
@@ -24,8 +25,9 @@ from sklimb.inputs.column_readers import (
     read_values,
     to_float,
 )
+from sklimb.inputs.containers import as_rows
+from sklimb.inputs.few_rows import FEW_ROWS, read_few
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -127,30 +129,33 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
     compares with them (scikit-learn's messages), None does neither.
     """
     check_container(X)
+    X = as_rows(X)
     polars = sys.modules.get("polars")
     if isinstance(X, pd.DataFrame):
         open_frame, read = open_pandas, read_pandas
     elif polars is not None and isinstance(X, polars.DataFrame):
         open_frame, read = open_polars, read_polars
-    elif polars is not None and isinstance(X, polars.LazyFrame):
-        raise TypeError("X is a polars LazyFrame. Pass X.collect() instead.")
     else:
         open_frame, read = open_matrix, read_values
         X = _as_matrix(X, categorical_features, estimator)
     _check_shape(X, estimator)
     names, parts, by_dtype = open_frame(X)
-    if reset is not None:
+    if reset or (reset is False and not _has_names(estimator, names)):
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     mask = categorical_mask(categorical_features, names, by_dtype)
-    columns = []
+    columns = [None] * len(parts)
+    if reset is False and X.shape[0] <= FEW_ROWS:
+        columns = read_few(X, parts, mask)
     for i, (part, is_categorical) in enumerate(zip(parts, mask, strict=True)):
+        if columns[i] is not None:
+            continue
         label = column_label(names, i)
         try:
-            columns.append(read(part, is_categorical, label))
+            columns[i] = read(part, is_categorical, label)
         except TextAmongNumbersError as error:
             raise ValueError(error.message(reset is False)) from None
         if not is_categorical:
-            _check_finite(columns[-1], label)
+            _check_finite(columns[i], label)
     return Table(columns, mask, names)
 
 
@@ -186,6 +191,12 @@ def check_is_2d(X):
             "Reshape your data: X.reshape(-1, 1) if it is one column, X.reshape(1, -1) "
             "if it is one row."
         )
+
+
+def _has_names(estimator, names):
+    """Whether names are those of training, which is all that is left to validate."""
+    known = getattr(estimator, "feature_names_in_", None)
+    return known is not None and known.tolist() == names
 
 
 def _as_matrix(X, categorical_features, estimator):

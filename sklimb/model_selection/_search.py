@@ -27,6 +27,7 @@ from sklimb._compat import (
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
+from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.model_selection._candidates import (
     Folds,
@@ -223,7 +224,7 @@ class PackedSearchCV(BaseSearchCV):
             for candidate in candidates:
                 check_halving(self.halving_factor, classifier_of(candidate))
         scorer, refit_metric = self._get_scorers()
-        X, y = indexable(X, y)
+        X, y = indexable(as_rows(X), as_column(y, "y"))
         if y is not None:  # no y at all is the classifier's to say
             labels = check_labels(y)
             if np.asarray(y).dtype == object and labels.dtype.kind != "U":

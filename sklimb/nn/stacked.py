@@ -129,6 +129,11 @@ class StackedMembers(nn.Module):
             self._frozen = before
 
     @property
+    def row_work(self):
+        """Multiplications of one member per row, 0 if the network does not tell."""
+        return getattr(self.members, "row_work", 0)
+
+    @property
     def needs_two_rows(self):
         """Whether a training batch of one row fails."""
         return any(isinstance(m, _BATCH_NORMS) for m in self.members.modules())

@@ -5,7 +5,9 @@ import sys
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from sklearn.utils import check_consistent_length, column_or_1d
 
+from sklimb._compat import _safe_indexing
 from sklimb.inputs.image_items import pictures_of
 
 _PICTURES = "list of pictures"
@@ -65,6 +67,45 @@ def _check_names(names, others):
             "X_unlabeled must have the columns of X in the same order: another column "
             f"stands in the place of {moved}. Pass X_unlabeled[X.columns]."
         )
+
+
+def parted(X, y, X_unlabeled, per_row, unlabeled):
+    """Rows with a label, and those of the label `unlabeled` with X_unlabeled.
+
+    Returns
+    -------
+    X, y : rows with a label
+    X_unlabeled : rows without one, those given last, or None
+    per_row : dict
+        The given values per row of rows with a label.
+
+    Raises
+    ------
+    ValueError
+        No row has a label, or lengths differ.
+    """
+    y = column_or_1d(y)
+    check_consistent_length(X, y, *per_row.values())
+    # One by one: numpy does not compare texts with numbers.
+    is_unlabeled = np.array([label == unlabeled for label in y.tolist()], dtype=bool)
+    if is_unlabeled.all():
+        raise ValueError(
+            f"unlabeled={unlabeled!r} is the label of all {len(y)} rows. Give rows "
+            "with labels too, or set unlabeled=None."
+        )
+    if not is_unlabeled.any():
+        return X, y, X_unlabeled, per_row
+    with_label, without = (np.flatnonzero(is_unlabeled == kind) for kind in (0, 1))
+    rest = _safe_indexing(X, without)
+    if X_unlabeled is not None:
+        check_unlabeled(X, X_unlabeled)
+        rest = stacked(rest, X_unlabeled)
+    X, y = _safe_indexing(X, with_label), y[with_label]
+    per_row = {
+        name: None if value is None else column_or_1d(value)[with_label]
+        for name, value in per_row.items()
+    }
+    return X, y, rest, per_row
 
 
 def stacked(X, X_unlabeled):

@@ -15,6 +15,7 @@ from importlib import import_module
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.base import clone
 
 from sklimb._compat import _set_random_states
@@ -246,7 +247,9 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
     n_rows = len(X)
     try:
         # The user's labels, so that sampling_strategy={"fraud": 500} means that class.
-        new_X, new_y = sampler.fit_resample(X, classes[y])[:2]
+        # Arrays inside, whatever the user wants from transformers.
+        with config_context(transform_output="default"):
+            new_X, new_y = sampler.fit_resample(X, classes[y])[:2]
     except ValueError as error:
         counts = {str(classes[c]): int(n) for c, n in enumerate(np.bincount(y))}
         raise ValueError(
