@@ -108,7 +108,7 @@ def _job(estimator, prepared, members, module, partial):
     if hasattr(loss, "class_factor"):
         device_factor = loss.class_factor(counts)
     plan = _plan(recipe, prepared, layout, counts, (factor, device_factor), partial)
-    validation = _validation(p, prepared, factor, n_classes)
+    validation = _validation(p, prepared, factor)
     calibration = None
     if p.target_prior is not None and not partial:
         calibration = [(prepared.X, train.y, counted * factor[train.y])]
@@ -201,12 +201,12 @@ def _plan(recipe, prepared, layout, counts, factors, partial):
     return plan
 
 
-def _validation(p, prepared, factor, n_classes):
+def _validation(p, prepared, factor):
     """Encoded validation rows with their labels and weights, or None."""
     held_out, validation = prepared.held_out, None
     if held_out is not None:
-        check_monitor(p.monitor, held_out.y, n_classes)
         weight = held_out.weight * factor[held_out.y]
+        check_monitor(p.monitor, held_out.y[weight > 0])
         validation = prepared.X_held, held_out.y, weight
     if p.temperature_scaling:
         check_temperature_rows(validation)

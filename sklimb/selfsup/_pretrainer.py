@@ -204,7 +204,8 @@ class SelfSupervisedPretrainer(
             columns in X_unlabeled or, with `warm_start`, another network. After the
             first epoch: a loss that is not finite.
         KeyboardInterrupt
-            Ctrl-C, after the best weights so far and all attributes are in place.
+            Ctrl-C, after the best weights of the epochs that ended and all attributes
+            are in place. If none has ended, it is as it was before.
         """
         given = self.estimator
         check_joint_ssl(self.method, getattr(given, "_of", "columns"), "method")
@@ -262,6 +263,11 @@ class SelfSupervisedPretrainer(
             term,
             first_epoch,
         )
+        if result.interrupted and not result.history:
+            raise KeyboardInterrupt(
+                "pre-training was interrupted before its first epoch ended; nothing "
+                "was fitted"
+            )
         inner._keep_unlabeled(module)
         self.estimator_, self.encoder_, self._term = inner, inner.encoder_, result.term
         self.n_iter_ = first_epoch + len(result.history)
