@@ -58,7 +58,7 @@ def interrupted(clf, *stop, rows=(X, Y), match="interrupted", **fit):
 
 
 def agree(clf, n_epochs):
-    """What is told of the fit is of its whole epochs, and its members are among them."""
+    """What is told of the fit is of its whole epochs."""
     assert clf.n_iter_ == len(clf.history_) == n_epochs
     for row in clf.history_:
         assert np.isfinite(row["train_loss"]) and row["dur"] > 0
