@@ -17,6 +17,8 @@ from sklimb.inputs.on_disk import spans, take_rows
 
 # Lengths by which a last (or second) axis is known to be that of the channels.
 _CHANNELS = (1, 3, 4)
+# Pixels farther out, in ranges of the training images, are clamped: products overflow.
+_FARTHEST = 1e6
 
 
 class Pictures:
@@ -161,14 +163,16 @@ def _numbers(X, estimator):
         X = X.detach().cpu().numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
     ndim = getattr(X, "ndim", 2)
-    pixels = check_array(
-        X,
-        dtype=None if is_bytes else (np.float32, np.float64),
-        allow_nd=True,
-        ensure_2d=ndim < 3,
-        estimator=name,
-        input_name="X",
-    )
+    # It sums, and the largest floats of both signs have no sum.
+    with np.errstate(over="ignore", invalid="ignore"):
+        pixels = check_array(
+            X,
+            dtype=None if is_bytes else (np.float32, np.float64),
+            allow_nd=True,
+            ensure_2d=ndim < 3,
+            estimator=name,
+            input_name="X",
+        )
     if pixels.ndim > 4:
         raise ValueError(
             "X must have the shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W "
@@ -276,8 +280,15 @@ class ImageEncoder:
         return np.arange(self.n_numeric_)
 
     def _scaled(self, values, dtype):
-        span = self.high_ - self.low_
-        return (values.astype(dtype) - self.low_) / (span if span > 0 else 1.0)
+        low, span = self.low_, self.high_ - self.low_
+        size = max(abs(low), abs(self.high_))
+        # Otherwise float32 loses the differences, and float64 may overflow.
+        if not (size < 1e30 and (span == 0 or span > max(size / 4096, 1e-30))):
+            values, dtype = values * np.float64(2.0**-3), np.float64
+            low, span = low * 2.0**-3, self.high_ * 2.0**-3 - low * 2.0**-3
+        with np.errstate(over="ignore"):
+            scaled = (values.astype(dtype) - low) / (span if span > 0 else 1.0)
+        return np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
 
     def _transform_table(self, pictures):
         """Encoded rows: bytes as they are, floats in [0, 1]."""

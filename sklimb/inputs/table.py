@@ -21,7 +21,6 @@ from sklimb.inputs.column_readers import (
     to_float,
 )
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -218,13 +217,13 @@ def categorical_mask(spec, names, by_dtype):
 
 
 def _check_finite(column, label):
-    """Refuse infinity and numbers that are infinite in float32; NaN is allowed."""
+    """Refuse infinity; NaN is allowed."""
     if column.dtype.kind != "f":
         return
     for value in (float(np.fmin.reduce(column)), float(np.fmax.reduce(column))):
-        if abs(value) > FLOAT32_MAX:
+        if np.isinf(value):
             raise ValueError(
-                "Input X contains infinity or a value too large for float32: "
+                "Input X contains infinity or a value too large for float64: "
                 f"{label} holds {value!r}. Clip the column or replace such "
                 "values by NaN, which is read as missing."
             )

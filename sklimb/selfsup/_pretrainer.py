@@ -20,7 +20,7 @@ from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_same_network
 from sklimb.fitting.compatibility import check_joint_ssl
-from sklimb.fitting.prepare import read_unlabeled
+from sklimb.fitting.prepare import encoded_rows, read_unlabeled
 from sklimb.fitting.pretraining import Schedule, pretrain
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
@@ -230,7 +230,7 @@ class SelfSupervisedPretrainer(
         rows = rows.canonical(inner.merge_duplicates)
         if not warm:
             inner.encoder_ = inner._make_encoder()._fit_table(rows.table, rows.weight)
-        encoded = inner.encoder_._transform_table(rows.table)
+        encoded = encoded_rows(inner.encoder_, rows.table)
         parts, weights = [encoded], [rows.weight]
         if X_unlabeled is not None:
             more, weight = read_unlabeled(inner, X_unlabeled)

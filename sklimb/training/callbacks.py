@@ -262,21 +262,25 @@ class KeepBest(Callback):
             A member's loss was not finite in its first epoch: nothing was learned, and
             the weights are those before training.
         """
-        for k in members:
-            if not self.failed_epoch_[k]:
-                continue
-            what = f"The loss became NaN or infinite in epoch {self.failed_epoch_[k]}"
-            if len(members) > 1:
-                what += f" of member {k - members[0]}"
-            do = "Lower lr, or set clip_norm=1.0"
-            if self.best_epoch_[k] == 0:
-                raise ValueError(f"{what}, before anything was learned. {do}.")
-            warnings.warn(
-                f"{what}: training stopped and the weights of epoch "
-                f"{self.best_epoch_[k]} are kept. {do}.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        failed = [k for k in members if self.failed_epoch_[k]]
+        if not failed:
+            return
+        lost = [k for k in failed if self.best_epoch_[k] == 0]
+        k = (lost or failed)[0]
+        what = f"The loss became NaN or infinite in epoch {self.failed_epoch_[k]}"
+        if len(members) > 1:
+            what += f" of member {k - members[0]}"
+        do = "Lower lr, or set clip_norm=1.0"
+        if lost:
+            raise ValueError(f"{what}, before anything was learned. {do}.")
+        if len(failed) > 1:
+            what += f" (and of {len(failed) - 1} others)"
+        warnings.warn(
+            f"{what}: training stopped and the weights of epoch "
+            f"{self.best_epoch_[k]} are kept. {do}.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 class EpochBar(Callback):
