@@ -96,7 +96,8 @@ class BaseNeuralClassifier(
             infinite values, datetime columns, wrong lengths. After the first epoch: a
             loss that is not finite.
         KeyboardInterrupt
-            Ctrl-C, after the best weights so far and all attributes are in place.
+            Ctrl-C, after the best weights of the epochs that ended and all attributes
+            are in place. If none has ended, the estimator is as it was before.
 
         Warns
         -----

@@ -75,7 +75,7 @@ def _number(column, z, transform):
         nearest = np.abs(knots - z).argmin()
         if abs(knots[nearest] - z) < 1e-6:  # a value of the training rows, in float32
             return float(x[nearest])
-        return float(np.interp(z, knots, x))
+        return float(np.interp(z, knots, x * 0.25) * 4)
     return z * column.scale + column.center if transform == "standard" else float(z)
 
 

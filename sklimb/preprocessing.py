@@ -383,9 +383,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """Write the numeric columns and indicators of a block of rows."""
         limit = np.finfo(self.dtype).max
         indicator = self.n_numeric_
-        if len(out) <= FEW_ROWS and indicator:
-            pairs = [(self._columns[i], table.column(i)) for i in self.numeric_columns_]
-            write_few(out, *zip(*pairs, strict=True), self.numeric_transform, limit)
+        numeric = [self._columns[i] for i in self.numeric_columns_]
+        if 0 < len(out) <= FEW_ROWS and numeric and all(c.is_plain for c in numeric):
+            values = [table.column(i, rows) for i in self.numeric_columns_]
+            write_few(out, numeric, values, self.numeric_transform, limit)
             return
         for j, i in enumerate(self.numeric_columns_):
             values = table.column(i, rows).astype(np.float64)

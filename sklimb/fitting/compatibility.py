@@ -17,6 +17,7 @@ from sklimb.fitting.portfolio import settings_of
 from sklimb.parameters.fields import described
 from sklimb.training.losses import LOSSES, needs_cosines
 from sklimb.training.m2m import M2MS
+from sklimb.training.optimizers import ARGUMENTS, OPTIMIZERS
 from sklimb.training.reweighting import ROW_WEIGHTINGS
 from sklimb.training.samplers import SAMPLERS, draw_of, is_uniform, sampler_pair
 from sklimb.training.scales import SCALES
@@ -76,7 +77,7 @@ def check_strategies(estimator, partial=False):
             f"{type(p).__name__} does not have. Use TabularMLPClassifier, or "
             "loss='logit_adjusted' or 'vs'."
         )
-    _check_net_params(p.net_params)
+    _check_net_params(p.net_params, p.optimizer)
     _check_callbacks(p.callbacks)
     if p.warmup_epochs >= p.max_epochs:
         raise ValueError(
@@ -271,15 +272,36 @@ def _check_folds(p):
             )
 
 
-def _check_net_params(net_params):
-    ours = ("optimizer__lr", "optimizer__weight_decay", "optimizer__fused")
-    for key in net_params or ():
-        if not str(key).startswith("optimizer__") or key in ours:
+def _check_net_params(net_params, optimizer):
+    """Refuse what is no argument of the optimiser, by making one and a step with it."""
+    if not net_params:
+        return
+    ours = ("lr", "weight_decay", "fused", "n_steps", "param_groups", "params")
+    given = {}
+    for key, value in net_params.items():
+        name = str(key).removeprefix("optimizer__")
+        if not str(key).startswith("optimizer__") or name in ours:
             raise ValueError(
                 f"net_params must name arguments of the optimiser, such as "
                 f"'optimizer__betas', got {short(key)}. Everything else is a parameter "
                 "of the estimator."
             )
+        given[name] = value
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            weight = torch.nn.Parameter(torch.ones(1, 1))
+            made = OPTIMIZERS[optimizer]([weight], **given)
+            weight.grad = torch.ones(1, 1)
+            made.step()
+        fine, why = bool(weight.isfinite().all()), "a step with them is not finite"
+    except Exception as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        fine, why = False, why[:120].rstrip(".")
+    if not fine:
+        raise ValueError(
+            f"net_params does not suit optimizer={optimizer!r}, whose arguments are "
+            f"{', '.join(ARGUMENTS[optimizer])}: {why}."
+        )
 
 
 def _check_callbacks(callbacks):

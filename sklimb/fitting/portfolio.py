@@ -63,6 +63,10 @@ def settings_of(estimator):
     if not given:
         raise ValueError("portfolio must hold at least one dict, got an empty list.")
     for i, setting in enumerate(given):
+        if not isinstance(setting, dict):
+            raise ValueError(
+                f"portfolio must hold dicts of settings, got {setting!r} at {i}."
+            )
         unknown = [n for n in setting if n not in names]
         if unknown:
             raise ValueError(

@@ -38,6 +38,9 @@ from sklimb.training.compiled import check_compiler
 from sklimb.training.device import resolve_device
 from sklimb.training.views.columns import Pool
 
+# Numbers beyond it are clamped: their squares, which normalising layers take, overflow.
+_LARGEST = 1e15
+
 # What `prepare` looks at.
 ROW_PARAMETERS = (
     "categorical_features",
@@ -186,7 +189,7 @@ def read_unlabeled(estimator, X_unlabeled):
         raise ValueError(f"X_unlabeled cannot be read: {error}") from error
     rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
     rows = rows.canonical(estimator.merge_duplicates)
-    return estimator.encoder_._transform_table(rows.table), rows.weight
+    return encoded_rows(estimator.encoder_, rows.table), rows.weight
 
 
 def _fit_encoder(estimator, rows):
@@ -213,12 +216,20 @@ def prepare_call(estimator, X, y, sample_weight, classes, first):
     return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
 
 
+def encoded_rows(encoder, table, warn=False):
+    """The rows of a table as the network reads them: encoded, and not too large."""
+    X = encoder._transform_table(table, warn)
+    if getattr(encoder, "numeric_transform", "quantile") != "quantile":
+        np.clip(X, -_LARGEST, _LARGEST, out=X)
+    return X
+
+
 def _encoded(estimator, train, held_out, seed, foreign):
     encoder = estimator.encoder_
-    X = encoder._transform_table(train.table)
+    X = encoded_rows(encoder, train.table)
     if X.shape[1] == 0:
         raise ValueError("X must have at least one column.")
-    X_held = None if held_out is None else encoder._transform_table(held_out.table)
+    X_held = None if held_out is None else encoded_rows(encoder, held_out.table)
     names = ("classes_", "n_features_in_", "feature_names_in_", "encoder_", "_device")
     names += ("_is_categorical", "_image_shape")
     fitted = {k: v for k, v in vars(estimator).items() if k in names}

@@ -154,7 +154,6 @@ def pretrain(
                 if held is not None:
                     held.epoch = 0  # the same views each time
                     row["valid_loss"] = score = _score(module, term, held)
-                result.history.append(row)
                 done |= ~np.isfinite(score) | ~np.isfinite(row["train_loss"])
                 # Without held-out rows the last weights are the best.
                 better = ~done & ((score < result.best_score) | (held is None))
@@ -163,6 +162,7 @@ def pretrain(
                     epoch,
                 )
                 _copy(best, kept, np.flatnonzero(better))
+                result.history.append(row)
                 if held is not None:
                     done |= epoch - result.best_epoch >= schedule.n_iter_no_change
                 if checkpoint is not None:

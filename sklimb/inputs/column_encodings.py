@@ -14,20 +14,26 @@ from sklimb.inputs.table import column_label, hash_values
 # A flag set in one row of a hundred has this standard deviation.
 _SMALLEST_SCALE = 0.25
 _SMALLEST_P = 2.0**-53
+# Squares and differences of numbers within 2**-+900 neither overflow nor vanish.
+_PLAIN_EXPONENT = 450
+_SMALLEST_FLOAT = np.nextafter(0.0, 1.0)
 
 
 class NumericColumn:
     """Range, mean, scale, knots and share of missing values of a numeric column.
 
     A scale of 0 marks a column that becomes zeros. knots has the shape (2, n_knots),
-    with n_knots = 0 where the transform needs none.
+    with n_knots = 0 where the transform needs none. `is_plain` says that no arithmetic
+    with its numbers overflows or vanishes.
     """
 
-    __slots__ = ("center", "high", "knots", "low", "missing", "scale")
+    __slots__ = ("center", "high", "is_plain", "knots", "low", "missing", "scale")
 
     def __init__(self, stats, knots):
         self.low, self.high, self.center, self.scale, self.missing = map(float, stats)
         self.knots = knots
+        fits = max(-self.low, self.high) < 2.0**_PLAIN_EXPONENT
+        self.is_plain = fits and (knots.size == 0 or _has_plain_slopes(knots[0]))
 
     @classmethod
     def fit(cls, values, weights, total, transform, n_quantiles):
@@ -44,9 +50,9 @@ class NumericColumn:
             return cls((np.inf, -np.inf, 0.0, 0.0, 1.0), knots)
         values, sums = distinct_values(values, weights)
         center, scale = mean_and_scale(values, sums)
-        if len(values) == 1:
-            scale = 0.0
-        elif transform == "quantile":
+        # 0 is for constant columns, however small the differences of others are.
+        scale = 0.0 if len(values) == 1 else max(scale, _SMALLEST_FLOAT)
+        if len(values) > 1 and transform == "quantile":
             knots = gaussian_knots(values, sums, n_quantiles)
         return cls((values[0], values[-1], center, scale, missing), knots)
 
@@ -69,17 +75,24 @@ class NumericColumn:
         """Encode float64 values, which may be overwritten, within +-limit."""
         if self.scale == 0:
             return 0.0
-        fill = 0.0
         if transform == "quantile":
             values = interpolate(values, *self.knots)
-        elif transform == "standard":
-            values -= self.center
-            with np.errstate(over="ignore"):
-                values /= self.scale
-            np.clip(values, -limit, limit, out=values)
+            values[is_missing] = 0.0
+            return values
+        if transform == "standard":
+            values = self._standardised(values)
+            values[is_missing] = 0.0
         else:
-            fill = self.center
-        values[is_missing] = fill
+            values[is_missing] = self.center
+        return np.clip(values, -limit, limit, out=values)
+
+    def _standardised(self, values):
+        center, scale = self.center, self.scale
+        if max(-self.low, self.high) > 2.0**1000:  # differences would overflow
+            values, center, scale = (t * 2.0**-10 for t in (values, center, scale))
+        with np.errstate(over="ignore"):
+            values -= center
+            values /= scale
         return values
 
     def compare(self, values):
@@ -196,7 +209,11 @@ def distinct_values(values, weights=None):
 
 
 def mean_and_scale(values, weights):
-    """Weighted mean and standard deviation."""
+    """Weighted mean and standard deviation, of numbers of any size."""
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    if abs(exponent) > _PLAIN_EXPONENT:
+        found = mean_and_scale(np.ldexp(values, -exponent), weights)
+        return tuple(np.ldexp(number, exponent) for number in found)
     total = weights.sum()
     mean = (weights * values).sum() / total
     return mean, np.sqrt((weights * (values - mean) ** 2).sum() / total)
@@ -217,19 +234,38 @@ def gaussian_knots(values, weights, n_quantiles):
         keep = np.unique(keep)
         x, p = x[keep], p[keep]
     z = ndtri(np.clip(p, _SMALLEST_P, 1 - _SMALLEST_P))
-    mean, scale = mean_and_scale(np.interp(values, x, z), weights)
+    mean, scale = mean_and_scale(interpolate(values, x, z), weights)
     # Without the bound a flag that is set once in 300,000 rows is encoded as 550.
     return np.stack([x, (z - mean) / max(scale, _SMALLEST_SCALE)])
 
 
 def interpolate(values, x, z):
     """np.interp, which is several times faster on sorted values."""
+    if not _has_plain_slopes(x):
+        return _interpolate_shares(values, x, z)
     if len(values) < 1024 or len(x) < 32:
         return np.interp(values, x, z)
     order = np.argsort(values)
     result = np.empty(len(values))
     result[order] = np.interp(values[order], x, z)
     return result
+
+
+def _has_plain_slopes(x):
+    """Whether no difference of knots overflows, and no slope between them."""
+    largest = 2.0**_PLAIN_EXPONENT
+    fits = -largest < x[0] and x[-1] < largest
+    return fits and (len(x) < 2 or np.diff(x).min() > 1 / largest**2)
+
+
+def _interpolate_shares(values, x, z):
+    """np.interp by shares of intervals instead of slopes, which may be infinite."""
+    values = np.clip(values, x[0], x[-1])
+    i = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
+    ends = x[i], x[i + 1]
+    exponent = np.frexp(np.maximum(np.abs(ends[0]), np.abs(ends[1])))[1]
+    low, high, own = (np.ldexp(t, -exponent) for t in (*ends, values))
+    return z[i] + (own - low) / (high - low) * (z[i + 1] - z[i])
 
 
 def sorted_values(values):

@@ -5,6 +5,7 @@ splits, samplers and batches treat it like a row of a table.
 """
 
 import warnings
+from contextlib import contextmanager
 from hashlib import blake2b
 from math import isqrt
 
@@ -20,6 +21,9 @@ from sklimb.inputs.image_items import CHANNELS, are_items, opened
 from sklimb.inputs.image_levels import other_range
 from sklimb.inputs.on_disk import filled, spans, take_rows
 from sklimb.inputs.table import check_container, is_series
+
+# Pixels farther out, in ranges of the training images, are clamped: products overflow.
+_FARTHEST = 1e6
 
 
 class Pictures:
@@ -170,6 +174,21 @@ def _refuse_one_image(shape, fitted):
         )
 
 
+@contextmanager
+def _told_of_shapes(X):
+    """Say which image has another shape, where numpy says that one has."""
+    try:
+        yield
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"All images (or rows) of X must have one shape, and that of X[{_odd(X)}] "
+            "is not that of X[0] or is no rectangle. Give arrays in a list and "
+            "image_shape=(H, W), to which they are resized."
+        ) from error
+
+
 def _numbers(X, estimator):
     """Images or flat rows as an array: uint8 unchanged, everything else as floats."""
     name = None if estimator is None else estimator
@@ -183,7 +202,8 @@ def _numbers(X, estimator):
         X = X.to_numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
     ndim = getattr(X, "ndim", 2)
-    try:
+    # It sums, and the largest floats of both signs have no sum.
+    with np.errstate(over="ignore", invalid="ignore"), _told_of_shapes(X):
         pixels = check_array(
             X,
             dtype=None if is_bytes else (np.float32, np.float64),
@@ -192,14 +212,6 @@ def _numbers(X, estimator):
             estimator=name,
             input_name="X",
         )
-    except ValueError as error:
-        if "inhomogeneous" not in str(error):
-            raise
-        raise ValueError(
-            f"All images (or rows) of X must have one shape, and that of X[{_odd(X)}] "
-            "is not that of X[0] or is no rectangle. Give arrays in a list and "
-            "image_shape=(H, W), to which they are resized."
-        ) from error
     if pixels.ndim > 4:
         raise ValueError(
             "X must have the shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W "
@@ -329,8 +341,15 @@ class ImageEncoder:
         return np.arange(self.n_numeric_)
 
     def _scaled(self, values, dtype):
-        span = self.high_ - self.low_
-        return (values.astype(dtype) - self.low_) / (span if span > 0 else 1.0)
+        low, span = self.low_, self.high_ - self.low_
+        size = max(abs(low), abs(self.high_))
+        # Otherwise float32 loses the differences, and float64 may overflow.
+        if not (size < 1e30 and (span == 0 or span > max(size / 4096, 1e-30))):
+            values, dtype = values * np.float64(2.0**-3), np.float64
+            low, span = low * 2.0**-3, self.high_ * 2.0**-3 - low * 2.0**-3
+        with np.errstate(over="ignore"):
+            scaled = (values.astype(dtype) - low) / (span if span > 0 else 1.0)
+        return np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
 
     def _transform_table(self, pictures, warn=False):
         """Encoded rows: bytes as they are, floats in [0, 1]."""

@@ -100,12 +100,17 @@ def split_given(rows, splitter):
     Raises
     ------
     ValueError
-        The splitter yields nothing, or an empty part.
+        The splitter fails, or yields nothing, or an empty part.
     """
     X = np.zeros((len(rows), 1))
-    parts = list(
-        check_cv(splitter, rows.y, classifier=True).split(X, rows.y, rows.group)
-    )
+    try:
+        splits = check_cv(splitter, rows.y, classifier=True)
+        parts = list(splits.split(X, rows.y, rows.group))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "validation_split must be an int, a splitter or pairs of training and "
+            f"validation row numbers, and it cannot split these rows: {error}"
+        ) from error
     if not parts:
         raise ValueError(
             f"validation_split must yield a split, got {short(splitter)}. A generator "

@@ -12,7 +12,6 @@ from sklearn.utils import check_array
 from sklimb._compat import validate_data
 from sklimb._messages import listed, short
 from sklimb.inputs.column_readers import (
-    FLOAT32_MAX,
     NUMBER,
     Categories,
     TextAmongNumbersError,
@@ -278,13 +277,13 @@ def categorical_mask(spec, names, by_dtype):
 
 
 def _check_finite(column, label):
-    """Refuse infinity and numbers that are infinite in float32; NaN is allowed."""
+    """Refuse infinity; NaN is allowed."""
     if column.dtype.kind != "f":
         return
     for value in (float(np.fmin.reduce(column)), float(np.fmax.reduce(column))):
-        if abs(value) > FLOAT32_MAX:
+        if np.isinf(value):
             raise ValueError(
-                "Input X contains infinity or a value too large for float32: "
+                "Input X contains infinity or a value too large for float64: "
                 f"{label} holds {short(value)}. Clip the column or replace such "
                 "values by NaN, which is read as missing."
             )

@@ -21,7 +21,7 @@ from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_same_network
 from sklimb.fitting.compatibility import check_joint_ssl
-from sklimb.fitting.prepare import read_unlabeled
+from sklimb.fitting.prepare import encoded_rows, read_unlabeled
 from sklimb.fitting.pretraining import Schedule, pretrain
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
@@ -225,7 +225,8 @@ class SelfSupervisedPretrainer(
             another pre-training, damaged or in use. After the first epoch: a loss that
             is not finite.
         KeyboardInterrupt
-            Ctrl-C, after the best weights so far and all attributes are in place.
+            Ctrl-C, after the best weights of the epochs that ended and all attributes
+            are in place. If none has ended, it is as it was before.
         """
         given = self.estimator
         check_joint_ssl(self.method, getattr(given, "_of", "columns"), "method")
@@ -251,7 +252,7 @@ class SelfSupervisedPretrainer(
         rows = rows.canonical(inner.merge_duplicates)
         if not warm:
             inner.encoder_ = inner._make_encoder()._fit_table(rows.table, rows.weight)
-        encoded = inner.encoder_._transform_table(rows.table)
+        encoded = encoded_rows(inner.encoder_, rows.table)
         parts, weights = [encoded], [rows.weight]
         if X_unlabeled is not None:
             more, weight = read_unlabeled(inner, X_unlabeled)
@@ -293,6 +294,11 @@ class SelfSupervisedPretrainer(
             first_epoch,
             None if self.checkpoint is None else checkpoint,
         )
+        if result.interrupted and not result.history:
+            raise KeyboardInterrupt(
+                "pre-training was interrupted before its first epoch ended; nothing "
+                "was fitted"
+            )
         inner._keep_unlabeled(module)
         self.estimator_, self.encoder_, self._term = inner, inner.encoder_, result.term
         self.n_iter_ = first_epoch + len(result.history)

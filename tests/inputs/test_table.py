@@ -205,7 +205,6 @@ def frame_with(column):
 
 BAD = {
     "infinity": (frame_with([np.inf, 0]), "infinity.*{x} holds inf. Clip .* NaN"),
-    "too large": (frame_with([0, -1e39]), r"too large for float32: {x} holds -1e\+39"),
     "too large int": (frame_with(obj(10**400, 1)), "infinity.*{x} holds inf"),
     "inf in array": (np.array([[0, np.inf]]), "infinity.*column 1 holds inf"),
     "float16 inf": (np.array([[0, np.inf]], "f2"), "infinity.*column 1 holds inf"),
