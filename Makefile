@@ -10,7 +10,7 @@ GPU_DATA = benchmarks/gpu/data.npz
 export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test test-slow lint bench papers papers-quick clean
+.PHONY: help install demo test test-slow fuzz lint bench papers papers-quick clean
 .PHONY: gpu gpu-accuracy gpu-rehearse
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ test: install ## everything but the slow tests
 
 test-slow: install ## the slow tests
 	$(BIN)/python -m pytest -m "slow and not gpu" -q
+
+fuzz: install ## random inputs and mutated files, ten times as many as in the tests
+	SKLIMB_FUZZ_INPUTS=3000 SKLIMB_FUZZ_FILES=5000 $(BIN)/python -m pytest tests/fuzz -q -s
 
 lint: install ## ruff, ruff format, codespell, pyright
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """TabularEncoder: tables with numbers, categories and missing values as one matrix."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -288,12 +289,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _fit_read(self, X, sample_weight):
         """Fit to X and return it as a Table."""
-        table = self._read(X, reset=True)
+        fresh = copy.copy(self)  # a refused fit leaves the encoder as it was
+        table = fresh._read(X, reset=True)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, table, dtype=np.float64, ensure_non_negative=True
             )
-        self._fit_table(table, sample_weight)
+        fresh._fit_table(table, sample_weight)
+        vars(self).clear()
+        vars(self).update(vars(fresh))
         return table
 
     def _fit_table(self, table, sample_weight=None):

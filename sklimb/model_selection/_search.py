@@ -38,6 +38,7 @@ from sklimb.model_selection._checkpoint import Checkpoint, fingerprint
 from sklimb.model_selection._halving import HALVING_CANDIDATES, check_halving
 from sklimb.model_selection._packs import Work
 from sklimb.model_selection._progress import SearchBar
+from sklimb.model_selection._scoring import check_scoring_names
 from sklimb.model_selection._sizes import best_size, cut
 from sklimb.model_selection._workers import run_packs
 
@@ -127,7 +128,8 @@ class PackedSearchCV(BaseSearchCV):
         "param_grid": [dict, list, None],
         "param_distributions": [dict, list, None],
         "n_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "scoring": BaseSearchCV._parameter_constraints["scoring"],
+        # Not by a list of all names, which is longer than what it tells.
+        "scoring": [str, callable, list, tuple, dict, None],
         "cv": ["cv_object"],
         "refit": ["boolean", str, callable],
         "max_members": [
@@ -220,6 +222,7 @@ class PackedSearchCV(BaseSearchCV):
         if self.halving_factor is not None:
             for candidate in candidates:
                 check_halving(self.halving_factor, classifier_of(candidate))
+        check_scoring_names(self.scoring)
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         if y is not None:  # no y at all is the classifier's to say

@@ -1,0 +1,30 @@
+"""Checks of `scoring` whose messages do not list all names that scikit-learn knows."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from sklearn.metrics import get_scorer_names
+
+
+def check_scoring_names(scoring):
+    """Refuse names of scorers that do not exist.
+
+    Raises
+    ------
+    ValueError
+        A name that scikit-learn does not know, or a value that is no scorer.
+    """
+    if isinstance(scoring, Mapping):
+        given = list(scoring.values())
+    else:
+        given = scoring if isinstance(scoring, list | tuple) else [scoring]
+    known = get_scorer_names()
+    for scorer in given:
+        if scorer is None or callable(scorer) or scorer in known:
+            continue
+        close = get_close_matches(str(scorer), known) or ["roc_auc", "neg_log_loss"]
+        raise ValueError(
+            f"scoring must hold names of scorers or callables, got {scorer!r}. Names "
+            f"near it are {', '.join(close)}; sklearn.metrics.get_scorer_names() lists "
+            "them all."
+        )
