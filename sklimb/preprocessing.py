@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 from sklimb._compat import (
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
 )
 from sklimb.inputs.column_encodings import (
@@ -21,6 +20,7 @@ from sklimb.inputs.column_encodings import (
     columns_to_state,
 )
 from sklimb.inputs.table import read_table
+from sklimb.inputs.weights import check_weights
 
 _BLOCK_ROWS = 16384
 
@@ -292,9 +292,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         fresh = copy.copy(self)  # a refused fit leaves the encoder as it was
         table = fresh._read(X, reset=True)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, table, dtype=np.float64, ensure_non_negative=True
-            )
+            sample_weight = check_weights(sample_weight, table.n_rows)
         fresh._fit_table(table, sample_weight)
         vars(self).clear()
         vars(self).update(vars(fresh))

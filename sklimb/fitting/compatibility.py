@@ -16,6 +16,7 @@ from sklimb.fitting.portfolio import settings_of
 from sklimb.parameters.fields import described
 from sklimb.training.losses import LOSSES, needs_cosines
 from sklimb.training.m2m import M2MS
+from sklimb.training.optimizers import OPTIMIZERS
 from sklimb.training.reweighting import ROW_WEIGHTINGS
 from sklimb.training.samplers import SAMPLERS, draw_of, is_uniform, sampler_pair
 from sklimb.training.scales import SCALES
@@ -75,7 +76,7 @@ def check_strategies(estimator, partial=False):
             f"{type(p).__name__} does not have. Use TabularMLPClassifier, or "
             "loss='logit_adjusted' or 'vs'."
         )
-    _check_net_params(p.net_params)
+    _check_net_params(p.net_params, p.optimizer)
     _check_callbacks(p.callbacks)
     if p.warmup_epochs >= p.max_epochs:
         raise ValueError(
@@ -262,7 +263,7 @@ def _check_folds(p):
             )
 
 
-def _check_net_params(net_params):
+def _check_net_params(net_params, optimizer):
     ours = ("optimizer__lr", "optimizer__weight_decay", "optimizer__fused")
     for key in net_params or ():
         if not str(key).startswith("optimizer__") or key in ours:
@@ -271,6 +272,16 @@ def _check_net_params(net_params):
                 f"'optimizer__betas', got {key!r}. Everything else is a parameter of "
                 "the estimator."
             )
+    if not net_params:
+        return
+    arguments = {k.removeprefix("optimizer__"): v for k, v in net_params.items()}
+    try:
+        OPTIMIZERS[optimizer]([torch.nn.Parameter(torch.zeros(1))], **arguments)
+    except Exception as error:
+        raise ValueError(
+            f"net_params={net_params!r} cannot be used with optimizer={optimizer!r}: "
+            f"{error}. Change either."
+        ) from error
 
 
 def _check_callbacks(callbacks):

@@ -102,9 +102,14 @@ def split_given(rows, splitter):
         The splitter yields nothing, or an empty part.
     """
     X = np.zeros((len(rows), 1))
-    parts = list(
-        check_cv(splitter, rows.y, classifier=True).split(X, rows.y, rows.group)
-    )
+    cv = check_cv(splitter, rows.y, classifier=True)
+    try:
+        parts = list(cv.split(X, rows.y, rows.group))
+    except TypeError as error:  # an iterable of something else
+        raise ValueError(
+            "validation_split must yield pairs of training and validation row "
+            f"numbers, got {type(splitter).__name__} that does not: {error}."
+        ) from error
     if not parts:
         raise ValueError(
             f"validation_split must yield a split, got {splitter!r}. A generator is "

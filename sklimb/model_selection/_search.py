@@ -27,6 +27,7 @@ from sklimb._compat import (
 from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.labels import check_labels
+from sklimb.model_selection._arguments import check_scoring_names, check_weights_of
 from sklimb.model_selection._candidates import (
     Folds,
     classifier_of,
@@ -38,7 +39,6 @@ from sklimb.model_selection._checkpoint import Checkpoint, fingerprint
 from sklimb.model_selection._halving import HALVING_CANDIDATES, check_halving
 from sklimb.model_selection._packs import Work
 from sklimb.model_selection._progress import SearchBar
-from sklimb.model_selection._scoring import check_scoring_names
 from sklimb.model_selection._sizes import best_size, cut
 from sklimb.model_selection._workers import run_packs
 
@@ -128,7 +128,6 @@ class PackedSearchCV(BaseSearchCV):
         "param_grid": [dict, list, None],
         "param_distributions": [dict, list, None],
         "n_iter": [Interval(Integral, 1, None, closed="left"), None],
-        # Not by a list of all names, which is longer than what it tells.
         "scoring": [str, callable, list, tuple, dict, None],
         "cv": ["cv_object"],
         "refit": ["boolean", str, callable],
@@ -227,7 +226,7 @@ class PackedSearchCV(BaseSearchCV):
         X, y = indexable(X, y)
         if y is not None:  # no y at all is the classifier's to say
             check_labels(y)
-        params = _check_method_params(X, params=params)
+        params = _check_method_params(X, params=check_weights_of(X, params))
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **routed.splitter.split))

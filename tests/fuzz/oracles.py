@@ -28,7 +28,7 @@ MAX_MESSAGE = 600
 OWN = ("/sklimb/", "/sklearn/utils/", "/sklearn/base.py", "/sklearn/model_selection/")
 FOREIGN = ("/torch/", "/numpy/", "/pandas/", "/scipy/", "/PIL/", "/joblib/")
 # Documented refusals that need a first epoch.
-LATE = ("not finite", "diverged")
+LATE = ("not finite", "diverged", "NaN or infinite")
 
 
 class Fault(AssertionError):

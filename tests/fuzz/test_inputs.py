@@ -144,15 +144,18 @@ class Case:
             self.equal("load", self.X, self.p, estimator=copy)
 
     def refit(self):
-        """Another fit that is refused leaves the first one."""
-        y = np.zeros(self.n, dtype=int)
-        arguments = {**self.given.arguments, "y": y}
-        if "y" not in self.given.arguments:
-            arguments = {"X_unlabeled": "X"} if self.given.kind == "pretrainer" else {}
+        """Another fit, of rows that none can take, leaves the first one."""
+        arguments, X = dict(self.given.arguments), self.X
+        if is_classifier(self.estimator):
+            arguments["y"] = np.zeros(self.n, dtype=int)
+        else:
+            X = np.full((self.n, 2), np.inf)
         try:
-            self.call("refit", self.estimator.fit, self.X, **arguments)
+            self.call("refit", self.estimator.fit, X, **arguments)
         except Refused:
             self.equal("after a refused refit", self.X, self.p)
+        else:
+            raise Fault("refit: of one class or of infinite rows is accepted")
 
     def swapped(self):
         """Columns in another order: refused by name, or other rows."""

@@ -1,13 +1,16 @@
-"""Checks of `scoring` whose messages do not list all names that scikit-learn knows."""
+"""Checks of a search's `scoring` and weights, before any fold is trained."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
 
 from sklearn.metrics import get_scorer_names
 
+from sklimb._compat import _num_samples
+from sklimb.inputs.weights import check_weights
+
 
 def check_scoring_names(scoring):
-    """Refuse names of scorers that do not exist.
+    """Refuse names of scorers that do not exist, without listing all that do.
 
     Raises
     ------
@@ -28,3 +31,13 @@ def check_scoring_names(scoring):
             f"near it are {', '.join(close)}; sklearn.metrics.get_scorer_names() lists "
             "them all."
         )
+
+
+def check_weights_of(X, params):
+    """The arguments of `fit` with weights as one number per row, as scorers need."""
+    return {
+        name: check_weights(value, _num_samples(X))
+        if name.split("__")[-1] == "sample_weight" and value is not None
+        else value
+        for name, value in params.items()
+    }
