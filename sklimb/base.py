@@ -323,7 +323,16 @@ class BaseNeuralClassifier(
         Parameters
         ----------
         path : str or path
-            A file that is there is replaced.
+            A file that is there is replaced, at once and as a whole: a kill leaves the
+            old or the new one. Of a link what it leads to is replaced.
+
+        Raises
+        ------
+        ValueError
+            The path is a device, a pipe or a socket, or a name that no file can have;
+            or the loss or the labels are none that a file can hold.
+        OSError
+            It cannot be written: FileNotFoundError for a path in no folder.
         """
         check_is_fitted(self, "net_")
         save(self, path)

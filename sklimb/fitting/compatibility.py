@@ -242,6 +242,13 @@ def check_pretrained(value, of="columns"):
     if not frozen:
         pretrainer._validate_params()
         check_joint_ssl(pretrainer.method, of, "pretrained's method")
+        if getattr(pretrainer, "checkpoint", None) is not None:
+            raise ValueError(
+                "pretrained has a checkpoint, which holds one pre-training, and a "
+                "classifier may need several: of folds, and of a search. Fit the "
+                "pretrainer first and give it in FrozenEstimator, or set its "
+                "checkpoint=None."
+            )
 
 
 def _check_folds(p):

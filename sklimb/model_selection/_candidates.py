@@ -8,10 +8,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from sklimb._compat import _safe_split
+from sklimb._digest import digest
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
-from sklimb.model_selection._digest import digest
 
 # May differ inside one pack, beside what the members' settings hold: the rows that a
 # member sees and what its classes weigh.

@@ -80,7 +80,8 @@ class PackedSearchCV(BaseSearchCV):
         the estimator's `monitor`). The others are scored as they are. None drops
         nobody.
     checkpoint : str or path, default=None
-        Folder where finished packs are kept: after a crash the same call goes on.
+        Folder where finished packs are kept: after a crash the same call goes on. One
+        process at a time may use it.
     error_score : "raise" or number, default=nan
         Score of a candidate that cannot be fitted or whose loss is not finite in its
         first epoch. The others go on.
@@ -206,8 +207,8 @@ class PackedSearchCV(BaseSearchCV):
         ValueError
             Before training: an estimator that is not sklimb's, parameters that do not
             exist, an empty grid, groups of the wrong length, a checkpoint of another
-            search, halving_factor without early stopping. After it: every fit failed.
-            The search is then as it was before.
+            search or in use, halving_factor without early stopping. After it: every fit
+            failed. The search is then as it was before.
         """
         with all_or_nothing(self):
             self._fit(X, y, params)
@@ -235,12 +236,10 @@ class PackedSearchCV(BaseSearchCV):
             raise ValueError(f"cv must yield at least one split, got {self.cv!r}.")
         fit_params, score_params = routed.estimator.fit, routed.scorer.score
         folds = Folds(X, y, splits, fit_params)
-        seed = root_seed(None)
-        checkpoint = self._open_checkpoint(
-            X, y, splits, settings, (fit_params, score_params)
-        )
-        task = Work(candidates, scorer, score_params, seed, self)
-        out = self._train(task, folds, checkpoint)
+        task = Work(candidates, scorer, score_params, root_seed(None), self)
+        params = fit_params, score_params
+        with self._open_checkpoint(X, y, splits, settings, params) as checkpoint:
+            out = self._train(task, folds, checkpoint)
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)

@@ -26,7 +26,7 @@ FACES = {
     "tabular_network",
     "tabular_resnet",
 }
-LOWEST = {"_random", "_compat"}
+LOWEST = {"_random", "_compat", "_digest", "_folders", "_version", "exceptions"}
 TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", *TRAINING}
 BASE = {
@@ -44,13 +44,17 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_digest": set(),
+    "_folders": set(),
+    "_version": set(),
+    "exceptions": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random"},
     # scikit-learn's own way to take rows of anything is in `_compat`.
     "datasets": LOWEST,
     "nn": {"_random"},
-    "inputs": LOWEST,
+    "inputs": {"exceptions", *LOWEST},
     "preprocessing": {"inputs", *LOWEST},
     "explanation": {"nn", *LOWEST},
     "training": TRAINING,
