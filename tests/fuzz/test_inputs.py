@@ -189,13 +189,14 @@ class Case:
 
     def hostile(self):
         """Set parameters of another input, and fit again."""
-        names = self.estimator.get_params()
+        before = self.estimator.get_params(deep=False)
         other = draw(self.given.seed + 10**6).parameters
-        known = {name: value for name, value in other.items() if name in names}
+        known = {name: value for name, value in other.items() if name in before}
         try:
             self.call("set_params", self.estimator.set_params, **known)
             self.call("second fit", self.estimator.fit, self.X, **self.given.arguments)
         except Refused:
+            self.estimator.set_params(**before)
             self.equal("after a refused second fit", self.X, self.p)
             return
         self.predicted("predict of a second fit", self.X)
