@@ -191,5 +191,6 @@ class InnerFace(TrainingParameters):
 
     def _keep(self, jobs):
         """Set the fitted attributes of jobs that have been trained."""
-        vars(self).pop("_states", None)
+        for name in ("_states", "decision_scores_"):  # of an earlier fit
+            vars(self).pop(name, None)
         vars(self).update(fitted_attributes(jobs))

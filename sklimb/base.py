@@ -13,11 +13,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
+from sklimb._decisions import Decisions
 from sklimb._estimator_callbacks import EstimatorCallbacks
 from sklimb._inner_face import InnerFace
 from sklimb.explanation import attributions, check_baseline, check_explain
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
+from sklimb.fitting.decision import decided
 from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
@@ -28,6 +30,7 @@ from sklimb.persistence import note_classifier, save
 
 class BaseNeuralClassifier(
     InnerFace,
+    Decisions,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,
@@ -165,20 +168,6 @@ class BaseNeuralClassifier(
             raise KeyboardInterrupt(interrupted)
         return self
 
-    def predict(self, X):
-        """Labels of the largest probability.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples,)
-        """
-        p = self.predict_proba(X)
-        return self.classes_[p.argmax(1)]
-
     def predict_proba(self, X):
         """Probabilities, averaged over members by `member_weights_`.
 
@@ -257,7 +246,8 @@ class BaseNeuralClassifier(
             (Sundararajan et al., 2017); categories move between their learned vectors.
         target : label, default=None
             The class whose log odds against all others are explained. By default
-            `classes_[1]` of two classes, and the predicted class of each row of more.
+            `classes_[1]` of two classes, and of more that which `predict` chooses for
+            each row.
         n_steps : int, default=32
             Gradients on each line. Where the sum is still off, more are taken.
         baseline : "balanced_median" or X-like of one row, default="balanced_median"
@@ -298,7 +288,7 @@ class BaseNeuralClassifier(
             start = self._encode(check_baseline(baseline))[0].numpy()
         encoded = self._encode(X)
         if codes is None:
-            codes = self.predict_proba(X).argmax(1)
+            codes = decided(self.predict_proba(X), self.decision_factors_)
         codes = np.broadcast_to(codes, len(encoded))
         return attributions(self, encoded.numpy(), codes, n_steps, start)
 

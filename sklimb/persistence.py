@@ -52,6 +52,7 @@ _PLAIN = (
     "intercept_",
     "temperature_",
     "baseline_",
+    "decision_factors_",
     "prior_shift_",
     "member_seeds_",
     "member_weights_",

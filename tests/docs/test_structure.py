@@ -28,8 +28,9 @@ FACES = {
 }
 LOWEST = {"_random", "_compat"}
 TRAINING = {"nn", "inputs", *LOWEST}
-FITTING = {"training", "parameters", *TRAINING}
+FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
+    "_decisions",
     "_estimator_callbacks",
     "_inner_face",
     "explanation",
@@ -44,6 +45,7 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_decisions": {"fitting"},
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random"},
