@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
 from sklimb._random import member_seeds
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
 from sklimb.fitting.prepare import read_rows, split_rows
 from sklimb.fitting.probabilities import make_net
+from sklimb.fitting.summary import summary
 from sklimb.fitting.train import fitted_attributes, train
 from sklimb.inputs.table import read_table
 from sklimb.parameters import TrainingParameters
@@ -187,6 +189,8 @@ class InnerFace(TrainingParameters):
         """
         interrupted = train(jobs, partial=partial, callbacks=callbacks)
         self._keep(jobs)
+        if jobs[0].recipe.parameters.verbose:
+            tqdm.write(summary(jobs, vars(self), interrupted))
         return interrupted
 
     def _keep(self, jobs):

@@ -318,3 +318,27 @@ def test_objective_counts_weight():
     objective = Objective("balanced_accuracy", np.array([0, 1]))
     y, called = np.array([0, 0, 1]), np.array([0, 1, 1])
     assert objective(y, called, np.array([1.0, 3.0, 1.0])) == pytest.approx(0.625)
+
+
+@pytest.mark.parametrize(
+    ("params", "parts"),
+    [
+        ({}, ["ended after all 6 epochs", "kept epoch"]),
+        ({"n_iter_no_change": 1, "lr": 0.3}, ["1 without a better score"]),
+        ({"n_members": 3, "max_epochs": 9}, ["kept epochs"]),
+        ({"early_stopping": False}, ["kept epoch 6"]),
+    ],
+)
+def test_verbose_tells_what_ended_training(params, parts, capsys):
+    clf = TabularMLPClassifier(**{**SMALL, **params, "verbose": 1}).fit(X, Y)
+    told = capsys.readouterr().out
+    for part in parts:
+        assert part in told
+    assert ("held-out recall of class 1 is" in told) == bool(clf.early_stopping)
+
+
+def test_verbose_tells_the_recall_of_the_decision(capsys):
+    clf = TabularMLPClassifier(**SMALL, verbose=1, decision="balanced")
+    clf.fit(X, Y, X_val=X_TEST, y_val=Y_TEST)
+    recall = recall_score(Y_TEST, clf.predict(X_TEST))
+    assert f"recall of class 1 is {recall:.2f}" in capsys.readouterr().out
