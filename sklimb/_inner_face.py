@@ -1,5 +1,6 @@
 """The inner face of classifiers: hooks for subclasses, tools for meta-estimators."""
 
+import sys
 from abc import abstractmethod
 from contextlib import contextmanager
 from functools import partial
@@ -190,7 +191,7 @@ class InnerFace(TrainingParameters):
         interrupted = train(jobs, partial=partial, callbacks=callbacks)
         self._keep(jobs)
         if jobs[0].recipe.parameters.verbose:
-            tqdm.write(summary(jobs, vars(self), interrupted))
+            tqdm.write(summary(jobs, vars(self), interrupted), file=sys.stderr)
         return interrupted
 
     def _keep(self, jobs):
