@@ -5,6 +5,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._messages import listed, short, told
+from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import needs_cosines
@@ -164,6 +165,12 @@ def check_fit_arguments(
             "temperature_scaling=True and early_stopping=False cannot be combined: the "
             "temperature is found on held-out rows, and none are. Give X_val and "
             "y_val, or set one of the two to its default."
+        )
+    if is_tuned(estimator.decision) and not held_out:
+        raise ValueError(
+            f"decision={short(estimator.decision)} and early_stopping=False cannot be "
+            "combined: an objective is tuned on held-out rows, and none are. Give "
+            "X_val and y_val, or set one of the two to its default."
         )
     if X_val is not None and groups is not None:
         raise ValueError(

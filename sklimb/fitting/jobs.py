@@ -18,6 +18,7 @@ from sklimb.fitting.checks import (
     resolve_prior,
 )
 from sklimb.fitting.class_weights import class_shares, class_weight_vector
+from sklimb.fitting.decision import check_decision
 from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
@@ -146,6 +147,7 @@ def _job(estimator, prepared, members, module, partial):
         epochs_before,
         estimator._states,
         varied=tuple(varied(settings_of(estimator))),
+        shares=_assumed(counts * factor, plan.last, calibration, attributes),
     )
     if p.m2m is not None:
         job.guide = _guide_job(estimator, job, prepared)
@@ -157,6 +159,7 @@ def _check(recipe, prepared, counts):
     p, train, n_classes = recipe.parameters, prepared.train, len(recipe.classes)
     bound = bind(make_loss(p.loss), counts[None], torch.empty(0, dtype=recipe.dtype))
     check_loss(bound, n_classes, recipe.dtype)
+    check_decision(p.decision, recipe.classes)
     for name in ("smoothing_scale", "sam_scale"):
         check_per_class(name, getattr(p, name), n_classes)
     if p.row_weighting is not None:
@@ -238,6 +241,13 @@ def _class_statistics(recipe, weight, plan, calibration):
         "class_prior_": class_prior,
         "prior_shift_": shift,
     }
+
+
+def _assumed(weight, plan, calibration, attributes):
+    """Class shares that probabilities assume: their mean over the rows of training."""
+    weight = weight if calibration is None else class_shares(calibration, len(weight))
+    shares = weight * plan.shift / attributes["prior_shift_"]
+    return shares / shares.sum()
 
 
 def _start_pretrained(estimator, recipe, prepared, plan, module, members):

@@ -2,10 +2,13 @@
 
 import time
 from contextlib import contextmanager
+from functools import partial as bound
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from sklimb.fitting.decision import decide, held_out_of
 from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
 from sklimb.training.callbacks import EpochBar
@@ -62,10 +65,12 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
 
 def fitted_attributes(jobs):
     """The fitted attributes of one fit, of all its folds together."""
-    if len(jobs) > 1:
-        return combine(jobs)
-    found = jobs[0].attributes
-    return found | weighed(jobs, found)
+    found = combine(jobs) if len(jobs) > 1 else jobs[0].attributes
+    found = found | weighed(jobs, found)
+    p, classes = jobs[0].recipe.parameters, jobs[0].recipe.classes
+    held_out = bound(held_out_of, jobs, found["member_weights_"])
+    shares = np.mean([job.shares for job in jobs], axis=0)
+    return found | decide(p.decision, classes, shares, held_out)
 
 
 def _without_padding(jobs):

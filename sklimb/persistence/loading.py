@@ -162,6 +162,8 @@ def _set_fitted(estimator, header, arrays):
     encoder = estimator.encoder_
     n_encoded = encoder.n_numeric_ + encoder.n_indicators_ + len(encoder.cardinalities_)
     n_members = header["module"].get("n_members")
+    plain = torch.ones(len(estimator.classes_), dtype=torch.float64)
+    arrays = {"decision_factors_": plain, **arrays}  # older files have none
     check_fitted(
         arrays,
         n_members,

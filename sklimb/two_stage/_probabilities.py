@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.class_weights import class_shares
@@ -66,6 +66,12 @@ def set_probabilities(p, chosen, everything):
     h, y, weight = everything
     log_p = logits_of(p.head_, h) / p.temperature_[:, None, None]
     p.intercept_ = solve_intercepts(log_p, y, weight) + np.log(wanted / prior)
+
+
+def probabilities_of(p, h):
+    """Probabilities of features, of each member: (n_members, rows, n_classes)."""
+    logits = logits_of(p.head_, h) / p.temperature_[:, None, None]
+    return softmax(logits + p.intercept_[:, None, :], axis=-1)
 
 
 def joined(parts):
