@@ -334,7 +334,7 @@ def offers_partial_fit(estimator):
         )
     if is_tuned(estimator.decision):
         raise AttributeError(
-            f"decision={short(estimator.decision)} cannot be used with partial_fit, which "
+            f"decision={short(estimator.decision)} cannot be used with partial_fit: it "
             "holds no rows out to tune it on. Set decision to 'probability', "
             "'balanced' or a threshold, or use fit."
         )

@@ -43,8 +43,8 @@ def check_decision(decision, classes):
     if isinstance(decision, Real):
         if len(classes) != 2:
             raise ValueError(
-                f"decision={short(decision)} is a threshold, for two classes, and y has "
-                f"{len(classes)}. Use 'balanced' or the name of a score."
+                f"decision={short(decision)} is a threshold, for two classes, and y "
+                f"has {len(classes)}. Use 'balanced' or the name of a score."
             )
     elif is_tuned(decision):
         Objective(decision, classes)
@@ -161,8 +161,8 @@ def decide(decision, classes, shares, held_out):
         rarest = rows.argmin()
         warnings.warn(
             f"decision={short(decision)} is tuned on held-out rows, and class "
-            f"{short(classes[rarest])} has {rows[rarest]} of them, fewer than {MIN_ROWS}: "
-            "decision='balanced' is taken instead. Use validation_folds, or "
+            f"{short(classes[rarest])} has {rows[rarest]} of them, fewer than "
+            f"{MIN_ROWS}: decision='balanced' is taken instead. Use validation_folds, or "
             "give X_val.",
             DecisionWarning,
             stacklevel=5,
