@@ -94,3 +94,5 @@ def check_fitted(arrays, n_members, n_classes, n_encoded):
             raise ValueError(f"its {name} is negative.")
     if not (arrays["temperature_"] > 0).all():
         raise ValueError("its temperature_ is not above 0.")
+    if abs(arrays["member_weights_"].sum() - 1) > 1e-6:  # shares, summed in float64
+        raise ValueError("its member_weights_ do not add up to 1.")
