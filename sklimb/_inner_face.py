@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklimb._random import member_seeds
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
-from sklimb.fitting.prepare import read_rows, split_rows
+from sklimb.fitting.prepare import encoded_rows, read_rows, split_rows
 from sklimb.fitting.probabilities import make_net
 from sklimb.fitting.train import fitted_attributes, train
 from sklimb.inputs.table import read_table
@@ -39,6 +39,8 @@ class InnerFace(TrainingParameters):
         "sam_asymmetric_rho",
         "joint_ssl_weight",
     )
+    # Parameters that make the network larger, for `_count_weights`.
+    _sizes: ClassVar[tuple] = ()
     # What brings X to the network.
     _encoder_class = TabularEncoder
     # Whether the network can end in cosines, which some losses need.
@@ -70,6 +72,10 @@ class InnerFace(TrainingParameters):
         Of a module with its `module_config_`, for rows of so many encoded columns.
         """
         return sum(module.widths)  # of the packed MLP: its embedded inputs
+
+    def _count_weights(self, **sizes):
+        """About how many weights a member has by its `_sizes`, 1 at least."""
+        return 1
 
     def _image_size(self):
         """(height, width) where rows are images, else None."""
@@ -144,10 +150,10 @@ class InnerFace(TrainingParameters):
     def _encode(self, X):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
         check_is_fitted(self, "net_")
-        return self._encode_table(self._read_table(X, reset=False))
+        return self._encode_table(self._read_table(X, reset=False), warn=True)
 
-    def _encode_table(self, table):
-        encoded = torch.from_numpy(self.encoder_._transform_table(table))
+    def _encode_table(self, table, warn=False):
+        encoded = torch.from_numpy(encoded_rows(self.encoder_, table, warn))
         if encoded.dtype == torch.uint8:  # the network reads bytes
             return encoded
         return encoded.to(getattr(torch, self.dtype_))

@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sklimb._random import member_seeds
 from sklimb.fitting.checks import (
+    check_batches_of_one,
     check_loss,
     check_numbers_vary,
     check_per_class,
@@ -21,6 +22,7 @@ from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.fitting.recipe import Job, Recipe, parameters_of
+from sklimb.fitting.sizes import check_size
 from sklimb.inputs.on_disk import take_rows
 from sklimb.inputs.splits import check_classes_left, split_folds
 from sklimb.nn.join import Layout
@@ -42,6 +44,7 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
     """
     if not warm:
         n_members = estimator.n_members * len(settings_of(estimator))
+        check_size(estimator, n_members)
         estimator.member_seeds_ = member_seeds(prepared.seed, n_members)
     if not partial or not hasattr(estimator, "baseline_"):
         estimator.baseline_ = estimator._baseline(prepared)
@@ -57,6 +60,7 @@ def make_fold_jobs(estimator, prepared):
     """
     folds = split_folds(prepared.train, estimator.validation_folds, prepared.seed)
     n_members = estimator.n_members * len(settings_of(estimator))
+    check_size(estimator, n_members * len(folds))
     estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
     estimator.baseline_ = estimator._baseline(prepared)
     members = estimator._members()
@@ -108,7 +112,7 @@ def _job(estimator, prepared, members, module, partial):
     if hasattr(loss, "class_factor"):
         device_factor = loss.class_factor(counts)
     plan = _plan(recipe, prepared, layout, counts, (factor, device_factor), partial)
-    validation = _validation(p, prepared, factor, n_classes)
+    validation = _validation(p, prepared, factor)
     calibration = None
     if p.target_prior is not None and not partial:
         calibration = [(prepared.X, train.y, counted * factor[train.y])]
@@ -127,6 +131,7 @@ def _job(estimator, prepared, members, module, partial):
             _start_pretrained(estimator, recipe, prepared, plan, module, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
+    check_batches_of_one(module, p)
     attributes["module_config_"] = dict(estimator.module_config_)
     job = Job(
         recipe,
@@ -201,12 +206,12 @@ def _plan(recipe, prepared, layout, counts, factors, partial):
     return plan
 
 
-def _validation(p, prepared, factor, n_classes):
+def _validation(p, prepared, factor):
     """Encoded validation rows with their labels and weights, or None."""
     held_out, validation = prepared.held_out, None
     if held_out is not None:
-        check_monitor(p.monitor, held_out.y, n_classes)
         weight = held_out.weight * factor[held_out.y]
+        check_monitor(p.monitor, held_out.y[weight > 0])
         validation = prepared.X_held, held_out.y, weight
     if p.temperature_scaling:
         check_temperature_rows(validation)

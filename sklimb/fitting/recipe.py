@@ -4,7 +4,7 @@ Code below `base` reads these, never an estimator.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,17 @@ class Job:
     error: Exception | None = None
     guide: "Job | None" = None
     varied: tuple = ()
+
+    def without_late(self):
+        """Forget the later plan, of which a fit that was interrupted has seen nothing.
+
+        Its shift of the class shares is divided out of no probability.
+        """
+        early, late = self.plan.shift, self.plan.last.shift
+        self.plan = replace(self.plan, late=None)
+        if self.recipe.parameters.target_prior is not None:
+            shift = self.attributes["prior_shift_"] * early / late
+            self.attributes["prior_shift_"] = shift
 
     @property
     def widest(self):

@@ -38,10 +38,13 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
     Returns
     -------
     str or None
-        A message if training was interrupted; attributes are set in either case.
+        A message if training was interrupted; attributes are set in either case, from
+        the epochs that ended.
 
     Raises
     ------
+    KeyboardInterrupt
+        Training was interrupted before an epoch had ended.
     ValueError
         The loss was not finite in the first epoch.
     """
@@ -89,6 +92,8 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
     # The caller may have switched gradients off.
     with torch.inference_mode(False), torch.enable_grad():
         net.fit(pack.rows)
+    if net.interrupted_:
+        _forget_unfinished(pack)
     keep.restore(net)
     pack.split()
     begin = 0
@@ -100,6 +105,8 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
         try:
             keep.check(own)
         except ValueError as error:
+            if net.interrupted_:  # Ctrl-C, which a search must not take for a failure
+                raise KeyboardInterrupt(f"interrupted; {error}") from error
             if alone:
                 raise
             job.error = error
@@ -114,6 +121,25 @@ def _train_pack(jobs, alone, partial, callbacks, drop):
         f"training was interrupted after {len(net.history)} epochs; the best weights "
         "so far are in place"
     )
+
+
+def _forget_unfinished(pack):
+    """Drop what an interrupted fit has told of epochs that did not end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        No epoch has ended: there is nothing to keep.
+    """
+    n_epochs = pack.keep.n_epochs_
+    if n_epochs == 0:
+        raise KeyboardInterrupt(
+            "training was interrupted before its first epoch ended; nothing was fitted"
+        )
+    del pack.net.history[n_epochs:]
+    if pack.late is not None and n_epochs < pack.late.first + 1:
+        for job in pack.jobs:
+            job.without_late()
 
 
 def _train_guides(jobs, alone):

@@ -1,11 +1,13 @@
 """States of encoders in a file: types, lengths and ranges, before they are taken."""
 
+import json
 import math
 
 import numpy as np
 import torch
 
-_CATEGORIES = {"none": type(None), "bool": bool, "int": int, "str": str, "float": str}
+from sklimb.inputs.category_values import tagged, untagged
+
 _TABLE = {
     "is_categorical": torch.bool,
     "stats": torch.float64,
@@ -125,19 +127,19 @@ def check_names(names, n_features):
 def _check_categories(columns, n_categorical):
     """Refuse what is no list of (type, value) for each column of categories."""
     fine = isinstance(columns, list) and len(columns) == n_categorical
-    for column in columns if fine else ():
-        fine = fine and isinstance(column, list)
-        for pair in column if fine else ():
-            fine = fine and isinstance(pair, list) and len(pair) == 2
-            fine = fine and isinstance(pair[0], str) and pair[0] in _CATEGORIES
-            fine = fine and type(pair[1]) is _CATEGORIES[pair[0]]
-            if fine and pair[0] == "float":
-                try:
-                    float.fromhex(pair[1])
-                except (ValueError, OverflowError):
-                    fine = False
-    if not fine:
+    fine = fine and all(isinstance(column, list) for column in columns)
+    if not fine or not all(_is_value(pair) for column in columns for pair in column):
         raise ValueError("the categories of its encoder are no lists of typed values.")
+
+
+def _is_value(pair):
+    """Whether (type, value) is what a value of this type is written as."""
+    if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
+        return False
+    try:
+        return json.dumps(tagged(untagged(*pair))) == json.dumps(pair)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return False
 
 
 def _total(counts):
