@@ -162,8 +162,8 @@ def decide(decision, classes, shares, held_out):
         warnings.warn(
             f"decision={short(decision)} is tuned on held-out rows, and class "
             f"{short(classes[rarest])} has {rows[rarest]} of them, fewer than "
-            f"{MIN_ROWS}: decision='balanced' is taken instead. Use validation_folds, or "
-            "give X_val.",
+            f"{MIN_ROWS}: decision='balanced' is taken instead. Use validation_folds "
+            "or give X_val.",
             DecisionWarning,
             stacklevel=5,
         )

@@ -96,3 +96,5 @@ def check_fitted(arrays, n_members, n_classes, n_encoded):
     for name in ("temperature_", "decision_factors_"):
         if not (arrays[name] > 0).all():
             raise ValueError(f"its {name} is not above 0.")
+    if abs(arrays["member_weights_"].sum() - 1) > 1e-6:  # shares, summed in float64
+        raise ValueError("its member_weights_ do not add up to 1.")
