@@ -1,0 +1,2 @@
+def report(question, models, kept, folder):
+    pass
