@@ -31,6 +31,8 @@ class InnerFace(TrainingParameters):
     # What "auto" stands for.
     _auto: ClassVar[dict] = AUTO
     _auto_batch_size: ClassVar[int] = 256
+    # (merged rows below which, networks) that "auto" takes: one, where it is empty.
+    _networks: ClassVar[tuple] = ()
     # What members of one pack may differ in, beside their seeds.
     _varied: ClassVar[tuple] = (
         "lr",

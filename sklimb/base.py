@@ -117,7 +117,7 @@ class BaseNeuralClassifier(
                 X_unlabeled,
                 warm=warm,
             )
-            if self.validation_folds:
+            if self.n_folds_ > 1:
                 jobs = make_fold_jobs(self, rows)
             else:
                 jobs = [make_job(self, rows, warm=warm)]
@@ -217,6 +217,9 @@ class BaseNeuralClassifier(
     def embed(self, X):
         """Features that the last layer sees.
 
+        Their shape follows from the parameters alone: one network's features, those of
+        the first member, unless you have asked for several networks by a number.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
@@ -224,7 +227,8 @@ class BaseNeuralClassifier(
         Returns
         -------
         array of shape (n_samples, d) or (n_members, n_samples, d)
-            The latter of several members.
+            The latter where `n_members` or `validation_folds` is a number above 1, or
+            there is a portfolio.
         """
         check_is_fitted(self, "net_")
         parts = [
@@ -232,7 +236,11 @@ class BaseNeuralClassifier(
             for part in self._parts(X)
         ]
         h = np.concatenate(parts, 1)
-        return h[0] if len(h) == 1 else h
+        asked = self.portfolio is not None or any(
+            given not in (1, None, "auto")
+            for given in (self.n_members, self.validation_folds)
+        )
+        return h if asked and len(h) > 1 else h[0]
 
     def explain(
         self,

@@ -88,6 +88,7 @@ def save(estimator, path):
         "one_by_one": estimator.net_.module_.reason,
         "dtype": estimator.dtype_,
         "n_iter": estimator.n_iter_,
+        "n_folds": estimator.n_folds_,
         "history": estimator.history_,
         "portfolio": _portfolio(estimator),
     }
@@ -242,9 +243,9 @@ def _restore(estimator, header, tensors, loss):
         estimator.feature_names_in_ = names
     for name, value in _prefixed(tensors, "fitted.").items():
         setattr(estimator, name, value.numpy())
-    estimator.module_config_ = header["module"]
+    estimator.module_config_, estimator.history_ = header["module"], header["history"]
     estimator.dtype_, estimator.n_iter_ = header["dtype"], header["n_iter"]
-    estimator.history_ = header["history"]
+    estimator.n_folds_ = header.get("n_folds", estimator.validation_folds or 1)
     if header["portfolio"] is not None:
         estimator.portfolio_ = pd.DataFrame(header["portfolio"])
     estimator._device = resolve_device(estimator.device)
@@ -264,8 +265,7 @@ def _restore(estimator, header, tensors, loss):
     module.to(estimator._device)
     like = next(module.parameters())
     loss = bind(loss, estimator._loss_counts, like)
-    n_classes = len(estimator.classes_)
-    net = make_net(loss, module, n_classes, estimator._device)
+    net = make_net(loss, module, len(estimator.classes_), estimator._device)
     estimator.net_ = net.prepare(None, None, None).release()
     set_temperature(estimator.net_, estimator.temperature_)
     set_prior(estimator.net_, estimator.prior_shift_, estimator.intercept_)

@@ -47,7 +47,9 @@ class PackedSearchCV(BaseSearchCV):
 
     Candidates and folds become members of packs: one training loop for many networks.
     Scores, splits and seeds are those of `GridSearchCV` and `RandomizedSearchCV` with
-    the same integer `random_state`; only the training is shared.
+    the same integer `random_state`; only the training is shared. With `n_members` or
+    `validation_folds` of "auto" a candidate is one network with one split, and the best
+    one is refitted with as many as the budget pays for.
 
     Parameters
     ----------
