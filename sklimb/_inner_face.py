@@ -179,7 +179,7 @@ class InnerFace(TrainingParameters):
         self.net_ = net.prepare(None, None, None).release()
         self.dtype_ = NUMBERS[self.dtype]
 
-    def _train(self, jobs, *, partial=False, callbacks=()):
+    def _train(self, jobs, *, partial=False, callbacks=(), until=None):
         """Train the members of all jobs and keep what comes of it.
 
         Returns
@@ -187,7 +187,7 @@ class InnerFace(TrainingParameters):
         str or None
             That training was interrupted, when everything is in place.
         """
-        interrupted = train(jobs, partial=partial, callbacks=callbacks)
+        interrupted = train(jobs, partial=partial, callbacks=callbacks, until=until)
         self._keep(jobs)
         return interrupted
 

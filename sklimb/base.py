@@ -21,7 +21,7 @@ from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
 from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
-from sklimb.fitting.train import all_or_nothing
+from sklimb.fitting.train import all_or_nothing, time_limit
 from sklimb.parameters.attributes import ATTRIBUTES
 from sklimb.persistence import note_classifier, save
 
@@ -96,6 +96,7 @@ class BaseNeuralClassifier(
         KeyboardInterrupt
             Ctrl-C, after the best weights so far and all attributes are in place.
         """
+        until = time_limit(self)
         check_strategies(self)
         check_fit_arguments(X_val, y_val, sample_weight_val, groups, self, X_unlabeled)
         warm = self.warm_start and hasattr(self, "net_")
@@ -121,7 +122,7 @@ class BaseNeuralClassifier(
                 jobs = make_fold_jobs(self, rows)
             else:
                 jobs = [make_job(self, rows, warm=warm)]
-            interrupted = self._train(jobs, callbacks=callbacks)
+            interrupted = self._train(jobs, callbacks=callbacks, until=until)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self

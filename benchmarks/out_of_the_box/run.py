@@ -69,7 +69,7 @@ def main():
     if not args.report_only:
         for half in args.halves:
             fit_half(half, args, kept)
-    report(__doc__.partition("\n")[0], args.models, kept, args.results)
+    report(__doc__.partition("\n")[0], kept, args.results)
 
 
 def fit_half(half, args, kept):

@@ -83,6 +83,15 @@ class LoopParameters(Parameters):
         "int",
         "Largest number of passes over the training rows.",
     )
+    max_seconds: float | None = parameter(
+        None,
+        [Interval(Real, 0, None, closed="neither"), None],
+        "float or None",
+        """Seconds after which `fit` ends training at the end of the epoch, with the
+        best weights so far, whatever remains of `max_epochs`; at least one epoch is
+        trained. Pre-training is not cut short, and schedules are not shortened. Results
+        then depend on the speed of the machine.""",
+    )
     batch_size: int | str = parameter(
         "auto",
         [
