@@ -88,6 +88,9 @@ class Model:
     rows : tuple of int
         Fewest merged rows that it is fitted to, and the number from which it is not.
     temporal_only : bool, default=False
+    settings : dict, default=None
+        Parameters that differ from the defaults, of ours: the code's digest holds the
+        others, and a new parameter makes no other model.
     """
 
     title: str
@@ -98,6 +101,7 @@ class Model:
     goes_through: tuple[str, ...] = ()
     rows: tuple[int, float] = (0, np.inf)
     temporal_only: bool = False
+    settings: dict | None = None
 
     def code(self):
         """What `code_digest` is given of the model; `make` is in its parameters."""
@@ -106,8 +110,10 @@ class Model:
 
     def digest(self):
         """Changes with the configuration and the package's version."""
-        params = self.make(0).get_params()
-        return digest([self.package, version(self.package), params])
+        settings = self.settings
+        if settings is None:
+            settings = self.make(0).get_params()
+        return digest([self.package, version(self.package), settings])
 
     def takes(self, n_merged, in_time):
         """Whether it is fitted to a table."""
@@ -115,13 +121,16 @@ class Model:
         return low <= n_merged < high and (in_time or not self.temporal_only)
 
 
-def _ours(title, fit=fit_in_groups, **settings):
+def ours(title, fit=fit_in_groups, **settings):
+    """A model of ours with these settings beside its defaults."""
     own = {n: settings.pop(n) for n in ("rows", "temporal_only") if n in settings}
 
     def make(seed):
         return make_ours(seed, **settings)
 
-    return Model(title, "sklimb", make, fit, None, ("sklimb",), **own)
+    return Model(
+        title, "sklimb", make, fit, None, ("sklimb",), **own, settings=settings
+    )
 
 
 MODELS = {
@@ -139,14 +148,14 @@ MODELS = {
         fit_stopped,
     ),
     "catboost": Model("CatBoost", "catboost", make_catboost, fit_catboost, strings),
-    "one": _ours("1 network", n_members=1, validation_folds=None),
-    "two": _ours("2 networks", n_members=2, validation_folds=None),
-    "four": _ours("4 networks", n_members=4, validation_folds=None),
-    "folds": _ours("5 folds", n_members=1, validation_folds=5, rows=(0, MANY_ROWS)),
-    "folds_of_two": _ours(
+    "one": ours("1 network", n_members=1, validation_folds=None),
+    "two": ours("2 networks", n_members=2, validation_folds=None),
+    "four": ours("4 networks", n_members=4, validation_folds=None),
+    "folds": ours("5 folds", n_members=1, validation_folds=5, rows=(0, MANY_ROWS)),
+    "folds_of_two": ours(
         "5 folds x 2", n_members=2, validation_folds=5, rows=(0, FEW_ROWS)
     ),
-    "latest": _ours(
+    "latest": ours(
         "1 network, latest rows validate",
         fit_latest,
         n_members=1,

@@ -8,11 +8,12 @@ from helpers.packs import PLAIN, fit_pack, fixed_table, same_bits, weights
 from sklearn.model_selection import GridSearchCV
 
 from sklimb import TabularMLPClassifier, TabularResNetClassifier
+from sklimb.fitting import train
 from sklimb.model_selection import PackedSearchCV
 from sklimb.training import callbacks
 
 X, Y = fixed_table()
-STOPPED = {**PLAIN, "early_stopping": True, "max_epochs": 12, "lr": 2e-2}
+STOPPED = {**PLAIN, "early_stopping": True, "max_epochs": 10}
 NEVER, AT_ONCE = 1e9, 1e-9
 
 
@@ -21,20 +22,22 @@ def fit(kind=TabularMLPClassifier, **params):
 
 
 class Watch:
-    """A clock that goes on by one second at each end of an epoch."""
+    """A clock that goes on by `step` seconds each time it is read."""
 
-    def __init__(self):
-        self.now = time.perf_counter()
+    def __init__(self, shared, step):
+        self.shared, self.step = shared, step
 
     def perf_counter(self):
-        self.now += 1.0
-        return self.now
+        self.shared["now"] += self.step
+        return self.shared["now"]
 
 
 @pytest.fixture
 def watch(monkeypatch):
-    """The n-th epoch ends after n seconds."""
-    monkeypatch.setattr(callbacks, "time", Watch())
+    """An epoch takes a second, and nothing else takes any time."""
+    shared = {"now": 0.0}
+    monkeypatch.setattr(train, "time", Watch(shared, 0.0))
+    monkeypatch.setattr(callbacks, "time", Watch(shared, 1.0))
 
 
 def test_time_enough_changes_nothing():
@@ -50,7 +53,7 @@ def test_time_enough_changes_nothing():
         {"validation_folds": 3},
         {"early_stopping": False},
         {"sampler": "balanced"},
-        {"m2m": "default", "max_epochs": 12},
+        {"m2m": "default"},
     ],
     ids=str,
 )
@@ -67,11 +70,11 @@ def test_no_time_at_all_is_one_epoch(params):
     "params", [{}, {"n_members": 2}, {"validation_folds": 2}], ids=str
 )
 def test_the_best_weights_up_to_then_are_kept(params, watch):
-    clf = fit(**params, max_seconds=6.5)
-    assert clf.n_iter_ == 7
-    assert same_bits(clf, fit(**{**params, "max_epochs": 7}))
+    clf = fit(**params, max_seconds=2.5)
+    assert clf.n_iter_ == 3
+    assert same_bits(clf, fit(**{**params, "max_epochs": 3}))
     whole = fit(**params)
-    assert whole.n_iter_ > 7
+    assert whole.n_iter_ == 10
     a, b = weights(clf), weights(whole)
     assert max(np.abs(a[k] - b[k]).max() for k in a) > 1e-3
 
