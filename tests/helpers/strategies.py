@@ -42,7 +42,6 @@ STRATEGIES = [
     {"pretrained": SelfSupervisedPretrainer(max_epochs=3)},
     {"portfolio": [{"dropout": 0.0}, {"dropout": 0.1}]},
     {"validation_folds": 2},
-    {"n_members": "auto", "validation_folds": "auto"},
     {"temperature_scaling": True},
 ]
 NETWORKS = [

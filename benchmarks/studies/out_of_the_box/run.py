@@ -9,12 +9,15 @@ losses too. Kept fits as in benchmarks/out_of_the_box.
 import argparse
 import sys
 from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.common.kept import Kept
 from benchmarks.common.report import RESULTS, markdown
-from benchmarks.out_of_the_box.models import MANY_ROWS, MODELS, ours
+from benchmarks.out_of_the_box.models import MANY_ROWS, MODELS, fit_in_groups, ours
 from benchmarks.out_of_the_box.run import KEY, code_of_model, fit_half
 from benchmarks.out_of_the_box.summary import (
     NAMES,
@@ -23,13 +26,29 @@ from benchmarks.out_of_the_box.summary import (
     difference,
     mean_of,
 )
+from sklimb.training.callbacks import KeepBest
 
 SCALES = [{"frequency_scale": 0.1}, {"frequency_scale": 0.5}]
 
 
-def folds(title, **settings):
+class Pooled(KeepBest):
+    """All members stop by the mean of their scores, each on rows of its own fold."""
+
+    def on_epoch_end(self, net, **kwargs):
+        row = net.history[-1]
+        own = row["valid_score_members"]
+        row["valid_score_members"] = [float(np.nanmean(own))] * len(own)
+        super().on_epoch_end(net, **kwargs)
+
+
+def fit_pooled(model, X, y, groups, seed):
+    with patch("sklimb.fitting.pack.KeepBest", Pooled):
+        return fit_in_groups(model, X, y, groups, seed)
+
+
+def folds(title, fit=fit_in_groups, **settings):
     own = {"n_members": 1, "validation_folds": 5, "rows": (0, MANY_ROWS), **settings}
-    return ours(f"5 folds, {title}", **own)
+    return ours(f"5 folds, {title}", fit, **own)
 
 
 TRIED = {
@@ -45,6 +64,8 @@ TRIED = {
     "scales": folds("two scales", portfolio=SCALES),
     "narrow_scales": folds("width 128, two scales", d_block=128, portfolio=SCALES),
     "wide_scale": folds("scale 0.5", frequency_scale=0.5),
+    "pooled": folds("stopped together", fit_pooled),
+    "average": folds("weights averaged, 0.9", ema_decay=0.9),
 }
 MODELS.update(TRIED)  # so that a kept line finds its model
 
