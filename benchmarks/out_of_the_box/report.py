@@ -38,8 +38,7 @@ def title(model):
 def report(question, kept, folder):
     """Write out_of_the_box.json and out_of_the_box.md from the kept results."""
     digests = {name: model.digest() for name, model in MODELS.items()}
-    asked = [m for m in COMPARED if m != "auto"]
-    found = collect(kept, asked, digests)
+    found = collect(kept, COMPARED, digests)
     in_time = {t: found.pop(t) for t in TEMPORAL if t in found}
     if not found:
         raise SystemExit("No table is complete: nothing to report.")
