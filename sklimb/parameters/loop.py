@@ -20,10 +20,10 @@ class LoopParameters(Parameters):
         'int or "auto"',
         """Independent networks trained as one; their probabilities are averaged.
         "auto" takes as many as a budget of work pays for: 10 networks below 1,000
-        merged rows of the training set, 5 below 20,000, 2 below 100,000, then 1, the
-        networks of all `validation_folds` counted. It takes 1 of images and
-        transformers, in `partial_fit` and of the candidates of a `PackedSearchCV`, and
-        beside portfolio, pretrained, joint_ssl, m2m, metabalance_sampler and
+        merged rows, 5 below 20,000, 2 below 100,000, then 1, the networks of all
+        `validation_folds` counted. That is of `TabularMLPClassifier`; it takes 1 of the
+        other classifiers, in `partial_fit`, of the candidates of a `PackedSearchCV`,
+        and beside portfolio, pretrained, joint_ssl, m2m, metabalance_sampler and
         row_weighting, whose networks cost more.""",
     )
     portfolio: Any = parameter(
