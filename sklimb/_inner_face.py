@@ -34,6 +34,8 @@ class InnerFace(TrainingParameters):
     # What "auto" stands for.
     _auto: ClassVar[dict] = AUTO
     _auto_batch_size: ClassVar[int] = 256
+    # (merged rows below which, networks) that "auto" takes: one, where it is empty.
+    _networks: ClassVar[tuple] = ()
     # What members of one pack may differ in, beside their seeds.
     _varied: ClassVar[tuple] = (
         "lr",
@@ -186,7 +188,7 @@ class InnerFace(TrainingParameters):
         self.net_ = net.prepare(None, None, None).release()
         self.dtype_ = NUMBERS[self.dtype]
 
-    def _train(self, jobs, *, partial=False, callbacks=()):
+    def _train(self, jobs, *, partial=False, callbacks=(), until=None):
         """Train the members of all jobs and keep what comes of it.
 
         Returns
@@ -194,7 +196,7 @@ class InnerFace(TrainingParameters):
         str or None
             That training was interrupted, when everything is in place.
         """
-        interrupted = train(jobs, partial=partial, callbacks=callbacks)
+        interrupted = train(jobs, partial=partial, callbacks=callbacks, until=until)
         self._keep(jobs)
         if jobs[0].recipe.parameters.verbose:
             tqdm.write(summary(jobs, vars(self), interrupted), file=sys.stderr)

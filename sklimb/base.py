@@ -30,7 +30,7 @@ from sklimb.fitting.decision import decided
 from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
-from sklimb.fitting.train import all_or_nothing
+from sklimb.fitting.train import all_or_nothing, time_limit
 from sklimb.parameters.attributes import ATTRIBUTES
 from sklimb.persistence import note_classifier, save
 
@@ -116,6 +116,7 @@ class BaseNeuralClassifier(
             identifiers in the form of text: nothing is converted by guess. See
             `TabularEncoder`.
         """
+        until = time_limit(self)
         check_strategies(self)
         check_fit_arguments(X_val, y_val, sample_weight_val, groups, self, X_unlabeled)
         warm = self.warm_start and hasattr(self, "net_")
@@ -137,11 +138,11 @@ class BaseNeuralClassifier(
                 X_unlabeled,
                 warm=warm,
             )
-            if self.validation_folds:
+            if self.n_folds_ > 1:
                 jobs = make_fold_jobs(self, rows)
             else:
                 jobs = [make_job(self, rows, warm=warm)]
-            interrupted = self._train(jobs, callbacks=callbacks)
+            interrupted = self._train(jobs, callbacks=callbacks, until=until)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self
@@ -229,6 +230,9 @@ class BaseNeuralClassifier(
     def embed(self, X):
         """Features that the last layer sees.
 
+        Their shape follows from the parameters alone: one network's features, those of
+        the first member, unless you have asked for several networks by a number.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
@@ -236,7 +240,8 @@ class BaseNeuralClassifier(
         Returns
         -------
         array of shape (n_samples, d) or (n_members, n_samples, d)
-            The latter of several members.
+            The latter where `n_members` or `validation_folds` is a number above 1, or
+            there is a portfolio.
         """
         check_is_fitted(self, "net_")
         parts = [
@@ -244,7 +249,11 @@ class BaseNeuralClassifier(
             for part in self._parts(X)
         ]
         h = np.concatenate(parts, 1)
-        return h[0] if len(h) == 1 else h
+        asked = self.portfolio is not None or any(
+            given not in (1, None, "auto")
+            for given in (self.n_members, self.validation_folds)
+        )
+        return h if asked and len(h) > 1 else h[0]
 
     def explain(
         self,

@@ -256,7 +256,7 @@ def check_pretrained(value, of="columns"):
 
 def _check_folds(p):
     """Refuse another way to validate beside validation_folds."""
-    if p.validation_folds is None:
+    if p.validation_folds in (None, "auto"):
         return
     others = {
         "validation_split": p.validation_split is not None,

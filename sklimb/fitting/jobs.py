@@ -9,6 +9,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._random import member_seeds
+from sklimb.fitting.budget import members_of_each
 from sklimb.fitting.checks import (
     check_batches_of_one,
     check_loss,
@@ -44,7 +45,7 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
     `classes_` by its hooks; all other fitted attributes are those of the job.
     """
     if not warm:
-        n_members = estimator.n_members * len(settings_of(estimator))
+        n_members = _members_of_fold(estimator, prepared)
         check_size(estimator, n_members)
         estimator.member_seeds_ = member_seeds(prepared.seed, n_members)
     if not partial or not hasattr(estimator, "baseline_"):
@@ -55,12 +56,13 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
 
 
 def make_fold_jobs(estimator, prepared):
-    """One job for each of `validation_folds`.
+    """One job for each of `n_folds_`.
 
     The encoder is that of all rows: it knows inputs of the validation rows, no labels.
     """
-    folds = split_folds(prepared.train, estimator.validation_folds, prepared.seed)
-    n_members = estimator.n_members * len(settings_of(estimator))
+    folds = split_folds(prepared.train, estimator.n_folds_, prepared.seed)
+    estimator.n_folds_ = len(folds)  # the largest class may have fewer rows
+    n_members = _members_of_fold(estimator, prepared)
     check_size(estimator, n_members * len(folds))
     estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
     estimator.baseline_ = estimator._baseline(prepared)
@@ -82,6 +84,12 @@ def make_fold_jobs(estimator, prepared):
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = weight / weight.sum()
     return jobs
+
+
+def _members_of_fold(estimator, prepared):
+    """Members of all settings in one fold."""
+    each = members_of_each(estimator, prepared.n_rows)
+    return each * len(settings_of(estimator))
 
 
 def make_recipe(estimator):

@@ -15,6 +15,9 @@ ATTRIBUTES = {
     Epoch whose weights each member keeps, and its validation score.""",
     "history_": """list of dict
     One per epoch; names that end in `_members` hold one value per member.""",
+    "n_folds_": """int
+    Folds that were trained, 1 without `validation_folds`: what its "auto" has taken.
+    `len(member_seeds_)` counts the networks of all folds.""",
     "member_seeds_": """array of shape (n_members,)
     `random_state` of the single fit that equals each member, if it has the same rows.
     The internal split and re-sampling before training depend on `random_state`, so

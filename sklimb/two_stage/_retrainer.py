@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
@@ -34,6 +34,7 @@ from sklimb.two_stage._checks import check_first_stage
 from sklimb.two_stage._first_stage import (
     Backbone,
     check_known,
+    first_stage,
     read_stage,
     transformed,
     unwrap,
@@ -313,7 +314,7 @@ class ClassifierRetrainer(
                 self.estimator_ = self.estimator.estimator
                 check_is_fitted(self.estimator_)
             else:
-                self.estimator_ = clone(self.estimator).fit(X, y, **routed)
+                self.estimator_ = first_stage(self.estimator).fit(X, y, **routed)
             before, classifier, _ = unwrap(self.estimator_)
             # Whatever the caller's gradient mode is.
             with torch.inference_mode(False), torch.enable_grad():
