@@ -1,5 +1,6 @@
 """TabularEncoder: tables with numbers, categories and missing values as one matrix."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 from sklimb._compat import (
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
 )
 from sklimb.inputs import column_warnings
@@ -21,9 +21,9 @@ from sklimb.inputs.column_encodings import (
     columns_to_state,
     output_names,
 )
-from sklimb.inputs.containers import as_column
 from sklimb.inputs.few_rows import FEW_ROWS, write_few
 from sklimb.inputs.table import read_table
+from sklimb.inputs.weights import check_weights
 
 _BLOCK_ROWS = 16384
 
@@ -296,13 +296,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _fit_read(self, X, sample_weight):
         """Fit to X and return it as a Table."""
-        table = self._read(X, reset=True)
+        fresh = copy.copy(self)  # a refused fit leaves the encoder as it was
+        table = fresh._read(X, reset=True)
         if sample_weight is not None:
-            weights = as_column(sample_weight, "sample_weight")
-            sample_weight = _check_sample_weight(
-                weights, table, dtype=np.float64, ensure_non_negative=True
-            )
-        self._fit_table(table, sample_weight)
+            sample_weight = check_weights(sample_weight, table.n_rows)
+        fresh._fit_table(table, sample_weight)
+        vars(self).clear()
+        vars(self).update(vars(fresh))
         return table
 
     def _fit_table(self, table, sample_weight=None):

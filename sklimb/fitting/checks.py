@@ -204,6 +204,21 @@ def check_same_columns(estimator, X_unlabeled):
         )
 
 
+def check_batches_of_one(module, parameters):
+    """Refuse batches of one row of a table where BatchNorm needs two."""
+    if not any(isinstance(m, torch.nn.BatchNorm1d) for m in module.modules()):
+        return
+    names = ["batch_size"]
+    if parameters.metabalance_sampler is not None:
+        names = ["metabalance_support_batch_size", "metabalance_query_batch_size"]
+    for name in names:
+        if getattr(parameters, name) == 1:
+            raise ValueError(
+                f"{name}=1 cannot be used with a network that has BatchNorm: one row "
+                "has no variance to train on. Set it to 2 or more."
+            )
+
+
 def check_numbers_vary(numbers):
     """Refuse m2m where every encoded number, (rows, columns), is constant."""
     if not (numbers.min(0) < numbers.max(0)).any():

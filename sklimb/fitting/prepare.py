@@ -13,7 +13,6 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
-from sklimb._compat import _check_sample_weight
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.baseline import balanced_median_row
@@ -25,7 +24,7 @@ from sklimb.fitting.checks import (
     check_same_network,
 )
 from sklimb.fitting.compatibility import check_strategies
-from sklimb.inputs.containers import as_column, as_rows
+from sklimb.inputs.containers import as_rows
 from sklimb.inputs.labels import (
     check_labels,
     check_same_classes,
@@ -34,6 +33,7 @@ from sklimb.inputs.labels import (
 )
 from sklimb.inputs.rowset import RowSet
 from sklimb.inputs.splits import check_classes_left, hold_out, without_copies
+from sklimb.inputs.weights import check_weights
 from sklimb.training.compiled import check_compiler
 from sklimb.training.device import resolve_device
 from sklimb.training.views.columns import Pool
@@ -246,12 +246,7 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
     table = estimator._read_table(X, reset)
     y = check_labels(y, name)
     check_consistent_length(np.empty((table.n_rows, 1)), y)
-    weight = _check_sample_weight(
-        as_column(sample_weight, "sample_weight"),
-        np.empty((table.n_rows, 1)),
-        dtype=np.float64,
-        ensure_non_negative=True,
-    )
+    weight = check_weights(sample_weight, table.n_rows)
     keep = np.flatnonzero(weight > 0)
     with np.errstate(over="ignore"):
         total = float(weight.sum())

@@ -177,6 +177,8 @@ def read_polars(series, is_categorical, label):
 
 def read_values(values, is_categorical, label):
     """One numpy column as numbers or Categories."""
+    if not values.dtype.isnative:  # pandas factorizes and hashes no others
+        values = values.astype(values.dtype.newbyteorder("="))
     kind = values.dtype.kind
     if kind in "Mm":
         _refuse_time(label, values.dtype)

@@ -29,6 +29,7 @@ from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
+from sklimb.model_selection._arguments import check_scoring_names, check_weights_of
 from sklimb.model_selection._candidates import (
     Folds,
     classifier_of,
@@ -130,7 +131,7 @@ class PackedSearchCV(BaseSearchCV):
         "param_grid": [dict, list, None],
         "param_distributions": [dict, list, None],
         "n_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "scoring": BaseSearchCV._parameter_constraints["scoring"],
+        "scoring": [str, callable, list, tuple, dict, None],
         "cv": ["cv_object"],
         "refit": ["boolean", str, callable],
         "max_members": [
@@ -223,13 +224,14 @@ class PackedSearchCV(BaseSearchCV):
         if self.halving_factor is not None:
             for candidate in candidates:
                 check_halving(self.halving_factor, classifier_of(candidate))
+        check_scoring_names(self.scoring)
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(as_rows(X), as_column(y, "y"))
         if y is not None:  # no y at all is the classifier's to say
             labels = check_labels(y)
             if np.asarray(y).dtype == object and labels.dtype.kind != "U":
                 y = labels  # scikit-learn's scorers know no other objects than text
-        params = _check_method_params(X, params=params)
+        params = _check_method_params(X, params=check_weights_of(X, params))
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **routed.splitter.split))

@@ -8,7 +8,12 @@ from helpers.packs import PLAIN, fixed_table
 from imblearn import FunctionSampler
 from imblearn.over_sampling import SMOTE
 
-from sklimb import ImageResNetClassifier, TabularMLPClassifier
+from sklimb import (
+    ImageResNetClassifier,
+    TabularEncoder,
+    TabularMLPClassifier,
+    TabularResNetClassifier,
+)
 from sklimb.training.losses import FocalLoss
 
 X, Y = fixed_table()
@@ -119,6 +124,58 @@ def test_weights():
     refused("class_weight names .*'frod'", class_weight={"frod": 2.0})
     refused("class_weight.*non-negative", class_weight={1: -1.0})
     refused("inconsistent", groups=np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        ["a"] * 400,
+        [1j] * 400,
+        [{}] * 400,
+        [10**400] * 400,
+        pd.to_datetime(Y).to_numpy(),
+        "text",
+        [[1.0], [1.0, 2.0]] * 200,
+    ],
+)
+def test_weights_that_are_no_numbers(weights):
+    refused("sample_weight must hold one number a row", sample_weight=weights)
+    with pytest.raises(ValueError, match="sample_weight must hold one number a row"):
+        TabularEncoder().fit(X, sample_weight=weights)
+
+
+def test_weights_that_are_missing_or_infinite():
+    for weights in (
+        [None, 1] * 200,
+        pd.Series([pd.NA, 1] * 200),
+        np.ma.masked_equal(Y, 1),
+        np.nan,
+    ):
+        refused("sample_weight contains NaN", sample_weight=weights)
+    refused("sample_weight contains infinity", sample_weight=np.inf)
+    with pytest.raises(ValueError, match="sample_weight contains NaN"):
+        TabularEncoder().fit(X, sample_weight=np.nan)
+
+
+def test_batches_of_one_row_have_no_variance():
+    resnet = TabularResNetClassifier
+    match = "batch_size=1 cannot be used with a network that has BatchNorm"
+    task = {"metabalance_sampler": "over", "metabalance_steps": 2}
+    for params in (
+        {"batch_size": 1},
+        {**task, "metabalance_support_batch_size": 1},
+        {**task, "metabalance_query_batch_size": 1},
+    ):
+        with pytest.raises(ValueError, match=match):
+            resnet(max_epochs=1, **params).fit(X, Y)
+
+
+def test_arguments_that_the_optimiser_does_not_take():
+    betas = {"optimizer__betas": (0.9, 0.99)}
+    refused("cannot be used with optimizer='sgd'", optimizer="sgd", net_params=betas)
+    refused(
+        "cannot be used with.*Invalid beta", net_params={"optimizer__betas": (2, 2)}
+    )
 
 
 def test_strategies():
@@ -239,6 +296,12 @@ def test_splits_that_take_a_class_away():
         validation_split=[([0, 1], [900])],
         early_stopping=True,
     )
+    for splits in ([3, 4], {None: 1}, ["ab", 1]):
+        refused(
+            "pairs of training and validation row numbers",
+            validation_split=splits,
+            early_stopping=True,
+        )
     used = iter([(range(300), range(300, 400))])
     list(used)
     refused("A generator is used up", validation_split=used, early_stopping=True)

@@ -362,3 +362,16 @@ def test_input_report():
     own = encoder.input_report(X)
     assert (own["unseen"].dropna() == 0).all()
     assert (own["out_of_range"].dropna() == 0).all()
+
+
+def test_columns_of_another_byte_order():
+    """Arrays of some files are big-endian, which pandas does not factorize."""
+    values = np.array([[1.0, 2], [3, 4], [1, 5], [3, np.nan]])
+    for mask in ([0], [], [0, 1]):
+        encoder = TabularEncoder(categorical_features=mask)
+        expected = encoder.fit_transform(values)
+        for dtype in (">f8", "<f8", ">f4"):
+            got = encoder.transform(values.astype(dtype))
+            np.testing.assert_array_equal(got, expected)
+            got = encoder.fit_transform(values.astype(dtype))
+            np.testing.assert_array_equal(got, expected)
