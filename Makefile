@@ -10,7 +10,8 @@ GPU_DATA = benchmarks/gpu/data.npz
 export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test test-slow test-lowest lint bench papers papers-quick clean
+.PHONY: help install demo test test-slow test-lowest fuzz lint bench clean
+.PHONY: papers papers-quick
 .PHONY: gpu gpu-accuracy gpu-rehearse
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -56,6 +57,9 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
 	$(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
 
+fuzz: install ## random inputs and mutated files, ten times as many as in the tests
+	SKLIMB_FUZZ_INPUTS=3000 SKLIMB_FUZZ_FILES=5000 $(BIN)/python -m pytest tests/fuzz -q -s
+
 lint: install ## ruff, ruff format, codespell, pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -69,6 +73,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/tables/run.py
 	$(BIN)/python benchmarks/images/run.py
 	$(BIN)/python benchmarks/step_costs/run.py
+	$(BIN)/python benchmarks/prediction/run.py
 	$(BIN)/python benchmarks/second_stages/run.py
 
 papers: install ## the papers' tables, resumable (hours; images want a GPU)

@@ -150,10 +150,10 @@ class InnerFace(TrainingParameters):
     def _encode(self, X):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
         check_is_fitted(self, "net_")
-        return self._encode_table(self._read_table(X, reset=False))
+        return self._encode_table(self._read_table(X, reset=False), warn=True)
 
-    def _encode_table(self, table):
-        encoded = torch.from_numpy(encoded_rows(self.encoder_, table))
+    def _encode_table(self, table, warn=False):
+        encoded = torch.from_numpy(encoded_rows(self.encoder_, table, warn))
         if encoded.dtype == torch.uint8:  # the network reads bytes
             return encoded
         return encoded.to(getattr(torch, self.dtype_))

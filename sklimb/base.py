@@ -67,7 +67,9 @@ class BaseNeuralClassifier(
         X : array-like or data frame of shape (n_samples, n_features)
             Numbers and categories, missing values allowed.
         y : array-like of shape (n_samples,)
-            Labels; -1 is a label like any other.
+            Labels; -1 is a label like any other. Objects are read as what they hold:
+            whole Decimals, or booleans beside integers, become integers; text beside
+            numbers is refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight k is the same as k repetitions, bit for bit, and 0 removes the row
             (not with `merge_duplicates=False` or a `validation_split`, which count
@@ -96,6 +98,13 @@ class BaseNeuralClassifier(
         KeyboardInterrupt
             Ctrl-C, after the best weights of the epochs that ended and all attributes
             are in place. If none has ended, the estimator is as it was before.
+
+        Warns
+        -----
+        InputWarning
+            Columns without a value, and categories that are numbers, dates or
+            identifiers in the form of text: nothing is converted by guess. See
+            `TabularEncoder`.
         """
         check_strategies(self)
         check_fit_arguments(X_val, y_val, sample_weight_val, groups, self, X_unlabeled)
@@ -191,6 +200,12 @@ class BaseNeuralClassifier(
         -------
         array of shape (n_samples, n_classes)
             Columns in the order of `classes_`.
+
+        Warns
+        -----
+        InputWarning
+            Once a call, of categorical columns all of whose values training has not
+            seen, in 10 rows at least or where texts have become numbers or the reverse.
         """
         p = self.predict_proba_members(X)
         if len(p) == 1:
@@ -324,7 +339,16 @@ class BaseNeuralClassifier(
         Parameters
         ----------
         path : str or path
-            A file that is there is replaced.
+            A file that is there is replaced, at once and as a whole: a kill leaves the
+            old or the new one. Of a link what it leads to is replaced.
+
+        Raises
+        ------
+        ValueError
+            The path is a device, a pipe or a socket, or a name that no file can have;
+            or the loss or the labels are none that a file can hold.
+        OSError
+            It cannot be written: FileNotFoundError for a path in no folder.
         """
         check_is_fitted(self, "net_")
         save(self, path)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from sklimb._messages import listed, short
 from sklimb.nn import PackedCategoryEmbeddings
 
 __all__ = ["baseline_values"]
@@ -87,14 +88,16 @@ def check_explain(classifier, method, target, n_steps):
         None is the predicted class of each row.
     """
     if method != "integrated_gradients":
-        raise ValueError(f"method must be 'integrated_gradients', got {method!r}.")
+        raise ValueError(f"method must be 'integrated_gradients', got {short(method)}.")
     if not isinstance(n_steps, Integral) or isinstance(n_steps, bool) or n_steps < 1:
-        raise ValueError(f"n_steps must be an int of at least 1, got {n_steps!r}.")
+        raise ValueError(f"n_steps must be an int of at least 1, got {short(n_steps)}.")
     labels = classifier.classes_.tolist()
     if target is None:
         return 1 if len(labels) == 2 else None
     if not np.isscalar(target) or target not in labels:
-        raise ValueError(f"target must be one of the classes {labels}, got {target!r}.")
+        raise ValueError(
+            f"target must be one of the classes {listed(labels)}, got {short(target)}."
+        )
     return labels.index(target)
 
 
@@ -103,7 +106,7 @@ def check_baseline(baseline):
     if isinstance(baseline, str) or len(baseline) != 1:
         raise ValueError(
             "baseline must be 'balanced_median' or one row, shaped like X, got "
-            f"{baseline!r}."
+            f"{short(baseline)}."
         )
     return baseline
 

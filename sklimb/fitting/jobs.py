@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sklimb._random import member_seeds
 from sklimb.fitting.checks import (
+    check_batches_of_one,
     check_loss,
     check_numbers_vary,
     check_per_class,
@@ -130,6 +131,7 @@ def _job(estimator, prepared, members, module, partial):
             _start_pretrained(estimator, recipe, prepared, plan, module, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
+    check_batches_of_one(module, p)
     attributes["module_config_"] = dict(estimator.module_config_)
     job = Job(
         recipe,

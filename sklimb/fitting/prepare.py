@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
-from sklimb._compat import _check_sample_weight
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.baseline import balanced_median_row
 from sklimb.fitting.checks import (
@@ -24,6 +24,7 @@ from sklimb.fitting.checks import (
     check_same_network,
 )
 from sklimb.fitting.compatibility import check_strategies
+from sklimb.inputs.containers import as_rows
 from sklimb.inputs.labels import (
     check_labels,
     check_same_classes,
@@ -32,6 +33,7 @@ from sklimb.inputs.labels import (
 )
 from sklimb.inputs.rowset import RowSet
 from sklimb.inputs.splits import check_classes_left, hold_out, without_copies
+from sklimb.inputs.weights import check_weights
 from sklimb.training.compiled import check_compiler
 from sklimb.training.device import resolve_device
 from sklimb.training.views.columns import Pool
@@ -179,6 +181,7 @@ def read_unlabeled(estimator, X_unlabeled):
         Their columns or shapes are not those of X.
     """
     if estimator._of == "columns":
+        X_unlabeled = as_rows(X_unlabeled, "X_unlabeled")
         check_same_columns(estimator, X_unlabeled)
     try:
         table = estimator._read_table(X_unlabeled, reset=False)
@@ -213,9 +216,9 @@ def prepare_call(estimator, X, y, sample_weight, classes, first):
     return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
 
 
-def encoded_rows(encoder, table):
+def encoded_rows(encoder, table, warn=False):
     """The rows of a table as the network reads them: encoded, and not too large."""
-    X = encoder._transform_table(table)
+    X = encoder._transform_table(table, warn)
     if getattr(encoder, "numeric_transform", "quantile") != "quantile":
         np.clip(X, -_LARGEST, _LARGEST, out=X)
     return X
@@ -243,18 +246,13 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
     table = estimator._read_table(X, reset)
     y = check_labels(y, name)
     check_consistent_length(np.empty((table.n_rows, 1)), y)
-    weight = _check_sample_weight(
-        sample_weight,
-        np.empty((table.n_rows, 1)),
-        dtype=np.float64,
-        ensure_non_negative=True,
-    )
+    weight = check_weights(sample_weight, table.n_rows)
     keep = np.flatnonzero(weight > 0)
     with np.errstate(over="ignore"):
         total = float(weight.sum())
     if not 0 < total < np.inf:
         raise ValueError(
-            f"sample_weight must have a positive and finite sum, got {total!r}."
+            f"sample_weight must have a positive and finite sum, got {short(total)}."
         )
     group = None if groups is None else group_codes(groups, y)
     if reset:
@@ -264,8 +262,8 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
             where = "" if len(keep) == len(y) else " where sample_weight > 0"
             raise ValueError(
                 f"y must hold at least two classes{where}, got one class: "
-                f"{estimator.classes_.tolist()[0]!r}. There is nothing to tell apart; "
-                "partial_fit takes all labels that will come as classes=."
+                f"{short(estimator.classes_.tolist()[0])}. There is nothing to tell "
+                "apart; partial_fit takes all labels that will come as classes=."
             )
     elif classes is not None:
         check_same_classes(estimator.classes_, classes)

@@ -6,6 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.special import ndtri
 
+from sklimb._messages import short
+from sklimb.inputs.category_texts import CodesByText, add_texts_to_numbers, twins_of
+from sklimb.inputs.category_values import tagged, untagged
 from sklimb.inputs.table import column_label, hash_values
 
 # A flag set in one row of a hundred has this standard deviation.
@@ -20,14 +23,17 @@ class NumericColumn:
     """Range, mean, scale, knots and share of missing values of a numeric column.
 
     A scale of 0 marks a column that becomes zeros. knots has the shape (2, n_knots),
-    with n_knots = 0 where the transform needs none.
+    with n_knots = 0 where the transform needs none. `is_plain` says that no arithmetic
+    with its numbers overflows or vanishes.
     """
 
-    __slots__ = ("center", "high", "knots", "low", "missing", "scale")
+    __slots__ = ("center", "high", "is_plain", "knots", "low", "missing", "scale")
 
     def __init__(self, stats, knots):
         self.low, self.high, self.center, self.scale, self.missing = map(float, stats)
         self.knots = knots
+        fits = max(-self.low, self.high) < 2.0**_PLAIN_EXPONENT
+        self.is_plain = fits and (knots.size == 0 or _has_plain_slopes(knots[0]))
 
     @classmethod
     def fit(cls, values, weights, total, transform, n_quantiles):
@@ -56,9 +62,14 @@ class NumericColumn:
         return self.low, self.high, self.center, self.scale, self.missing
 
     @property
+    def is_empty(self):
+        """Whether all values were missing in training."""
+        return self.low > self.high
+
+    @property
     def has_indicator(self):
         """Whether training had both missing and other values."""
-        return self.missing > 0 and self.low <= self.high
+        return self.missing > 0 and not self.is_empty
 
     def encode(self, values, is_missing, transform, limit):
         """Encode float64 values, which may be overwritten, within +-limit."""
@@ -96,47 +107,84 @@ class NumericColumn:
 
 
 class CategoricalColumn:
-    """The values with codes 1, 2, ... and the hashes of the rarer training values."""
+    """The values with codes 1, 2, ... and the hashes of the rarer training values.
 
-    __slots__ = ("codes", "kept", "missing", "rare")
+    A value has the code of the category that equals it or, if there is none, of the
+    one with its text. `lost` is the share of the training weight of present values
+    that are rare.
+    """
 
-    def __init__(self, kept, rare, missing):
+    __slots__ = ("by_text", "codes", "kept", "lost", "missing", "rare")
+
+    def __init__(self, kept, rare, missing, lost=0.0):
         self.kept = kept
         self.rare = rare
         self.missing = float(missing)
+        self.lost = float(lost)
         self.codes = {value: code for code, value in enumerate(kept, start=1)}
+        self.by_text = CodesByText(self.codes)
+
+    @property
+    def is_empty(self):
+        """Whether all values were missing in training."""
+        return self.kept == [None] and not len(self.rare)
 
     @classmethod
     def fit(cls, column, weights, total, min_frequency):
         """Learn from training Categories with weights of the given total."""
         codes = column.codes.astype(np.intp) + 1
         sums = np.bincount(codes, weights, minlength=len(column.values) + 1)
+        add_texts_to_numbers(column.values, sums[1:])
         limit = min_frequency
         if not isinstance(limit, Integral):
             limit = limit * total
-        kept, rare = [], []
+        kept, rare, lost = [], [], 0.0
         for value, weight in zip(column.values, sums[1:], strict=True):
-            if weight > 0:
-                (kept if weight >= limit else rare).append(value)
+            if weight >= limit and weight > 0:
+                kept.append(value)
+            elif weight > 0:
+                rare.append(value)
+                lost += weight
         kept = sorted_values(kept)
         if sums[0] > 0 and sums[0] >= limit:
             kept.append(None)
-        return cls(kept, np.sort(hash_values(rare)), sums[0] / total)
+        present = max(total - sums[0], lost, np.finfo(float).tiny)
+        return cls(kept, np.sort(hash_values(rare)), sums[0] / total, lost / present)
 
     def encode(self, column):
         """The codes of Categories: 0 for rare and unseen values."""
+        if self.is_empty:
+            # The network has learned nothing but what a missing value is.
+            return np.ones(len(column), dtype=np.intp)
         column = column.used()
-        codes = [self.codes.get(value, 0) for value in column.values]
+        codes = [self.codes.get(value) for value in column.values]
+        if None in codes:
+            codes = [
+                self.by_text.find(value) if code is None else code
+                for value, code in zip(column.values, codes, strict=True)
+            ]
         return np.array([*codes, self.codes.get(None, 0)])[column.codes]
+
+    def unseen(self, values):
+        """Which category values no training row had."""
+        unseen = np.ones(len(values), dtype=bool)
+        for i, value in enumerate(values):
+            if value in self.codes or self.by_text.find(value):
+                unseen[i] = False
+        left = np.flatnonzero(unseen)
+        if len(self.rare) and len(left):
+            alike = [[values[i], *twins_of(values[i])] for i in left]
+            owner = np.repeat(left, [len(twins) for twins in alike])
+            is_rare = np.isin(hash_values([v for a in alike for v in a]), self.rare)
+            unseen[owner[is_rare]] = False
+        return unseen
 
     def compare(self, column):
         """The column's row of TabularEncoder.input_report."""
         column = column.used()
-        unseen = np.array([value not in self.codes for value in column.values], bool)
-        unseen &= ~np.isin(hash_values(column.values), self.rare)
         return {
             "kind": "categorical",
-            "unseen": np.append(unseen, False)[column.codes].mean(),
+            "unseen": np.append(self.unseen(column.values), False)[column.codes].mean(),
             "missing": (column.codes < 0).mean(),
             "missing_train": self.missing,
             "out_of_range": np.nan,
@@ -240,6 +288,27 @@ def _plain_value(value):
     return int(value) if is_whole else value
 
 
+def output_names(columns, names, encoding):
+    """Names of encoded columns, with underscores appended to what would occur twice."""
+    numeric, indicators, codes = [], [], []
+    for column, name in zip(columns, names, strict=True):
+        if isinstance(column, NumericColumn):
+            numeric.append(name)
+            indicators += [f"{name}_missing"] * column.has_indicator
+        elif encoding == "ordinal":
+            codes.append(name)
+        else:
+            values = ("missing" if value is None else value for value in column.kept)
+            codes += [f"{name}_{value}" for value in ("infrequent", *values)]
+    seen, unique = set(), []
+    for name in numeric + indicators + codes:
+        while name in seen:
+            name += "_"
+        seen.add(name)
+        unique.append(name)
+    return unique
+
+
 def columns_to_state(columns, names):
     """Fitted columns as JSON-able categories and a dict of arrays."""
     numeric = [c for c in columns if isinstance(c, NumericColumn)]
@@ -267,7 +336,7 @@ def columns_from_state(categories, arrays):
     """Inverse of columns_to_state."""
     knots = _unpack(arrays["knots"], arrays["knot_counts"])
     numeric = map(NumericColumn, arrays["stats"], knots)
-    kept = [[_untag(*pair) for pair in tagged] for tagged in categories]
+    kept = [[untagged(*pair) for pair in pairs] for pairs in categories]
     rare = _unpack(arrays["rare"].view(np.uint64), arrays["rare_counts"])
     categorical = map(CategoricalColumn, kept, rare, arrays["missing"])
     return [next(categorical if flag else numeric) for flag in arrays["is_categorical"]]
@@ -275,22 +344,14 @@ def columns_from_state(categories, arrays):
 
 def _tag(value, label):
     """A category value as [type, JSON value]."""
-    if value is None:
-        return ["none", None]
-    for kind in (bool, int, str):
-        if isinstance(value, kind):
-            return [kind.__name__, kind(value)]
-    if isinstance(value, float):
-        return ["float", value.hex()]
-    raise ValueError(
-        f"Cannot save {label}: its category {value!r} is a {type(value).__name__}, and "
-        "only str, int, float and bool can be saved. Convert the column to strings."
-    )
-
-
-def _untag(kind, value):
-    """Inverse of _tag."""
-    return float.fromhex(value) if kind == "float" else value
+    try:
+        return tagged(value)
+    except TypeError as error:
+        raise ValueError(
+            f"Cannot save {label}: its category {short(value)} is a "
+            f"{type(value).__name__}, and only text, numbers, booleans, dates, periods "
+            "and intervals can be saved. Convert the column to strings."
+        ) from error
 
 
 def _pack(arrays, empty):

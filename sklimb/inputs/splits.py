@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
+from sklimb._messages import short, told
 from sklimb._random import stream_seed
 
 
@@ -44,9 +45,9 @@ def check_classes_left(rows, train, classes):
     lost = np.setdiff1d(needed, train.y)
     if len(lost):
         raise ValueError(
-            f"class {classes[lost].tolist()[0]!r} has no training rows left: groups or "
-            "validation_split hold all of them out. Split otherwise, pass X_val, or "
-            "set early_stopping=False."
+            f"class {short(classes[lost].tolist()[0])} has no training rows left: "
+            "groups or validation_split hold all of them out. Split otherwise, pass "
+            "X_val, or set early_stopping=False."
         )
 
 
@@ -112,15 +113,15 @@ def split_given(rows, splitter):
         ) from error
     if not parts:
         raise ValueError(
-            f"validation_split must yield a split, got {splitter!r}. A generator is "
-            "used up after one fit: give a list of it."
+            f"validation_split must yield a split, got {short(splitter)}. A generator "
+            "is used up after one fit: give a list of it."
         )
     try:
         train, held_out = (np.arange(len(rows))[np.asarray(p)] for p in parts[-1])
     except (TypeError, ValueError, IndexError) as error:
         raise ValueError(
             "validation_split must yield pairs of training and validation row numbers "
-            f"below {len(rows)}, got a last item that is none: {error}."
+            f"below {len(rows)}, got a last item that is none: {told(error)}."
         ) from error
     if not len(train) or not len(held_out):
         raise ValueError(

@@ -12,7 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
-from sklimb.training.device import BLOCK_ROWS, padded_blocks, to_device
+from sklimb.training.device import block_rows, padded_blocks, to_device
 from sklimb.training.steps import clip_gradients
 
 # Most rows of a validation block, members times rows: what stays in the caches.
@@ -150,9 +150,12 @@ class _Net(ClassifierMixin, NeuralNet):
         size = self._block_rows()
         return list(zip(dataset.X.split(size), dataset.y.split(size), strict=True))
 
-    def _block_rows(self):
-        rows = BLOCK_ROWS.get(torch.device(self.device).type, BLOCK_ROWS["cuda"])
-        return min(rows, self.module_.block_rows or rows)
+    def _block_rows(self, row_work=None):
+        """Rows per block, by the work per row (None: that of the network)."""
+        module = self.module_
+        row_work = module.row_work if row_work is None else row_work
+        rows = block_rows(torch.device(self.device).type, row_work)
+        return min(rows, module.block_rows or rows)
 
     def train_step_single(self, batch, **fit_params):
         """Fill the gradients of one batch; {"loss": detached loss of each member}."""
@@ -227,7 +230,7 @@ class _Net(ClassifierMixin, NeuralNet):
                 callback.on_batch_end(self, batch=batch, training=False, **step)
         panel = self.monitor_.panel
         size = max(64, _PANEL_ROWS // len(self.members_))
-        size = min(size, self._block_rows())
+        size = min(size, self._block_rows(0))
         self._set_training(False)
         parts = [self._log_probability(x)[:, :n] for _, n, x in panel.blocks(size)]
         self.evaluated_ = torch.cat(parts, 1)

@@ -293,6 +293,8 @@ def test_baseline_is_the_class_balanced_median(seed):
     np.testing.assert_array_equal(again, clf.baseline_)
 
 
+@pytest.mark.filterwarnings("ignore:X has columns without a value")
+@pytest.mark.filterwarnings("ignore:X has categorical columns with too many values")
 @pytest.mark.parametrize("transform", ["quantile", "standard", None])
 def test_baseline_in_the_units_of_the_table(transform):
     rng = np.random.default_rng(0)

@@ -235,6 +235,7 @@ BAD = {
         r"duplicate column names: \['x'\]. Rename or drop",
     ),
     "sparse": (sparse.csr_array([[1.0]]), "Sparse data was passed"),
+    "sparse dict": (sparse.dok_array((2, 2)), "Sparse data was passed"),
     "1-D": (np.zeros(3), "Expected 2D array, got 1D array"),
     "series": (pd.Series([1.0]), "Expected a 2-dimensional container"),
     "no rows": (pd.DataFrame({"x": []}), r"0 sample\(s\) \(shape=\(0, 1\)\)"),
