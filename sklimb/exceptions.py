@@ -2,10 +2,11 @@
 
 
 class InputWarning(UserWarning):
-    """A table that can be read, but hardly says what its owner means.
+    """X can be read, but hardly says what its owner means.
 
-    Given by `fit` of columns that training can hardly use, and by predictions of
-    columns all of whose values training has not seen.
+    Given by `fit` of columns that training can hardly use and of flat rows that become
+    images of one line, and by predictions of columns all of whose values training has
+    not seen and of images whose levels have another range than in training.
 
     Parameters
     ----------
@@ -15,8 +16,15 @@ class InputWarning(UserWarning):
     Examples
     --------
     >>> import warnings
+    >>> import pandas as pd
+    >>> from sklimb import TabularEncoder
     >>> from sklimb.exceptions import InputWarning
-    >>> warnings.simplefilter("ignore", InputWarning)
+    >>> X = pd.DataFrame({"price": [f"{i}.50 $" for i in range(60)]})
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", InputWarning)
+    ...     encoder = TabularEncoder().fit(X)
+    >>> "'price' (currency)" in str(caught[0].message)
+    True
     """
 
     def __init__(self, message):
@@ -41,4 +49,25 @@ class UnlabeledWarning(InputWarning):
     """
 
 
-__all__ = ["InputWarning", "UnlabeledWarning"]
+class DecisionWarning(UserWarning):
+    """Too few held-out rows to tune a `decision` on; another one was taken.
+
+    Given by `fit` of classifiers.
+
+    Parameters
+    ----------
+    message : str
+        What was found, and what was taken.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklimb.exceptions import DecisionWarning
+    >>> warnings.simplefilter("error", DecisionWarning)
+    """
+
+    def __init__(self, message):
+        super().__init__(message)
+
+
+__all__ = ["DecisionWarning", "InputWarning", "UnlabeledWarning"]

@@ -1,5 +1,6 @@
 """Packs: jobs whose members train as one program, with their module and net."""
 
+import copy
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
 from sklimb.training import steps
 from sklimb.training.callbacks import (
+    Clock,
     Deferred,
     KeepBest,
     LearningRate,
@@ -84,9 +86,11 @@ class Pack:
         Further callbacks of the loop.
     drop : callable or None, default=None
         As in `train`.
+    until : float or None, default=None
+        When training ends at the latest.
     """
 
-    def __init__(self, jobs, partial=False, callbacks=(), drop=None):
+    def __init__(self, jobs, partial=False, callbacks=(), drop=None, until=None):
         in_order, self.jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
         self.recipe = self.jobs[0].recipe
         self.layouts = [job.layout for job in self.jobs]
@@ -103,9 +107,12 @@ class Pack:
         self.keep = self._keep_best(monitor, drop, in_order)
         max_epochs = 1 if partial else p.max_epochs
         late, later = self._later(late, max_epochs)
+        # What changes the draws in later epochs, or None.
+        self.late = next((cb for cb in later if isinstance(cb, Deferred)), None)
         given = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
         given += [] if average is None else [average]
         given += [*(p.callbacks or []), *callbacks, self.keep]
+        given += [] if until is None else [Clock(until)]
         self.net = self._make_net(given, max_epochs, late, panel)
         if partial and self.jobs[0].epochs_before:
             carry_on(self.net, self.jobs[0].states.get("optimizer"))
@@ -234,7 +241,9 @@ def carry_on(net, saved):
     optimizer = net.optimizer_
     if isinstance(optimizer, OPTIMIZERS[name]):
         groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+        # Updates change moments in place, and those of a call that fails must stay.
+        moments = copy.deepcopy(state["state"])
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 
 def carry_on_step(step, job):
@@ -242,4 +251,4 @@ def carry_on_step(step, job):
     made_by, state = job.states.get("step", (None, None))
     p = job.recipe.parameters
     if state is not None and made_by == (p.row_weighting, p.step):
-        step.load_state_dict(state)
+        step.load_state_dict(copy.deepcopy(state))

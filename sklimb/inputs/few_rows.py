@@ -78,10 +78,11 @@ def write_few(out, columns, values, transform, limit):
         values -= np.array([[column.center] for column in columns])
         with np.errstate(over="ignore"):
             values /= np.where(scale == 0, 1.0, scale)
-        np.clip(values, -limit, limit, out=values)
     else:
         fill = np.array([[column.center] for column in columns])
     np.copyto(values, fill, where=is_missing)
+    if transform != "quantile":
+        np.clip(values, -limit, limit, out=values)
     np.copyto(values, 0.0, where=scale == 0)
     flags = is_missing[[column.has_indicator for column in columns]]
     out[:, : len(values)] = values.T

@@ -16,7 +16,6 @@ from sklimb._compat import (
     HasMethods,
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
     _safe_indexing,
 )
@@ -26,6 +25,7 @@ from sklimb.exceptions import UnlabeledWarning
 from sklimb.fitting.prepare import warn_if_foreign
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
+from sklimb.inputs.weights import check_weights
 from sklimb.semisup._stack import check_unlabeled, parted, stacked
 
 
@@ -36,7 +36,7 @@ def _has(name):
 def _warn_of_minus_one(y):
     """Warn of a label that other classifiers take for none."""
     labels = np.asarray(y).ravel().tolist()
-    labels = {label for label in labels if isinstance(label, Real | str)}
+    labels = {x for x in labels if isinstance(x, int | float | str)}
     if len(labels) > 2 and -1 in labels:
         warnings.warn(
             f"y holds -1 among {len(labels)} labels, and PseudoLabelClassifier learns "
@@ -339,9 +339,7 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         both = stacked(X, _safe_indexing(X_unlabeled, rows))
         fit_params = dict(given)
         if sample_weight is not None or self.omega != 1:
-            own = _check_sample_weight(
-                sample_weight, np.empty((n, 1)), dtype=np.float64
-            )
+            own = check_weights(sample_weight, n, non_negative=False)
             weight = np.concatenate([own, np.full(extra, float(self.omega))])
             fit_params["sample_weight"] = weight
         if "groups" in given:  # any group: pseudo-labels are apart from the split

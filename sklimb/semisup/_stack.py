@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from sklimb._compat import _safe_indexing
-from sklimb.inputs.images import are_pictures
+from sklimb.inputs.image_items import pictures_of
 
 _PICTURES = "list of pictures"
 
@@ -118,7 +118,7 @@ def stacked(X, X_unlabeled):
     if kind == "sparse matrix":
         return sp.vstack([X, X_unlabeled], format="csr")
     if kind == _PICTURES:
-        return [*X, *X_unlabeled]
+        return [*pictures_of(X), *pictures_of(X_unlabeled)]
     return np.concatenate([_matrix(X), _matrix(X_unlabeled)])
 
 
@@ -130,7 +130,7 @@ def _kind(X):
         return "polars data frame"
     if sp.issparse(X):
         return "sparse matrix"
-    return _PICTURES if are_pictures(X) else "array"
+    return "array" if pictures_of(X) is None else _PICTURES
 
 
 def _matrix(X):

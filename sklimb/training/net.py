@@ -112,14 +112,18 @@ class _Net(ClassifierMixin, NeuralNet):
 
     def notify(self, method_name, **cb_kwargs):
         getattr(self, method_name)(self, **cb_kwargs)
+        stopped = None
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as stop:
-                # skorch's own early stopping raises KeyboardInterrupt, like Ctrl-C.
-                if isinstance(callback, EarlyStopping):
-                    raise StopTraining from stop
-                raise
+                # skorch's own early stopping raises KeyboardInterrupt, like Ctrl-C. Its
+                # epoch has ended: KeepBest, which comes later, keeps the weights.
+                if not isinstance(callback, EarlyStopping):
+                    raise
+                stopped = stop
+        if stopped is not None:
+            raise StopTraining from stopped
 
     def fit_loop(self, X, y=None, epochs=None, **kwargs):
         try:
