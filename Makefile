@@ -71,6 +71,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/packed_search/run.py
 	$(BIN)/python benchmarks/device/run.py
 	$(BIN)/python benchmarks/tables/run.py
+	$(BIN)/python benchmarks/out_of_the_box/run.py
 	$(BIN)/python benchmarks/images/run.py
 	$(BIN)/python benchmarks/step_costs/run.py
 	$(BIN)/python benchmarks/prediction/run.py

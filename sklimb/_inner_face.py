@@ -1,5 +1,6 @@
 """The inner face of classifiers: hooks for subclasses, tools for meta-estimators."""
 
+import sys
 from abc import abstractmethod
 from contextlib import contextmanager
 from functools import partial
@@ -9,11 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
 from sklimb._random import member_seeds
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
 from sklimb.fitting.prepare import encoded_rows, read_rows, split_rows
 from sklimb.fitting.probabilities import make_net
+from sklimb.fitting.summary import summary
 from sklimb.fitting.train import fitted_attributes, train
 from sklimb.inputs.table import read_table
 from sklimb.parameters import TrainingParameters
@@ -31,6 +34,8 @@ class InnerFace(TrainingParameters):
     # What "auto" stands for.
     _auto: ClassVar[dict] = AUTO
     _auto_batch_size: ClassVar[int] = 256
+    # (merged rows below which, networks) that "auto" takes: one, where it is empty.
+    _networks: ClassVar[tuple] = ()
     # What members of one pack may differ in, beside their seeds.
     _varied: ClassVar[tuple] = (
         "lr",
@@ -183,7 +188,7 @@ class InnerFace(TrainingParameters):
         self.net_ = net.prepare(None, None, None).release()
         self.dtype_ = NUMBERS[self.dtype]
 
-    def _train(self, jobs, *, partial=False, callbacks=()):
+    def _train(self, jobs, *, partial=False, callbacks=(), until=None):
         """Train the members of all jobs and keep what comes of it.
 
         Returns
@@ -191,11 +196,14 @@ class InnerFace(TrainingParameters):
         str or None
             That training was interrupted, when everything is in place.
         """
-        interrupted = train(jobs, partial=partial, callbacks=callbacks)
+        interrupted = train(jobs, partial=partial, callbacks=callbacks, until=until)
         self._keep(jobs)
+        if jobs[0].recipe.parameters.verbose:
+            tqdm.write(summary(jobs, vars(self), interrupted), file=sys.stderr)
         return interrupted
 
     def _keep(self, jobs):
         """Set the fitted attributes of jobs that have been trained."""
-        vars(self).pop("_states", None)
+        for name in ("_states", "decision_scores_"):  # of an earlier fit
+            vars(self).pop(name, None)
         vars(self).update(fitted_attributes(jobs))

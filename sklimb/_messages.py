@@ -7,7 +7,9 @@ _WIDTH = 40
 
 def short(value, width=_WIDTH):
     """`repr(value)` in one line of at most `width` characters."""
-    if isinstance(value, str | bytes) and len(value) > 2 * width:
+    if isinstance(value, str) and len(value) > 2 * width:
+        value = value[:width] + value[-width:]
+    if isinstance(value, bytes) and len(value) > 2 * width:
         value = value[:width] + value[-width:]
     text = " ".join(repr(value).split())
     if len(text) <= width:

@@ -13,21 +13,31 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
+from sklimb._decisions import Decisions
 from sklimb._estimator_callbacks import EstimatorCallbacks
 from sklimb._inner_face import InnerFace
-from sklimb.explanation import attributions, check_baseline, check_explain
+from sklimb.explanation import (
+    attributions,
+    check_baseline,
+    check_count,
+    check_explain,
+    framed,
+    largest,
+)
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
+from sklimb.fitting.decision import decided
 from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
-from sklimb.fitting.train import all_or_nothing
+from sklimb.fitting.train import all_or_nothing, time_limit
 from sklimb.parameters.attributes import ATTRIBUTES
 from sklimb.persistence import note_classifier, save
 
 
 class BaseNeuralClassifier(
     InnerFace,
+    Decisions,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,
@@ -106,6 +116,7 @@ class BaseNeuralClassifier(
             identifiers in the form of text: nothing is converted by guess. See
             `TabularEncoder`.
         """
+        until = time_limit(self)
         check_strategies(self)
         check_fit_arguments(X_val, y_val, sample_weight_val, groups, self, X_unlabeled)
         warm = self.warm_start and hasattr(self, "net_")
@@ -127,11 +138,11 @@ class BaseNeuralClassifier(
                 X_unlabeled,
                 warm=warm,
             )
-            if self.validation_folds:
+            if self.n_folds_ > 1:
                 jobs = make_fold_jobs(self, rows)
             else:
                 jobs = [make_job(self, rows, warm=warm)]
-            interrupted = self._train(jobs, callbacks=callbacks)
+            interrupted = self._train(jobs, callbacks=callbacks, until=until)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self
@@ -174,20 +185,6 @@ class BaseNeuralClassifier(
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self
-
-    def predict(self, X):
-        """Labels of the largest probability.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples,)
-        """
-        p = self.predict_proba(X)
-        return self.classes_[p.argmax(1)]
 
     def predict_proba(self, X):
         """Probabilities, averaged over members by `member_weights_`.
@@ -233,6 +230,9 @@ class BaseNeuralClassifier(
     def embed(self, X):
         """Features that the last layer sees.
 
+        Their shape follows from the parameters alone: one network's features, those of
+        the first member, unless you have asked for several networks by a number.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
@@ -240,7 +240,8 @@ class BaseNeuralClassifier(
         Returns
         -------
         array of shape (n_samples, d) or (n_members, n_samples, d)
-            The latter of several members.
+            The latter where `n_members` or `validation_folds` is a number above 1, or
+            there is a portfolio.
         """
         check_is_fitted(self, "net_")
         parts = [
@@ -248,7 +249,11 @@ class BaseNeuralClassifier(
             for part in self._parts(X)
         ]
         h = np.concatenate(parts, 1)
-        return h[0] if len(h) == 1 else h
+        asked = self.portfolio is not None or any(
+            given not in (1, None, "auto")
+            for given in (self.n_members, self.validation_folds)
+        )
+        return h if asked and len(h) > 1 else h[0]
 
     def explain(
         self,
@@ -258,6 +263,7 @@ class BaseNeuralClassifier(
         target=None,
         n_steps=32,
         baseline="balanced_median",
+        as_frame=False,
     ):
         """What each column of X adds to the log odds of a class.
 
@@ -273,17 +279,20 @@ class BaseNeuralClassifier(
             (Sundararajan et al., 2017); categories move between their learned vectors.
         target : label, default=None
             The class whose log odds against all others are explained. By default
-            `classes_[1]` of two classes, and the predicted class of each row of more.
+            `classes_[1]` of two classes, and of more that which `predict` chooses for
+            each row.
         n_steps : int, default=32
             Gradients on each line. Where the sum is still off, more are taken.
         baseline : "balanced_median" or X-like of one row, default="balanced_median"
             What a row is compared with. "balanced_median" is `baseline_`: medians and
             most frequent categories of the training rows, every class counting the
             same; `sklimb.explanation.baseline_values` tells it in the units of X.
+        as_frame : bool, default=False
+            Return a data frame with the columns and the index of X.
 
         Returns
         -------
-        attributions : array of shape (n_samples, n_features_in_)
+        attributions : array or data frame of shape (n_samples, n_features_in_)
             In log odds, in the order of the columns of X (`feature_names_in_`).
 
         Raises
@@ -314,9 +323,46 @@ class BaseNeuralClassifier(
             start = self._encode(check_baseline(baseline))[0].numpy()
         encoded = self._encode(X)
         if codes is None:
-            codes = self.predict_proba(X).argmax(1)
+            codes = decided(self.predict_proba(X), self.decision_factors_)
         codes = np.broadcast_to(codes, len(encoded))
-        return attributions(self, encoded.numpy(), codes, n_steps, start)
+        found = attributions(self, encoded.numpy(), codes, n_steps, start)
+        return framed(self, X, found) if as_frame else found
+
+    def reasons(self, X, k=3, *, target=None, baseline="balanced_median"):
+        """The columns of each row that add most to the log odds of a class.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        k : int, default=3
+            Columns per row, at most all.
+        target, baseline : optional
+            As in `explain`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `k` rows for each row of X, the largest contribution first: "row" (its label
+            in the index of X), "column", "value", "contribution" (in log odds). A
+            negative contribution is no reason and stands last.
+
+        Raises
+        ------
+        ValueError
+            As `explain`; k below 1.
+
+        Examples
+        --------
+        >>> from sklimb import TabularMLPClassifier
+        >>> from sklimb.datasets import make_transactions
+        >>> data = make_transactions(1000, fraud_rate=0.1, random_state=0)
+        >>> clf = TabularMLPClassifier(max_epochs=3, random_state=0)
+        >>> clf.fit(data.X, data.y).reasons(data.X[:5]).shape
+        (15, 4)
+        """
+        check_count("k", k)
+        found = self.explain(X, target=target, baseline=baseline, as_frame=True)
+        return largest(found, X, k)
 
     def input_report(self, X):
         """Share of unseen, missing and out-of-range values of each column of X.

@@ -49,4 +49,25 @@ class UnlabeledWarning(InputWarning):
     """
 
 
-__all__ = ["InputWarning", "UnlabeledWarning"]
+class DecisionWarning(UserWarning):
+    """Too few held-out rows to tune a `decision` on; another one was taken.
+
+    Given by `fit` of classifiers.
+
+    Parameters
+    ----------
+    message : str
+        What was found, and what was taken.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklimb.exceptions import DecisionWarning
+    >>> warnings.simplefilter("error", DecisionWarning)
+    """
+
+    def __init__(self, message):
+        super().__init__(message)
+
+
+__all__ = ["DecisionWarning", "InputWarning", "UnlabeledWarning"]

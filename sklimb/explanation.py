@@ -14,6 +14,7 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
@@ -89,8 +90,7 @@ def check_explain(classifier, method, target, n_steps):
     """
     if method != "integrated_gradients":
         raise ValueError(f"method must be 'integrated_gradients', got {short(method)}.")
-    if not isinstance(n_steps, Integral) or isinstance(n_steps, bool) or n_steps < 1:
-        raise ValueError(f"n_steps must be an int of at least 1, got {short(n_steps)}.")
+    check_count("n_steps", n_steps)
     labels = classifier.classes_.tolist()
     if target is None:
         return 1 if len(labels) == 2 else None
@@ -99,6 +99,36 @@ def check_explain(classifier, method, target, n_steps):
             f"target must be one of the classes {listed(labels)}, got {short(target)}."
         )
     return labels.index(target)
+
+
+def check_count(name, value):
+    """Refuse what is no positive whole number."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {short(value)}.")
+
+
+def framed(classifier, X, values):
+    """A data frame of one value per cell of X, with the names and the index of X."""
+    names = getattr(classifier, "feature_names_in_", np.arange(values.shape[1]))
+    return pd.DataFrame(values, columns=names, index=getattr(X, "index", None))
+
+
+def largest(contributions, X, k):
+    """The k largest contributions of each row, one below the other."""
+    values = contributions.to_numpy()
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    names, n = contributions.columns.to_numpy(), len(values)
+    rows = np.repeat(np.arange(n), order.shape[1])
+    columns = order.ravel()
+    cells = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else np.asarray(X)
+    return pd.DataFrame(
+        {
+            "row": contributions.index.to_numpy()[rows],
+            "column": names[columns],
+            "value": cells[rows, columns],
+            "contribution": values[rows, columns],
+        }
+    )
 
 
 def check_baseline(baseline):

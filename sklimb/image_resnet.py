@@ -207,6 +207,11 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             "such as captum, take its `net_.module_`."
         )
 
+    @property
+    def reasons(self):
+        """Not available: images have no columns."""
+        raise AttributeError(f"{type(self).__name__} has no columns to explain.")
+
     def _baseline(self, prepared):
         return np.zeros(0)
 

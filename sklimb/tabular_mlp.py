@@ -8,6 +8,7 @@ import torch
 
 from sklimb._compat import Interval, StrOptions
 from sklimb.base import BaseNeuralClassifier
+from sklimb.fitting.budget import NETWORKS
 from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
 from sklimb.parameters.columns import ColumnParameters
@@ -46,6 +47,7 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
     """
 
     _offers_cosine_head: ClassVar[bool] = True
+    _networks: ClassVar[tuple] = NETWORKS
     _varied: ClassVar[tuple] = (
         *BaseNeuralClassifier._varied,
         "dropout",

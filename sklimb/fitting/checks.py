@@ -5,6 +5,8 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._messages import listed, short, told
+from sklimb.fitting.budget import AUTO_FOLDS, is_auto
+from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import needs_cosines
@@ -31,8 +33,11 @@ def check_same_network(estimator):
     there.pop("pretrained", None)  # where the weights came from
     # `n_members` in the config counts networks of all settings and folds.
     n_settings, n_members = len(settings_of(estimator)), there.pop("n_members")
-    folds = {1, estimator.validation_folds or 1}
-    if n_members not in {estimator.n_members * n_settings * n for n in folds}:
+    wanted, folds = estimator.n_members, estimator.validation_folds
+    folds = {1, AUTO_FOLDS if is_auto(folds) else folds or 1}
+    if is_auto(wanted):
+        wanted = n_members // n_settings  # whatever is there
+    if n_members not in {wanted * n_settings * n for n in folds}:
         there["n_members"] = n_members
     cosines = needs_cosines(estimator.loss)
     if cosines != there.get("cosine_head", False):
@@ -153,7 +158,7 @@ def check_fit_arguments(
             "X_val and validation_split cannot be combined: each names the validation "
             "rows. Set validation_split=None or leave X_val out."
         )
-    if X_val is not None and estimator.validation_folds is not None:
+    if X_val is not None and estimator.validation_folds not in (None, "auto"):
         raise ValueError(
             "X_val and validation_folds cannot be combined: each names the validation "
             "rows. Set validation_folds=None or leave X_val out."
@@ -164,6 +169,12 @@ def check_fit_arguments(
             "temperature_scaling=True and early_stopping=False cannot be combined: the "
             "temperature is found on held-out rows, and none are. Give X_val and "
             "y_val, or set one of the two to its default."
+        )
+    if is_tuned(estimator.decision) and not held_out:
+        raise ValueError(
+            f"decision={short(estimator.decision)} and early_stopping=False cannot be "
+            "combined: an objective is tuned on held-out rows, and none are. Give "
+            "X_val and y_val, or set one of the two to its default."
         )
     if X_val is not None and groups is not None:
         raise ValueError(

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 
 from sklimb._messages import short, told
 from sklimb.fitting.checks import _numbers
+from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
 from sklimb.parameters.fields import described
 from sklimb.training.losses import LOSSES, needs_cosines
@@ -255,7 +256,7 @@ def check_pretrained(value, of="columns"):
 
 def _check_folds(p):
     """Refuse another way to validate beside validation_folds."""
-    if p.validation_folds is None:
+    if p.validation_folds in (None, "auto"):
         return
     others = {
         "validation_split": p.validation_split is not None,
@@ -330,6 +331,12 @@ def offers_partial_fit(estimator):
             "temperature_scaling=True cannot be used with partial_fit, which holds no "
             "rows out to find the temperature by. Set temperature_scaling=False, or "
             "use fit."
+        )
+    if is_tuned(estimator.decision):
+        raise AttributeError(
+            f"decision={short(estimator.decision)} cannot be used with partial_fit: it "
+            "holds no rows out to tune it on. Set decision to 'probability', "
+            "'balanced' or a threshold, or use fit."
         )
     if estimator.m2m is not None:
         raise ValueError(

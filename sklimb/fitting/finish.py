@@ -96,7 +96,7 @@ def combine(jobs):
         _joined_rows([part["history_"][e : e + 1] for part in parts], jobs)
         for e in range(found["n_iter_"])
     ]
-    return found | weighed(jobs, found)
+    return found
 
 
 def _joined_rows(rows, jobs):

@@ -9,6 +9,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._random import member_seeds
+from sklimb.fitting.budget import members_of_each
 from sklimb.fitting.checks import (
     check_batches_of_one,
     check_loss,
@@ -18,6 +19,7 @@ from sklimb.fitting.checks import (
     resolve_prior,
 )
 from sklimb.fitting.class_weights import class_shares, class_weight_vector
+from sklimb.fitting.decision import check_decision
 from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
@@ -43,7 +45,7 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
     `classes_` by its hooks; all other fitted attributes are those of the job.
     """
     if not warm:
-        n_members = estimator.n_members * len(settings_of(estimator))
+        n_members = _members_of_fold(estimator, prepared)
         check_size(estimator, n_members)
         estimator.member_seeds_ = member_seeds(prepared.seed, n_members)
     if not partial or not hasattr(estimator, "baseline_"):
@@ -54,12 +56,13 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
 
 
 def make_fold_jobs(estimator, prepared):
-    """One job for each of `validation_folds`.
+    """One job for each of `n_folds_`.
 
     The encoder is that of all rows: it knows inputs of the validation rows, no labels.
     """
-    folds = split_folds(prepared.train, estimator.validation_folds, prepared.seed)
-    n_members = estimator.n_members * len(settings_of(estimator))
+    folds = split_folds(prepared.train, estimator.n_folds_, prepared.seed)
+    estimator.n_folds_ = len(folds)  # the largest class may have fewer rows
+    n_members = _members_of_fold(estimator, prepared)
     check_size(estimator, n_members * len(folds))
     estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
     estimator.baseline_ = estimator._baseline(prepared)
@@ -81,6 +84,12 @@ def make_fold_jobs(estimator, prepared):
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = weight / weight.sum()
     return jobs
+
+
+def _members_of_fold(estimator, prepared):
+    """Members of all settings in one fold."""
+    each = members_of_each(estimator, prepared.n_rows)
+    return each * len(settings_of(estimator))
 
 
 def make_recipe(estimator):
@@ -146,6 +155,7 @@ def _job(estimator, prepared, members, module, partial):
         epochs_before,
         estimator._states,
         varied=tuple(varied(settings_of(estimator))),
+        shares=_assumed(counts * factor, plan.last, calibration, attributes),
     )
     if p.m2m is not None:
         job.guide = _guide_job(estimator, job, prepared)
@@ -157,6 +167,7 @@ def _check(recipe, prepared, counts):
     p, train, n_classes = recipe.parameters, prepared.train, len(recipe.classes)
     bound = bind(make_loss(p.loss), counts[None], torch.empty(0, dtype=recipe.dtype))
     check_loss(bound, n_classes, recipe.dtype)
+    check_decision(p.decision, recipe.classes)
     for name in ("smoothing_scale", "sam_scale"):
         check_per_class(name, getattr(p, name), n_classes)
     if p.row_weighting is not None:
@@ -238,6 +249,13 @@ def _class_statistics(recipe, weight, plan, calibration):
         "class_prior_": class_prior,
         "prior_shift_": shift,
     }
+
+
+def _assumed(weight, plan, calibration, attributes):
+    """Class shares that probabilities assume: their mean over the rows of training."""
+    weight = weight if calibration is None else class_shares(calibration, len(weight))
+    shares = weight * plan.shift / attributes["prior_shift_"]
+    return shares / shares.sum()
 
 
 def _start_pretrained(estimator, recipe, prepared, plan, module, members):

@@ -12,6 +12,7 @@ from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
 from sklimb.training import steps
 from sklimb.training.callbacks import (
+    Clock,
     Deferred,
     KeepBest,
     LearningRate,
@@ -85,9 +86,11 @@ class Pack:
         Further callbacks of the loop.
     drop : callable or None, default=None
         As in `train`.
+    until : float or None, default=None
+        When training ends at the latest.
     """
 
-    def __init__(self, jobs, partial=False, callbacks=(), drop=None):
+    def __init__(self, jobs, partial=False, callbacks=(), drop=None, until=None):
         in_order, self.jobs = jobs, sorted(jobs, key=lambda job: job.sort_key)
         self.recipe = self.jobs[0].recipe
         self.layouts = [job.layout for job in self.jobs]
@@ -109,6 +112,7 @@ class Pack:
         given = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
         given += [] if average is None else [average]
         given += [*(p.callbacks or []), *callbacks, self.keep]
+        given += [] if until is None else [Clock(until)]
         self.net = self._make_net(given, max_epochs, late, panel)
         if partial and self.jobs[0].epochs_before:
             carry_on(self.net, self.jobs[0].states.get("optimizer"))

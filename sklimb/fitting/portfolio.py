@@ -35,8 +35,8 @@ def resolved(estimator, name):
     return estimator._auto[name] if isinstance(value, str) else value
 
 
-def _is_set(estimator, name):
-    """Whether the caller has set a parameter, which settings then do not vary."""
+def is_set(estimator, name):
+    """Whether the caller has set a parameter to another value than its default."""
     default = signature(type(estimator)).parameters[name].default
     return getattr(estimator, name) != default
 
@@ -84,7 +84,7 @@ def settings_of(estimator):
             "portfolio varies joint_ssl_weight, and joint_ssl=None leaves nothing to "
             "weigh. Set joint_ssl, or leave joint_ssl_weight out."
         )
-    fixed = [n for n in varied if _is_set(estimator, n)]
+    fixed = [n for n in varied if is_set(estimator, n)]
     kept = []
     for setting in given:
         setting = {

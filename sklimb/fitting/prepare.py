@@ -16,6 +16,7 @@ from sklearn.utils import check_consistent_length
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.baseline import balanced_median_row
+from sklimb.fitting.budget import take_folds
 from sklimb.fitting.checks import (
     check_columns_of_pretrained,
     check_fit_arguments,
@@ -77,6 +78,8 @@ class Prepared:
         Encoded rows without labels.
     counted : bool
         Whether rows with pseudo-labels are part of the class statistics.
+    n_rows : int or None
+        Merged rows that the caller gave; None where no parameter depends on it.
     pretrained : list
         What was pre-trained on these rows: a search's candidates often share it.
     """
@@ -90,6 +93,7 @@ class Prepared:
     foreign: bool = False
     unlabeled: tuple | None = None
     counted: bool = True
+    n_rows: int | None = None
     pretrained: list = field(default_factory=list)
 
     @cached_property
@@ -153,6 +157,7 @@ def prepare(
     if estimator._pseudo_labels is not None:  # see semisup
         rows.pseudo, counted = estimator._pseudo_labels
         rows, pseudo = rows.apart()
+    n_rows = take_folds(estimator, rows, seed, X_val is None and not warm)
     train, held_out = split_rows(estimator, rows, X_val, y_val, sample_weight_val, seed)
     if pseudo is not None:
         pseudo = pseudo.positive()
@@ -166,7 +171,7 @@ def prepare(
     if X_val is not None:
         warn_if_foreign(estimator.encoder_, held_out.table)
     prepared = _encoded(estimator, train, held_out, seed, X_val is not None)
-    prepared.counted = counted
+    prepared.counted, prepared.n_rows = counted, n_rows
     if X_unlabeled is not None:
         prepared.unlabeled = read_unlabeled(estimator, X_unlabeled)
     return prepared
@@ -211,6 +216,7 @@ def prepare_call(estimator, X, y, sample_weight, classes, first):
     rows = rows.positive().canonical(estimator.merge_duplicates)
     if first:
         estimator.encoder_ = _fit_encoder(estimator, rows)
+        estimator.n_folds_ = 1
     else:
         check_same_network(estimator)
     return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
@@ -231,7 +237,7 @@ def _encoded(estimator, train, held_out, seed, foreign):
         raise ValueError("X must have at least one column.")
     X_held = None if held_out is None else encoded_rows(encoder, held_out.table)
     names = ("classes_", "n_features_in_", "feature_names_in_", "encoder_", "_device")
-    names += ("_is_categorical", "_image_shape")
+    names += ("_is_categorical", "_image_shape", "n_folds_")
     fitted = {k: v for k, v in vars(estimator).items() if k in names}
     return Prepared(train, held_out, X, X_held, seed, fitted, foreign)
 
@@ -280,7 +286,7 @@ def split_rows(estimator, rows, X_val, y_val, weight_val, seed):
         )
         parts = rows.positive(), held_out.positive()
         return tuple(part.canonical(merge) for part in parts)
-    if not estimator.early_stopping or estimator.validation_folds:
+    if not estimator.early_stopping or estimator.n_folds_ > 1:
         return rows.positive().canonical(merge), None
     train, held_out = hold_out(
         rows, estimator.validation_split, estimator.validation_fraction, seed, merge

@@ -98,6 +98,8 @@ class Job:
         The fit of the networks that guide M2m, trained before this one.
     varied : tuple of str
         What the settings of a portfolio vary.
+    shares : array of shape (n_classes,)
+        Class shares that the probabilities assume.
     """
 
     recipe: Recipe
@@ -114,6 +116,7 @@ class Job:
     error: Exception | None = None
     guide: "Job | None" = None
     varied: tuple = ()
+    shares: np.ndarray | None = None
 
     def without_late(self):
         """Forget the later plan, of which a fit that was interrupted has seen nothing.

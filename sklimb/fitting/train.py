@@ -2,10 +2,13 @@
 
 import time
 from contextlib import contextmanager
+from functools import partial as bound
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from sklimb.fitting.decision import decide, held_out_of
 from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
 from sklimb.training.callbacks import EpochBar
@@ -14,7 +17,17 @@ from sklimb.training.callbacks import EpochBar
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
-def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
+def time_limit(parameters, n_fits=1):
+    """When training ends that begins now, or None; each of the fits has its own time.
+
+    As `time.perf_counter` tells it.
+    """
+    if parameters.max_seconds is None:
+        return None
+    return time.perf_counter() + n_fits * parameters.max_seconds
+
+
+def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None, until=None):
     """Train all members of all jobs side by side and fill the jobs' attributes.
 
     All jobs are one program, except with BatchNorm or MetaBalance: there jobs with
@@ -34,6 +47,8 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
         Further callbacks of the first program.
     drop : callable or None, default=None
         (epoch, best score per job, done per job) -> mask of the jobs that end here.
+    until : float or None, default=None
+        What `time_limit` says; packs that train one after the other share what is left.
 
     Returns
     -------
@@ -50,8 +65,9 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
     """
     packs = _without_padding(jobs)
     assert drop is None or len(packs) == 1
-    for pack in packs:
-        interrupted = _train_pack(pack, alone, partial, callbacks, drop)
+    for i, pack in enumerate(packs):
+        end = _part_of(until, 1 / (len(packs) - i))
+        interrupted = _train_pack(pack, alone, partial, callbacks, drop, end)
         callbacks = ()  # they belong to the first program
         if interrupted and pack is not packs[-1]:
             raise KeyboardInterrupt(
@@ -62,10 +78,12 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None):
 
 def fitted_attributes(jobs):
     """The fitted attributes of one fit, of all its folds together."""
-    if len(jobs) > 1:
-        return combine(jobs)
-    found = jobs[0].attributes
-    return found | weighed(jobs, found)
+    found = combine(jobs) if len(jobs) > 1 else jobs[0].attributes
+    found = found | weighed(jobs, found)
+    p, classes = jobs[0].recipe.parameters, jobs[0].recipe.classes
+    held_out = bound(held_out_of, jobs, found["member_weights_"])
+    shares = np.mean([job.shares for job in jobs], axis=0)
+    return found | decide(p.decision, classes, shares, held_out)
 
 
 def _without_padding(jobs):
@@ -80,14 +98,22 @@ def _without_padding(jobs):
     return list(packs.values())
 
 
-def _train_pack(jobs, alone, partial, callbacks, drop):
+def _part_of(until, share):
+    """The end of a share of the time that is left."""
+    if until is None:
+        return None
+    now = time.perf_counter()
+    return now + share * (until - now)
+
+
+def _train_pack(jobs, alone, partial, callbacks, drop, until):
     """`train` for jobs that are one program."""
     verbose = alone and jobs[0].recipe.parameters.verbose
     if jobs[0].guide is not None:
-        _train_guides(jobs, alone)
+        _train_guides(jobs, alone, _part_of(until, 1 / 2))
     if verbose:
         callbacks = [*callbacks, EpochBar()]
-    pack = Pack(jobs, partial, callbacks, drop)
+    pack = Pack(jobs, partial, callbacks, drop, until)
     jobs, net, keep = pack.jobs, pack.net, pack.keep
     # The caller may have switched gradients off.
     with torch.inference_mode(False), torch.enable_grad():
@@ -142,9 +168,9 @@ def _forget_unfinished(pack):
             job.without_late()
 
 
-def _train_guides(jobs, alone):
+def _train_guides(jobs, alone, until):
     """Train the guides of M2m; the error of a guide becomes that of its job."""
-    if train([job.guide for job in jobs], alone=False):
+    if train([job.guide for job in jobs], alone=False, until=until):
         raise KeyboardInterrupt(
             "training was interrupted while the guides of m2m were trained; nothing is "
             "fitted"

@@ -11,6 +11,7 @@ from sklimb._compat import _safe_split
 from sklimb._digest import digest
 from sklimb._messages import short
 from sklimb.base import BaseNeuralClassifier
+from sklimb.fitting.budget import is_auto
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
 
@@ -47,11 +48,19 @@ def make_candidate(estimator, params):
 
 
 def fresh(candidate, seed):
-    """A clone to fit; a random_state of None becomes the search's `seed`."""
+    """A clone to fit; a random_state of None becomes the search's `seed`.
+
+    Where the number of networks is "auto" it has one: candidates are compared with each
+    other, and only the best one is worth the whole budget.
+    """
     candidate = clone(candidate)
     final = classifier_of(candidate)
     if final.random_state is None:
         final.random_state = seed
+    if is_auto(final.n_members):
+        final.n_members = 1
+    if is_auto(final.validation_folds):
+        final.validation_folds = None
     return candidate
 
 

@@ -24,7 +24,7 @@ def check_halving(factor, final):
             "and early_stopping=False holds none out. Set early_stopping=True, or "
             "halving_factor=None."
         )
-    if final.validation_folds:
+    if final.validation_folds not in (None, "auto"):
         raise ValueError(
             f"halving_factor={factor!r} and validation_folds="
             f"{final.validation_folds!r} cannot be combined: folds of a candidate "

@@ -13,7 +13,7 @@ from sklimb._compat import (
     _num_samples,
     _score,
 )
-from sklimb.fitting.train import train
+from sklimb.fitting.train import time_limit, train
 from sklimb.model_selection._candidates import classifier_of, fresh
 from sklimb.model_selection._halving import Halving, metric_of
 from sklimb.nn import PackedMLP
@@ -123,7 +123,8 @@ def _run(task, folds, pairs, progress):
 def _train(task, jobs, drop):
     """`train`, whose errors go into `Job.error` if it is clear whose they are."""
     try:
-        return train(jobs, alone=False, drop=drop)
+        until = time_limit(jobs[0].recipe.parameters, len(jobs))
+        return train(jobs, alone=False, drop=drop, until=until)
     except Exception as error:
         if len(jobs) == 1:
             jobs[0].error = error

@@ -15,6 +15,9 @@ ATTRIBUTES = {
     Epoch whose weights each member keeps, and its validation score.""",
     "history_": """list of dict
     One per epoch; names that end in `_members` hold one value per member.""",
+    "n_folds_": """int
+    Folds that were trained, 1 without `validation_folds`: what its "auto" has taken.
+    `len(member_seeds_)` counts the networks of all folds.""",
     "member_seeds_": """array of shape (n_members,)
     `random_state` of the single fit that equals each member, if it has the same rows.
     The internal split and re-sampling before training depend on `random_state`, so
@@ -33,6 +36,13 @@ ATTRIBUTES = {
     is solved over the share that `target_prior` sets.""",
     "intercept_": """array of shape (n_members, n_classes)
     Solved output biases, the same for every `target_prior` but None.""",
+    "decision_factors_": """array of shape (n_classes,)
+    By which `predict` multiplies probabilities before it takes the largest.""",
+    "threshold_": """float
+    The same as a threshold on the probability of `classes_[1]`; only two classes.""",
+    "decision_scores_": """array of shape (n_tried, 2) or (n_tried, n_classes + 1)
+    Thresholds (factors of more classes) that were tried and the value of the objective
+    on the held-out rows; only if `decision` is one.""",
     "baseline_": """array of shape (n_encoded_columns,)
     Encoded class-balanced median row, with which `explain` compares rows.""",
     "temperature_": """array of shape (n_members,)

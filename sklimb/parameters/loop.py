@@ -14,11 +14,17 @@ from sklimb.training.optimizers import OPTIMIZERS
 class LoopParameters(Parameters):
     """Parameters of members, optimiser, validation, device and stopping."""
 
-    n_members: int = parameter(
+    n_members: int | str = parameter(
         1,
-        [Interval(Integral, 1, None, closed="left")],
-        "int",
-        "Independent networks trained as one; their probabilities are averaged.",
+        [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        'int or "auto"',
+        """Independent networks trained as one; their probabilities are averaged.
+        "auto" takes as many as a budget of work pays for: 10 networks below 1,000
+        merged rows, 5 below 20,000, 2 below 100,000, then 1, the networks of all
+        `validation_folds` counted. That is of `TabularMLPClassifier`; it takes 1 of the
+        other classifiers, in `partial_fit`, of the candidates of a `PackedSearchCV`,
+        and beside portfolio, pretrained, joint_ssl, m2m, metabalance_sampler and
+        row_weighting, whose networks cost more.""",
     )
     portfolio: Any = parameter(
         None,
@@ -77,6 +83,15 @@ class LoopParameters(Parameters):
         "int",
         "Largest number of passes over the training rows.",
     )
+    max_seconds: float | None = parameter(
+        None,
+        [Interval(Real, 0, None, closed="neither"), None],
+        "float or None",
+        """Seconds after which `fit` ends training at the end of the epoch, with the
+        best weights so far, whatever remains of `max_epochs`; at least one epoch is
+        trained. Pre-training is not cut short, and schedules are not shortened. Results
+        then depend on the speed of the machine.""",
+    )
     batch_size: int | str = parameter(
         "auto",
         [
@@ -119,13 +134,16 @@ class LoopParameters(Parameters):
         """A scikit-learn splitter whose last split is used instead (for
         `TimeSeriesSplit` the latest rows are the validation rows).""",
     )
-    validation_folds: int | None = parameter(
+    validation_folds: int | str | None = parameter(
         None,
-        [Interval(Integral, 2, None, closed="left"), None],
-        "int or None",
+        [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left"), None],
+        'int, "auto" or None',
         """Folds instead of one split: each member is trained once per fold and stopped
         by the held-out rows of that fold, and predictions average all networks. For
-        few rows.""",
+        few rows. "auto" takes 5 where the budget of `n_members` pays for them, and one
+        split where folds are not possible: with X_val, validation_split,
+        validation_fraction, warm_start, callbacks or an imbalanced-learn object as
+        sampler, and with groups or classes too few to be in each fold.""",
     )
     monitor: str = parameter(
         "loss",

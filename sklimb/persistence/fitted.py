@@ -14,6 +14,7 @@ FITTED = {
     "temperature_": "K",
     "baseline_": "E",
     "prior_shift_": "C",
+    "decision_factors_": "C",
     "member_seeds_": "K",
     "member_weights_": "K",
     "_loss_counts": "KC",
@@ -92,5 +93,8 @@ def check_fitted(arrays, n_members, n_classes, n_encoded):
             raise ValueError(f"its {name} is not a number.")
         if name in _NOT_NEGATIVE and (value < 0).any():
             raise ValueError(f"its {name} is negative.")
-    if not (arrays["temperature_"] > 0).all():
-        raise ValueError("its temperature_ is not above 0.")
+    for name in ("temperature_", "decision_factors_"):
+        if not (arrays[name] > 0).all():
+            raise ValueError(f"its {name} is not above 0.")
+    if abs(arrays["member_weights_"].sum() - 1) > 1e-6:  # shares, summed in float64
+        raise ValueError("its member_weights_ do not add up to 1.")

@@ -81,13 +81,14 @@ _KEYS = {
     "one_by_one": (lambda v: isinstance(v, str), "a text"),
     "dtype": (lambda v: v in _DTYPES, " or ".join(_DTYPES)),
     "n_iter": (_is_count, "a number of epochs"),
+    "n_folds": (_is_count, "a number of folds"),
     "history": (_is_history, "a list of epochs"),
     "portfolio": (_is_table, "a table"),
     "version": (lambda v: isinstance(v, str), "a text"),
     "checked": (lambda v: isinstance(v, bool), "set by read"),
 }
 # What files of earlier versions lack, and what that means.
-_DEFAULTS = {"one_by_one": "", "version": ""}
+_DEFAULTS = {"one_by_one": "", "version": "", "n_folds": 0}
 
 
 def checked_header(header):

@@ -162,6 +162,8 @@ def _set_fitted(estimator, header, arrays):
     encoder = estimator.encoder_
     n_encoded = encoder.n_numeric_ + encoder.n_indicators_ + len(encoder.cardinalities_)
     n_members = header["module"].get("n_members")
+    plain = torch.ones(len(estimator.classes_), dtype=torch.float64)
+    arrays = {"decision_factors_": plain, **arrays}  # older files have none
     check_fitted(
         arrays,
         n_members,
@@ -172,6 +174,9 @@ def _set_fitted(estimator, header, arrays):
         setattr(estimator, name, value.numpy())
     estimator.module_config_ = header["module"]
     estimator.dtype_, estimator.n_iter_ = header["dtype"], header["n_iter"]
+    given = estimator.validation_folds
+    older = given if isinstance(given, int) else 1  # files without n_folds
+    estimator.n_folds_ = header["n_folds"] or older
     estimator.history_ = header["history"]
     if header["portfolio"] is not None:
         estimator.portfolio_ = pd.DataFrame(header["portfolio"])

@@ -51,6 +51,7 @@ def save(estimator, path):
         "one_by_one": estimator.net_.module_.reason,
         "dtype": estimator.dtype_,
         "n_iter": estimator.n_iter_,
+        "n_folds": estimator.n_folds_,
         "history": estimator.history_,
         "portfolio": _portfolio(estimator),
     }

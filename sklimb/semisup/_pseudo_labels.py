@@ -36,7 +36,7 @@ def _has(name):
 def _warn_of_minus_one(y):
     """Warn of a label that other classifiers take for none."""
     labels = np.asarray(y).ravel().tolist()
-    labels = {label for label in labels if isinstance(label, Real | str)}
+    labels = {x for x in labels if isinstance(x, int | float | str)}
     if len(labels) > 2 and -1 in labels:
         warnings.warn(
             f"y holds -1 among {len(labels)} labels, and PseudoLabelClassifier learns "

@@ -4,6 +4,7 @@ skorch callbacks; those that define `after_update` are also called after every s
 """
 
 import math
+import time
 import warnings
 
 import numpy as np
@@ -281,6 +282,25 @@ class KeepBest(Callback):
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+class Clock(Callback):
+    """The end of training after the epoch in which its time is up.
+
+    Comes after KeepBest, so that the epoch counts.
+
+    Parameters
+    ----------
+    until : float
+        As `time.perf_counter` tells it.
+    """
+
+    def __init__(self, until):
+        self.until = until
+
+    def on_epoch_end(self, net, **kwargs):
+        if time.perf_counter() >= self.until:
+            raise StopTraining
 
 
 class EpochBar(Callback):

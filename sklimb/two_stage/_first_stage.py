@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -59,6 +60,19 @@ def unwrap(estimator):
             "works on the features and the last layer of a network."
         )
     return [steps for steps in before if len(steps)], last, prefix
+
+
+def first_stage(estimator):
+    """A clone to fit; `validation_folds="auto"` takes none, so that rows are held out.
+
+    The second stage chooses on rows that the first has not seen.
+    """
+    estimator = clone(estimator)
+    _, classifier, _ = unwrap(estimator)
+    frozen = hasattr(classifier, "net_")  # a clone of it would not be
+    if classifier.validation_folds == "auto" and not frozen:
+        classifier.validation_folds = None
+    return estimator
 
 
 def transformed(before, X):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
@@ -23,6 +23,7 @@ from sklimb._compat import (
     _fit_context,
     _routing_enabled,
 )
+from sklimb._decisions import Decisions
 from sklimb._random import member_seeds, root_seed
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
@@ -32,6 +33,7 @@ from sklimb.two_stage._checks import check_first_stage
 from sklimb.two_stage._first_stage import (
     Backbone,
     check_known,
+    first_stage,
     read_stage,
     transformed,
     unwrap,
@@ -42,10 +44,16 @@ from sklimb.two_stage._methods import (
     SecondStage,
     with_drift,
 )
-from sklimb.two_stage._probabilities import joined, set_probabilities
+from sklimb.two_stage._probabilities import (
+    joined,
+    set_decision,
+    set_probabilities,
+)
 
 
-class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ClassifierRetrainer(
+    Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 
     A network trained on imbalanced rows has good features and a biased last layer
@@ -129,6 +137,8 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         What is added to them then.
     class_prior_ : array of shape (n_classes,)
         Class shares of the rows that the second stage trains on, by sample weight.
+    decision_factors_, threshold_, decision_scores_ : array, float, array
+        As those of the first stage, whose `decision` counts here too.
     history_ : list of dict
         By epoch: "train_loss", "train_loss_members".
 
@@ -303,7 +313,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 self.estimator_ = self.estimator.estimator
                 check_is_fitted(self.estimator_)
             else:
-                self.estimator_ = clone(self.estimator).fit(X, y, **routed)
+                self.estimator_ = first_stage(self.estimator).fit(X, y, **routed)
             before, classifier, _ = unwrap(self.estimator_)
             # Whatever the caller's gradient mode is.
             with torch.inference_mode(False), torch.enable_grad():
@@ -352,22 +362,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             for loss in task.history
         ]
         set_probabilities(self, chosen, everything)
-
-    def predict(self, X):
-        """Labels of the largest probability.
-
-        Under the prior that `target_prior` names; "uniform" is the balanced decision.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples,)
-        """
-        p = self.predict_proba(X)
-        return self.classes_[p.argmax(1)]
+        set_decision(self, classifier, chosen)
 
     def predict_proba(self, X):
         """Probabilities, averaged over members.

@@ -36,8 +36,9 @@ LOWEST = {
     "exceptions",
 }
 TRAINING = {"nn", "inputs", *LOWEST}
-FITTING = {"training", "parameters", *TRAINING}
+FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
+    "_decisions",
     "_estimator_callbacks",
     "_inner_face",
     "explanation",
@@ -52,6 +53,7 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_decisions": {"fitting"},
     "_digest": set(),
     "_folders": set(),
     "_messages": set(),

@@ -12,12 +12,16 @@ from sklimb import (
     TabularMLPClassifier,
 )
 
+BUDGET = {"n_members": "auto", "validation_folds": "auto"}
+
 
 # The tables of these checks are tiny, and "smote" and m2m say so each time.
 @pytest.mark.filterwarnings("ignore:sampler='smote':UserWarning")
 @pytest.mark.filterwarnings("ignore:m2m translated no row:UserWarning")
 @parametrize_with_checks(
-    [TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES] + NETWORKS + META
+    [TabularMLPClassifier(**SMALL, **s) for s in [*STRATEGIES, BUDGET]]
+    + NETWORKS
+    + META
 )
 def test_estimator_checks(estimator, check):
     name = check.func.__name__

@@ -261,6 +261,7 @@ CRAFTED = {
         "temperature_ has shape",
     ),
     "temperature of zero": (_filled("fitted.temperature_", 0.0), "temperature_"),
+    "weights of members above 1": (_filled("fitted.member_weights_", 2.0), "add up"),
     "shift below zero": (_filled("fitted.prior_shift_", -1.0), "prior_shift_"),
     "intercept without value": (_filled("fitted.intercept_", float("nan")), "inter"),
     "encoder array missing": (_without("encoder.stats"), "arrays of its encoder"),
