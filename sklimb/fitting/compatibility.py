@@ -300,7 +300,7 @@ def _check_net_params(net_params, optimizer):
         fine, why = False, why[:120].rstrip(".")
     if not fine:
         raise ValueError(
-            f"net_params does not suit optimizer={optimizer!r}, whose arguments are "
+            f"net_params cannot be used with optimizer={optimizer!r}, which takes "
             f"{', '.join(ARGUMENTS[optimizer])}: {why}."
         )
 

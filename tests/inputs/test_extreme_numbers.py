@@ -118,6 +118,7 @@ STRANGE = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:X has levels within")
 @pytest.mark.parametrize("name", STRANGE)
 def test_images_are_finite(name):
     clf = ImageResNetClassifier(**{**IMAGES, "batch_size": "auto"})
@@ -127,6 +128,7 @@ def test_images_are_finite(name):
     assert np.isfinite(clf.predict_proba(np.concatenate(probes))).all()
 
 
+@pytest.mark.filterwarnings("ignore:X has levels within")
 def test_one_pixel_out_of_all_range_changes_no_other_image():
     clf = ImageResNetClassifier(**IMAGES).fit(FLOATS, LABELS)
     broken = FLOATS.copy()
