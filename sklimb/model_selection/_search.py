@@ -110,7 +110,7 @@ class PackedSearchCV(BaseSearchCV):
     `smoothing_eps`, `sam_asymmetric_rho` (above 0), `joint_ssl_weight`,
     `frequency_scale`, `class_weight`, seeds and everything about rows. What changes the
     network or the step (width, batch size, sampler, loss) starts another pack.
-    Candidates with skorch callbacks are trained alone. A pack has `max_seconds` per fit.
+    Those with skorch callbacks are trained alone. A pack has `max_seconds` per fit.
 
     Examples
     --------
