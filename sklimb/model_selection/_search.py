@@ -30,6 +30,7 @@ from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.model_selection._arguments import (
     check_grid,
+    check_refit,
     check_scoring_names,
     check_weights_of,
 )
@@ -228,6 +229,7 @@ class PackedSearchCV(BaseSearchCV):
             for candidate in candidates:
                 check_halving(self.halving_factor, classifier_of(candidate))
         check_scoring_names(self.scoring)
+        check_refit(self.refit)
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(as_rows(X), as_column(y, "y"))
         if y is not None:  # no y at all is the classifier's to say
