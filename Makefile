@@ -10,7 +10,8 @@ GPU_DATA = benchmarks/gpu/data.npz
 export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test test-slow lint bench papers papers-quick clean
+.PHONY: help install demo test test-slow test-lowest fuzz lint bench clean
+.PHONY: papers papers-quick
 .PHONY: gpu gpu-accuracy gpu-rehearse
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -34,6 +35,31 @@ test: install ## everything but the slow tests
 test-slow: install ## the slow tests
 	$(BIN)/python -m pytest -m "slow and not gpu" -q
 
+# The lowest versions; files whose checks do not depend on newer ones. 4 minutes.
+LOWEST = .venv-lowest
+LOWEST_TESTS = tests/nn/test_packed.py tests/nn/test_stacked.py \
+	tests/nn/test_functional_call.py tests/nn/test_layouts.py \
+	tests/inputs/test_table.py tests/inputs/test_bad_input.py \
+	tests/inputs/test_extreme_numbers.py tests/inputs/test_preprocessing_state.py \
+	tests/fitting/test_fit.py tests/fitting/test_priors.py tests/fitting/test_seeds.py \
+	tests/fitting/test_posteriors.py tests/fitting/test_probabilities.py \
+	tests/fitting/test_interrupts.py tests/fitting/test_not_finite.py \
+	tests/training/test_losses.py tests/training/test_strategies.py \
+	tests/training/test_metabalance.py tests/training/test_mixing.py \
+	tests/estimators/test_persistence.py tests/search/test_packed_search.py
+
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install -q -c constraints-lowest.txt \
+		-e . hypothesis pillow polars psutil pyarrow pytest
+	touch $@
+
+test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
+	$(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
+
+fuzz: install ## random inputs and mutated files, ten times as many as in the tests
+	SKLIMB_FUZZ_INPUTS=3000 SKLIMB_FUZZ_FILES=5000 $(BIN)/python -m pytest tests/fuzz -q -s
+
 lint: install ## ruff, ruff format, codespell, pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +74,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/out_of_the_box/run.py
 	$(BIN)/python benchmarks/images/run.py
 	$(BIN)/python benchmarks/step_costs/run.py
+	$(BIN)/python benchmarks/prediction/run.py
 	$(BIN)/python benchmarks/second_stages/run.py
 
 papers: install ## the papers' tables, resumable (hours; images want a GPU)
@@ -77,4 +104,4 @@ gpu-rehearse: $(GPU_NEEDS) ## all parts of both, on the CPU, in a minute
 	$(GPU_PYTHON) benchmarks/gpu/run.py --rehearse
 
 clean: ## what the commands above made
-	rm -rf $(VENV) demo_output build *.egg-info
+	rm -rf $(VENV) $(LOWEST) demo_output build *.egg-info

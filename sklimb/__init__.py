@@ -1,5 +1,6 @@
 """scikit-learn classifiers for class-imbalanced tables and images, trained by torch."""
 
+from sklimb._version import __version__ as __version__
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.image_resnet import ImageResNetClassifier
 from sklimb.persistence import load
@@ -19,5 +20,3 @@ __all__ = [
     "TabularResNetClassifier",
     "load",
 ]
-
-__version__ = "0.1.0"

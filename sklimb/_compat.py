@@ -1,4 +1,4 @@
-"""Private imports and version differences of scikit-learn."""
+"""Private imports and version differences of scikit-learn and pandas."""
 
 from sklearn.base import _fit_context
 from sklearn.ensemble._base import _set_random_states
@@ -54,6 +54,13 @@ def names_of(registry):
     return StrOptions(registry.keys())
 
 
+def pandas_column(X, i):
+    """The array of column i of a pandas frame, without a series around it."""
+    if hasattr(X, "_get_column_array"):  # 20 times faster
+        return X._get_column_array(i)
+    return X.iloc[:, i].array
+
+
 CallbackSupportMixin = getattr(_callback, "CallbackSupportMixin", _NoCallbackSupport)
 with_callbacks = getattr(_callback, "with_callbacks", _no_callbacks)
 
@@ -79,6 +86,7 @@ __all__ = [
     "_set_random_states",
     "_warn_or_raise_about_fit_failures",
     "names_of",
+    "pandas_column",
     "validate_data",
     "validate_parameter_constraints",
     "with_callbacks",

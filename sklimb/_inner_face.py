@@ -1,5 +1,6 @@
 """The inner face of classifiers: hooks for subclasses, tools for meta-estimators."""
 
+import sys
 from abc import abstractmethod
 from contextlib import contextmanager
 from functools import partial
@@ -9,11 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
 from sklimb._random import member_seeds
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
-from sklimb.fitting.prepare import read_rows, split_rows
+from sklimb.fitting.prepare import encoded_rows, read_rows, split_rows
 from sklimb.fitting.probabilities import make_net
+from sklimb.fitting.summary import summary
 from sklimb.fitting.train import fitted_attributes, train
 from sklimb.inputs.table import read_table
 from sklimb.parameters import TrainingParameters
@@ -41,6 +44,8 @@ class InnerFace(TrainingParameters):
         "sam_asymmetric_rho",
         "joint_ssl_weight",
     )
+    # Parameters that make the network larger, for `_count_weights`.
+    _sizes: ClassVar[tuple] = ()
     # What brings X to the network.
     _encoder_class = TabularEncoder
     # Whether the network can end in cosines, which some losses need.
@@ -72,6 +77,10 @@ class InnerFace(TrainingParameters):
         Of a module with its `module_config_`, for rows of so many encoded columns.
         """
         return sum(module.widths)  # of the packed MLP: its embedded inputs
+
+    def _count_weights(self, **sizes):
+        """About how many weights a member has by its `_sizes`, 1 at least."""
+        return 1
 
     def _image_size(self):
         """(height, width) where rows are images, else None."""
@@ -146,10 +155,10 @@ class InnerFace(TrainingParameters):
     def _encode(self, X):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
         check_is_fitted(self, "net_")
-        return self._encode_table(self._read_table(X, reset=False))
+        return self._encode_table(self._read_table(X, reset=False), warn=True)
 
-    def _encode_table(self, table):
-        encoded = torch.from_numpy(self.encoder_._transform_table(table))
+    def _encode_table(self, table, warn=False):
+        encoded = torch.from_numpy(encoded_rows(self.encoder_, table, warn))
         if encoded.dtype == torch.uint8:  # the network reads bytes
             return encoded
         return encoded.to(getattr(torch, self.dtype_))
@@ -189,9 +198,12 @@ class InnerFace(TrainingParameters):
         """
         interrupted = train(jobs, partial=partial, callbacks=callbacks, until=until)
         self._keep(jobs)
+        if jobs[0].recipe.parameters.verbose:
+            tqdm.write(summary(jobs, vars(self), interrupted), file=sys.stderr)
         return interrupted
 
     def _keep(self, jobs):
         """Set the fitted attributes of jobs that have been trained."""
-        vars(self).pop("_states", None)
+        for name in ("_states", "decision_scores_"):  # of an earlier fit
+            vars(self).pop(name, None)
         vars(self).update(fitted_attributes(jobs))

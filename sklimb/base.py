@@ -13,11 +13,20 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
+from sklimb._decisions import Decisions
 from sklimb._estimator_callbacks import EstimatorCallbacks
 from sklimb._inner_face import InnerFace
-from sklimb.explanation import attributions, check_baseline, check_explain
+from sklimb.explanation import (
+    attributions,
+    check_baseline,
+    check_count,
+    check_explain,
+    framed,
+    largest,
+)
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.compatibility import check_strategies, offers_partial_fit
+from sklimb.fitting.decision import decided
 from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
@@ -28,6 +37,7 @@ from sklimb.persistence import note_classifier, save
 
 class BaseNeuralClassifier(
     InnerFace,
+    Decisions,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,
@@ -67,7 +77,9 @@ class BaseNeuralClassifier(
         X : array-like or data frame of shape (n_samples, n_features)
             Numbers and categories, missing values allowed.
         y : array-like of shape (n_samples,)
-            Labels; -1 is a label like any other.
+            Labels; -1 is a label like any other. Objects are read as what they hold:
+            whole Decimals, or booleans beside integers, become integers; text beside
+            numbers is refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight k is the same as k repetitions, bit for bit, and 0 removes the row
             (not with `merge_duplicates=False` or a `validation_split`, which count
@@ -94,7 +106,15 @@ class BaseNeuralClassifier(
             infinite values, datetime columns, wrong lengths. After the first epoch: a
             loss that is not finite.
         KeyboardInterrupt
-            Ctrl-C, after the best weights so far and all attributes are in place.
+            Ctrl-C, after the best weights of the epochs that ended and all attributes
+            are in place. If none has ended, the estimator is as it was before.
+
+        Warns
+        -----
+        InputWarning
+            Columns without a value, and categories that are numbers, dates or
+            identifiers in the form of text: nothing is converted by guess. See
+            `TabularEncoder`.
         """
         until = time_limit(self)
         check_strategies(self)
@@ -166,20 +186,6 @@ class BaseNeuralClassifier(
             raise KeyboardInterrupt(interrupted)
         return self
 
-    def predict(self, X):
-        """Labels of the largest probability.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples,)
-        """
-        p = self.predict_proba(X)
-        return self.classes_[p.argmax(1)]
-
     def predict_proba(self, X):
         """Probabilities, averaged over members by `member_weights_`.
 
@@ -191,6 +197,12 @@ class BaseNeuralClassifier(
         -------
         array of shape (n_samples, n_classes)
             Columns in the order of `classes_`.
+
+        Warns
+        -----
+        InputWarning
+            Once a call, of categorical columns all of whose values training has not
+            seen, in 10 rows at least or where texts have become numbers or the reverse.
         """
         p = self.predict_proba_members(X)
         if len(p) == 1:
@@ -251,6 +263,7 @@ class BaseNeuralClassifier(
         target=None,
         n_steps=32,
         baseline="balanced_median",
+        as_frame=False,
     ):
         """What each column of X adds to the log odds of a class.
 
@@ -266,17 +279,20 @@ class BaseNeuralClassifier(
             (Sundararajan et al., 2017); categories move between their learned vectors.
         target : label, default=None
             The class whose log odds against all others are explained. By default
-            `classes_[1]` of two classes, and the predicted class of each row of more.
+            `classes_[1]` of two classes, and of more that which `predict` chooses for
+            each row.
         n_steps : int, default=32
             Gradients on each line. Where the sum is still off, more are taken.
         baseline : "balanced_median" or X-like of one row, default="balanced_median"
             What a row is compared with. "balanced_median" is `baseline_`: medians and
             most frequent categories of the training rows, every class counting the
             same; `sklimb.explanation.baseline_values` tells it in the units of X.
+        as_frame : bool, default=False
+            Return a data frame with the columns and the index of X.
 
         Returns
         -------
-        attributions : array of shape (n_samples, n_features_in_)
+        attributions : array or data frame of shape (n_samples, n_features_in_)
             In log odds, in the order of the columns of X (`feature_names_in_`).
 
         Raises
@@ -307,9 +323,46 @@ class BaseNeuralClassifier(
             start = self._encode(check_baseline(baseline))[0].numpy()
         encoded = self._encode(X)
         if codes is None:
-            codes = self.predict_proba(X).argmax(1)
+            codes = decided(self.predict_proba(X), self.decision_factors_)
         codes = np.broadcast_to(codes, len(encoded))
-        return attributions(self, encoded.numpy(), codes, n_steps, start)
+        found = attributions(self, encoded.numpy(), codes, n_steps, start)
+        return framed(self, X, found) if as_frame else found
+
+    def reasons(self, X, k=3, *, target=None, baseline="balanced_median"):
+        """The columns of each row that add most to the log odds of a class.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        k : int, default=3
+            Columns per row, at most all.
+        target, baseline : optional
+            As in `explain`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `k` rows for each row of X, the largest contribution first: "row" (its label
+            in the index of X), "column", "value", "contribution" (in log odds). A
+            negative contribution is no reason and stands last.
+
+        Raises
+        ------
+        ValueError
+            As `explain`; k below 1.
+
+        Examples
+        --------
+        >>> from sklimb import TabularMLPClassifier
+        >>> from sklimb.datasets import make_transactions
+        >>> data = make_transactions(1000, fraud_rate=0.1, random_state=0)
+        >>> clf = TabularMLPClassifier(max_epochs=3, random_state=0)
+        >>> clf.fit(data.X, data.y).reasons(data.X[:5]).shape
+        (15, 4)
+        """
+        check_count("k", k)
+        found = self.explain(X, target=target, baseline=baseline, as_frame=True)
+        return largest(found, X, k)
 
     def input_report(self, X):
         """Share of unseen, missing and out-of-range values of each column of X.
@@ -332,7 +385,16 @@ class BaseNeuralClassifier(
         Parameters
         ----------
         path : str or path
-            A file that is there is replaced.
+            A file that is there is replaced, at once and as a whole: a kill leaves the
+            old or the new one. Of a link what it leads to is replaced.
+
+        Raises
+        ------
+        ValueError
+            The path is a device, a pipe or a socket, or a name that no file can have;
+            or the loss or the labels are none that a file can hold.
+        OSError
+            It cannot be written: FileNotFoundError for a path in no folder.
         """
         check_is_fitted(self, "net_")
         save(self, path)

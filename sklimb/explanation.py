@@ -14,9 +14,11 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from sklimb._messages import listed, short
 from sklimb.nn import PackedCategoryEmbeddings
 
 __all__ = ["baseline_values"]
@@ -74,7 +76,7 @@ def _number(column, z, transform):
         nearest = np.abs(knots - z).argmin()
         if abs(knots[nearest] - z) < 1e-6:  # a value of the training rows, in float32
             return float(x[nearest])
-        return float(np.interp(z, knots, x))
+        return float(np.interp(z, knots, x * 0.25) * 4)
     return z * column.scale + column.center if transform == "standard" else float(z)
 
 
@@ -87,15 +89,46 @@ def check_explain(classifier, method, target, n_steps):
         None is the predicted class of each row.
     """
     if method != "integrated_gradients":
-        raise ValueError(f"method must be 'integrated_gradients', got {method!r}.")
-    if not isinstance(n_steps, Integral) or isinstance(n_steps, bool) or n_steps < 1:
-        raise ValueError(f"n_steps must be an int of at least 1, got {n_steps!r}.")
+        raise ValueError(f"method must be 'integrated_gradients', got {short(method)}.")
+    check_count("n_steps", n_steps)
     labels = classifier.classes_.tolist()
     if target is None:
         return 1 if len(labels) == 2 else None
     if not np.isscalar(target) or target not in labels:
-        raise ValueError(f"target must be one of the classes {labels}, got {target!r}.")
+        raise ValueError(
+            f"target must be one of the classes {listed(labels)}, got {short(target)}."
+        )
     return labels.index(target)
+
+
+def check_count(name, value):
+    """Refuse what is no positive whole number."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {short(value)}.")
+
+
+def framed(classifier, X, values):
+    """A data frame of one value per cell of X, with the names and the index of X."""
+    names = getattr(classifier, "feature_names_in_", np.arange(values.shape[1]))
+    return pd.DataFrame(values, columns=names, index=getattr(X, "index", None))
+
+
+def largest(contributions, X, k):
+    """The k largest contributions of each row, one below the other."""
+    values = contributions.to_numpy()
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    names, n = contributions.columns.to_numpy(), len(values)
+    rows = np.repeat(np.arange(n), order.shape[1])
+    columns = order.ravel()
+    cells = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else np.asarray(X)
+    return pd.DataFrame(
+        {
+            "row": contributions.index.to_numpy()[rows],
+            "column": names[columns],
+            "value": cells[rows, columns],
+            "contribution": values[rows, columns],
+        }
+    )
 
 
 def check_baseline(baseline):
@@ -103,7 +136,7 @@ def check_baseline(baseline):
     if isinstance(baseline, str) or len(baseline) != 1:
         raise ValueError(
             "baseline must be 'balanced_median' or one row, shaped like X, got "
-            f"{baseline!r}."
+            f"{short(baseline)}."
         )
     return baseline
 

@@ -37,6 +37,8 @@ class FTTransformerClassifier(TabularNetworkClassifier):
 
     _auto: ClassVar[dict] = {"lr": 3e-4, "weight_decay": 1e-5}
 
+    _sizes: ClassVar[tuple] = ("n_blocks", "d_block", "ffn_d_hidden_multiplier")
+
     n_blocks: int = parameter(
         3,
         [Interval(Integral, 1, None, closed="left")],
@@ -106,6 +108,13 @@ class FTTransformerClassifier(TabularNetworkClassifier):
                 f"{self.attention_n_heads}: each head takes an equal share of a token."
             )
         return super().network_arguments()
+
+    def _count_weights(self, n_blocks, d_block, ffn_d_hidden_multiplier):
+        encoder = self.encoder_
+        n_tokens = encoder.n_numeric_ + encoder.n_indicators_
+        n_tokens += sum(encoder.cardinalities_)
+        d_hidden = int(d_block * ffn_d_hidden_multiplier)
+        return (n_tokens + n_blocks * (4 * d_block + 3 * d_hidden)) * d_block
 
     @staticmethod
     def make_network(**arguments):

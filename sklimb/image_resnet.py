@@ -9,8 +9,8 @@ import torch
 from sklimb._compat import HasMethods, StrOptions
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
-from sklimb.inputs.image_files import check_items
-from sklimb.inputs.images import ImageEncoder, are_pictures, read_pictures
+from sklimb.inputs.image_items import are_items, opened
+from sklimb.inputs.images import ImageEncoder, read_pictures
 from sklimb.inputs.on_disk import spans
 from sklimb.nn.image_network import (
     BACKBONES,
@@ -49,13 +49,26 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     Notes
     -----
     X may be an array (n, H, W), (n, H, W, C) or (n, C, H, W) of bytes or floats, flat
-    rows, a list of PIL images or of file paths. Files are read once per fit, by several
-    workers, turned by their EXIF tag, and kept as bytes. Bytes that exceed
+    rows, or a list, array or column of single images: paths, bytes of files, open
+    files, PIL images, arrays. Arrays are taken as they are, with their 4th channel if
+    they have one. Pictures and files
+
+    - are turned by their EXIF tag;
+    - are laid on white where they are transparent, as viewers and web pages show them,
+      since drawings in black ink would vanish on black;
+    - keep their levels, of 8 bits as bytes, of 16 or 32 bits (grey only, Pillow cuts
+      colours off) as floats: 12 bits in a file of 16 are 0 to 4095, as in an array;
+    - have one page or frame; previews in photographs (MPO) and layers (PSD) aside.
+
+    Levels of another range than in training give an `InputWarning`, and so do flat rows
+    that are no squares, without `image_shape`.
+
+    Files are read once per fit, by several workers. Pixels that exceed
     scikit-learn's `working_memory` (1 GiB, see `sklearn.set_config`) are put into
     temporary files, which training reads batch by batch and the system caches as far as
     memory allows; they are deleted with the fit, even after a crash. The folder of
     temporary files (`TMPDIR`, which should be on a disk) needs twice the bytes of the
-    images, with `pretrained` or `validation_folds` more. Predictions read files in
+    pixels, with `pretrained` or `validation_folds` more. Predictions read files in
     parts and keep none. Memory is not bounded for rows that a `sampler` makes before
     training ("over", "smote" and the like) and for the validation rows of a pack of
     `PackedSearchCV`.
@@ -115,9 +128,9 @@ class ImageResNetClassifier(BaseNeuralClassifier):
         None,
         [tuple, list, None],
         "(height, width), (height, width, channels) or None",
-        """What flat rows of numbers hold, and what pictures and files are resized to.
-        Without it, flat rows are read as grey squares, or else as images of one
-        line.""",
+        """What flat rows of numbers hold, and what pictures, files and arrays in a list
+        are resized to. Without it, flat rows are read as grey squares, or else, with a
+        warning, as images of one line.""",
     )
     augment: Any = parameter(
         None,
@@ -194,6 +207,11 @@ class ImageResNetClassifier(BaseNeuralClassifier):
             "such as captum, take its `net_.module_`."
         )
 
+    @property
+    def reasons(self):
+        """Not available: images have no columns."""
+        raise AttributeError(f"{type(self).__name__} has no columns to explain.")
+
     def _baseline(self, prepared):
         return np.zeros(0)
 
@@ -215,10 +233,9 @@ class ImageResNetClassifier(BaseNeuralClassifier):
 
     def _parts(self, X):
         """Pictures and files in parts, so that not all pixels are in memory at once."""
-        if not are_pictures(X):
+        items = opened(X, self.image_shape, self._image_shape[0])
+        if not are_items(items):
             return [X]
-        items = list(X)
-        check_items(items)
         # Whole inference blocks, of which at least one.
         block = _BLOCK_ROWS * int(np.prod(self._image_shape))
         n_blocks = -(-len(items) // _BLOCK_ROWS)

@@ -1,5 +1,6 @@
 """TabularEncoder: tables with numbers, categories and missing values as one matrix."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,16 +11,19 @@ from sklearn.utils.validation import check_is_fitted
 from sklimb._compat import (
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
 )
+from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,
     NumericColumn,
     columns_from_state,
     columns_to_state,
+    output_names,
 )
+from sklimb.inputs.few_rows import FEW_ROWS, write_few
 from sklimb.inputs.table import read_table
+from sklimb.inputs.weights import check_weights
 
 _BLOCK_ROWS = 16384
 
@@ -58,7 +62,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     min_frequency : float or int, default=0.0005
         A category gets a code of its own if its share of the training weight
         (float), or its training weight (int), is at least this much. All other
-        categories, and those not seen in training, share code 0.
+        categories, and those not seen in training, share code 0. Values are those of
+        training if they are equal or have one text, whatever their types: 10115,
+        10115.0 and "10115" are one category, and so are True and "True"; "010" is not
+        10, and "1" is not True.
     category_encoding : {"ordinal", "onehot"}, default="ordinal"
         "ordinal" gives one column of codes per categorical column, "onehot" one 0/1
         column per code.
@@ -90,6 +97,16 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Number of numeric columns.
     n_indicators_ : int
         Number of missing indicators.
+
+    Warns
+    -----
+    InputWarning
+        In `fit`, of columns without a value, which are ignored, then and later; and of
+        categories nearly all of whose values are distinct or rare, or are numbers or
+        dates by their text (number, currency, percent, decimal comma, date,
+        identifier): nothing is converted by guess. In `transform`, of categorical
+        columns of 10 values or more, all unseen, or of fewer where numbers have become
+        texts or texts numbers: single new values are what code 0 is for.
 
     Notes
     -----
@@ -211,7 +228,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         X_out : ndarray of shape (n_samples, n_features_out)
             The encoded rows.
         """
-        return self._transform_table(self._read(X, reset=False))
+        return self._transform_table(self._read(X, reset=False), warn=True)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the output columns, such as "age", "age_missing", "job".
@@ -228,17 +245,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             "job_cook"; "job_infrequent" is code 0 and "job_missing" a missing value.
         """
         names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
-        result = list(names[self.numeric_columns_])
-        result += [f"{names[i]}_missing" for i in self.indicator_columns_]
-        for i, kept in zip(self.categorical_columns_, self.categories_, strict=True):
-            if self.category_encoding == "ordinal":
-                result.append(names[i])
-                continue
-            result.append(f"{names[i]}_infrequent")
-            result += [
-                f"{names[i]}_{'missing' if value is None else value}" for value in kept
-            ]
-        return np.asarray(_make_unique(result), dtype=object)
+        result = output_names(self._columns, names, self.category_encoding)
+        return np.asarray(result, dtype=object)
 
     def input_report(self, X):
         """Compare every column of X with the training rows.
@@ -288,12 +296,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _fit_read(self, X, sample_weight):
         """Fit to X and return it as a Table."""
-        table = self._read(X, reset=True)
+        fresh = copy.copy(self)  # a refused fit leaves the encoder as it was
+        table = fresh._read(X, reset=True)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, table, dtype=np.float64, ensure_non_negative=True
-            )
-        self._fit_table(table, sample_weight)
+            sample_weight = check_weights(sample_weight, table.n_rows)
+        fresh._fit_table(table, sample_weight)
+        vars(self).clear()
+        vars(self).update(vars(fresh))
         return table
 
     def _fit_table(self, table, sample_weight=None):
@@ -306,17 +315,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         if weights is not None and np.all(weights == 1):
             weights = None
         total = float(table.n_rows) if weights is None else weights.sum()
-        self._columns = []
-        for column, flag in zip(table.columns, table.is_categorical, strict=True):
-            if flag:
-                fitted = CategoricalColumn.fit(
-                    column, weights, total, self.min_frequency
-                )
-            else:
-                fitted = NumericColumn.fit(
-                    column, weights, total, self.numeric_transform, self.n_quantiles
-                )
-            self._columns.append(fitted)
+        self._columns = [
+            CategoricalColumn.fit(column, weights, total, self.min_frequency)
+            if flag
+            else NumericColumn.fit(
+                column, weights, total, self.numeric_transform, self.n_quantiles
+            )
+            for column, flag in zip(table.columns, table.is_categorical, strict=True)
+        ]
+        column_warnings.warn_of_training_columns(table, self._columns, table.names)
         return self._set_attributes(table.names)
 
     def _set_attributes(self, names):
@@ -343,8 +350,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.n_indicators_ = len(self.indicator_columns_)
         return self
 
-    def _transform_table(self, table):
-        """The encoded rows of a Table with the columns of training."""
+    def _transform_table(self, table, warn=False):
+        """The encoded rows of a Table, which may be warned of (InputWarning)."""
         widths = self.cardinalities_
         if self.category_encoding == "ordinal":
             widths = (1,) * len(widths)
@@ -355,19 +362,32 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             rows = slice(start, start + _BLOCK_ROWS)
             self._write_numbers(table, rows, out[rows])
         all_rows = np.arange(table.n_rows)
+        foreign = {}
         for i, width in zip(self.categorical_columns_, widths, strict=True):
-            codes = self._columns[i].encode(table.column(i))
+            fitted, column = self._columns[i], table.column(i)
+            codes = fitted.encode(column)
+            if warn and column_warnings.is_foreign(fitted, column, codes):
+                foreign[i] = fitted, column
             if self.category_encoding == "ordinal":
                 out[:, first] = codes
             else:
                 out[all_rows, first + codes] = 1
             first += width
+        if foreign:
+            column_warnings.warn_of_foreign(
+                foreign, getattr(self, "feature_names_in_", None)
+            )
         return out
 
     def _write_numbers(self, table, rows, out):
         """Write the numeric columns and indicators of a block of rows."""
         limit = np.finfo(self.dtype).max
         indicator = self.n_numeric_
+        numeric = [self._columns[i] for i in self.numeric_columns_]
+        if 0 < len(out) <= FEW_ROWS and numeric and all(c.is_plain for c in numeric):
+            values = [table.column(i, rows) for i in self.numeric_columns_]
+            write_few(out, numeric, values, self.numeric_transform, limit)
+            return
         for j, i in enumerate(self.numeric_columns_):
             values = table.column(i, rows).astype(np.float64)
             is_missing = np.isnan(values)
@@ -395,14 +415,3 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         encoder = cls(**config["params"])
         encoder._columns = columns_from_state(config["columns"], arrays)
         return encoder._set_attributes(config["names"])
-
-
-def _make_unique(names):
-    """Names, with underscores appended to those that would occur twice."""
-    seen = set()
-    for i, name in enumerate(names):
-        while name in seen:
-            name += "_"
-        seen.add(name)
-        names[i] = name
-    return names

@@ -54,6 +54,13 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         "frequency_scale",
     )
 
+    _sizes: ClassVar[tuple] = (
+        "n_blocks",
+        "d_block",
+        "d_embedding",
+        "n_frequencies",
+    )
+
     num_embeddings: str | None = parameter(
         "plr",
         [StrOptions({"ple", "plr", "plr-lite", "linear"}), None],
@@ -133,6 +140,18 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         module = self._build_module(self.module_config_, edges, torch.from_numpy(live))
         module.reset_parameters([m["seed"] for m in members])
         return module
+
+    def _count_weights(self, n_blocks, d_block, d_embedding, n_frequencies):
+        encoder, periodic = self.encoder_, self.num_embeddings in ("plr", "plr-lite")
+        width = encoder.n_indicators_ + d_embedding * len(encoder.cardinalities_)
+        width += encoder.n_numeric_ * (d_embedding if self.num_embeddings else 1)
+        n_weights = sum(encoder.cardinalities_) * d_embedding
+        if periodic:  # "plr-lite" shares the layer
+            n_layers = encoder.n_numeric_ if self.num_embeddings == "plr" else 1
+            n_weights += n_frequencies * encoder.n_numeric_
+            n_weights += 2 * n_frequencies * d_embedding * n_layers
+        layers = width + (n_blocks - 1) * d_block + len(self.classes_)
+        return n_weights + layers * d_block
 
     @staticmethod
     def _build_module(config, edges=None, live=None):

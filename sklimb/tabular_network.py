@@ -79,7 +79,10 @@ class TabularNetworkClassifier(ColumnParameters, BaseNeuralClassifier):
         """
         shared = {f.name for f in fields(TabularNetworkClassifier)}
         names = [f.name for f in fields(self) if f.name not in shared]
-        return {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in names}
+        # True, which passes for an int, is no size of a tensor.
+        sizes = {f.name for f in fields(self) if type(f.default) is int}
+        return {k: int(v) if k in sizes else v for k, v in values.items()}
 
     def _make_members(self, plan, members):
         encoder = self.encoder_

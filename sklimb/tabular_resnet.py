@@ -39,6 +39,13 @@ class TabularResNetClassifier(TabularNetworkClassifier):
 
     _auto: ClassVar[dict] = {"lr": 1e-3, "weight_decay": 1e-4}
 
+    _sizes: ClassVar[tuple] = (
+        "n_blocks",
+        "d_block",
+        "d_hidden_multiplier",
+        "d_embedding",
+    )
+
     n_blocks: int = parameter(
         2,
         [Interval(Integral, 1, None, closed="left")],
@@ -75,6 +82,13 @@ class TabularResNetClassifier(TabularNetworkClassifier):
         "int",
         """Width of the embedding of a category.""",
     )
+
+    def _count_weights(self, n_blocks, d_block, d_hidden_multiplier, d_embedding):
+        encoder = self.encoder_
+        width = encoder.n_numeric_ + d_embedding * len(encoder.cardinalities_)
+        d_hidden = int(d_block * d_hidden_multiplier)
+        n_weights = sum(encoder.cardinalities_) * d_embedding + width * d_block
+        return n_weights + 2 * n_blocks * d_block * d_hidden
 
     @staticmethod
     def make_network(**arguments):

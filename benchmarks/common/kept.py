@@ -13,6 +13,9 @@ The rule: a kept line counts while its key and its code are those of today.
   "commit" and the "source" (a digest of the package's files) of its fit.
 - An old line without "code" counts by its key.
 
+A killed run may leave half a line. It counts for nothing, its fit runs again, and the
+next one begins on a line of its own.
+
 Lines are never changed: of lines with the same key the last one that counts is used. To
 measure again in any case, delete the lines. They are committed with the results.
 """
@@ -21,6 +24,7 @@ import ast
 import hashlib
 import inspect
 import json
+import os
 import subprocess
 from functools import lru_cache
 from importlib.util import find_spec
@@ -152,14 +156,32 @@ class Kept:
         self.path, self.key, self.code = path, key, code
         self.rows = {}
         self._origin = {"version": sklimb.__version__, "commit": commit()}
-        lines = path.read_text().splitlines() if path.exists() else []
-        rows = [json.loads(line) for line in lines]
+        rows, torn = self._read()
+        if torn:
+            print(f"{path.name}: {torn} lines are torn and count for nothing.")
         counting = [row for row in rows if self._counts(row)]
         for row in counting:
             self._keep(row)
         if len(counting) < len(rows):
             void = len(rows) - len(counting)
             print(f"{path.name}: the code of {void} lines has changed.")
+
+    def _read(self):
+        """All whole lines, and the number of torn ones."""
+        # Of bytes: a power cut may leave what is no text.
+        lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
+        lines = [line for line in lines if line.strip()]
+        rows = [row for row in map(self._parsed, lines) if row is not None]
+        return rows, len(lines) - len(rows)
+
+    def _parsed(self, line):
+        """The row of a line, or None if it is not whole."""
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return None
+        whole = isinstance(row, dict) and all(name in row for name in self.key)
+        return row if whole else None
 
     def _counts(self, row):
         if self.code is None or "code" not in row:
@@ -179,8 +201,12 @@ class Kept:
             row["code"] = self.code(row)
         self._keep(row)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        line = json.dumps(row, separators=(",", ":")).encode() + b"\n"
+        with self.path.open("ab+") as file:
+            if file.tell():  # a killed run may have left half a line
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read() == b"\n" else b"\n" + line
+            file.write(line)
 
 
 def origins(rows):

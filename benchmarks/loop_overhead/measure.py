@@ -15,7 +15,6 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from sklimb import TabularMLPClassifier
-from sklimb.training.device import BLOCK_ROWS
 
 WIDTH, CLASSES = 64, 2
 # Epochs of one timing by batch size: about a second each.
@@ -156,7 +155,7 @@ def predict_costs(repeats):
     clf.fit(frame.iloc[:20_000], y[:20_000])
     big, one = frame.iloc[:200_000], frame.iloc[[0]]
     encoded = clf._encode(big)
-    block = BLOCK_ROWS["cpu"]
+    block = clf.net_._block_rows()
     module = clf.net_.module_
 
     def bare():

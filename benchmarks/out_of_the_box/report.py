@@ -88,6 +88,8 @@ def as_markdown(content):
         'got all training rows. "auto" is what `n_members="auto", '
         'validation_folds="auto"` takes.\n'
     ]
+    if content["missing_tables"]:
+        parts.append(f"Not fitted yet: {', '.join(content['missing_tables'])}.\n")
     for name, own in content["sets"].items():
         parts += [ranks_table(name, own), ""]
     parts.append(

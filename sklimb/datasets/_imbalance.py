@@ -8,6 +8,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklimb._compat import _safe_indexing
+from sklimb._messages import short
 
 # Added before int(), which would turn 500 - 1e-13 into 499.
 _ROUNDING = 1e-9
@@ -87,14 +88,16 @@ def make_long_tailed(
     if not isinstance(imbalance_ratio, Real) or not 1 <= imbalance_ratio < np.inf:
         raise ValueError(
             "imbalance_ratio must be a number of at least 1 (largest / smallest class),"
-            f" got {imbalance_ratio!r}."
+            f" got {short(imbalance_ratio)}."
         )
     for name, value, known in [
         ("kind", kind, ("exponential", "step")),
         ("order", order, ("size", "label")),
     ]:
         if value not in known:
-            raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
+            raise ValueError(
+                f"{name} must be one of {list(known)}, got {short(value)}."
+            )
     check_consistent_length(X, y)
     labels, codes, sizes = np.unique(
         _checked(y), return_inverse=True, return_counts=True
@@ -107,9 +110,9 @@ def make_long_tailed(
     keep = _counts(sizes, rank, float(imbalance_ratio), kind)
     if keep.min() < 1:
         raise ValueError(
-            f"imbalance_ratio={imbalance_ratio!r} leaves the class "
-            f"{labels.tolist()[keep.argmin()]!r} no row, because the largest class has "
-            f"{keep.max()} rows. Choose a ratio of at most {keep.max()}."
+            f"imbalance_ratio={short(imbalance_ratio)} leaves the class "
+            f"{short(labels.tolist()[keep.argmin()])} no row, because the largest "
+            f"class has {keep.max()} rows. Choose a ratio of at most {keep.max()}."
         )
     rng = check_random_state(random_state)
     rows = [np.flatnonzero(codes == c) for c in range(len(labels))]

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 
+from sklimb._messages import listed, short, told
 from sklimb.fitting.budget import AUTO_FOLDS, is_auto
+from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import needs_cosines
@@ -41,16 +43,17 @@ def check_same_network(estimator):
     if cosines != there.get("cosine_head", False):
         needs = "cosines" if cosines else "plain logits"
         raise ValueError(
-            f"loss={estimator.loss!r} cannot go on in a warm start or partial_fit: it "
-            f"needs a last layer of {needs}, and the network that is there has the "
-            "other one. Set loss back, or start with a new estimator."
+            f"loss={short(estimator.loss)} cannot go on in a warm start or "
+            f"partial_fit: it needs a last layer of {needs}, and the network that is "
+            "there has the other one. Set loss back, or start with a new estimator."
         )
     for name, value in there.items():
         if hasattr(estimator, name) and getattr(estimator, name) != value:
             raise ValueError(
-                f"{name} cannot change from {value!r} to {getattr(estimator, name)!r} "
-                "in a warm start or partial_fit: the network that is there goes on. "
-                f"Set {name}={value!r}, or start with a new estimator."
+                f"{name} cannot change from {short(value)} to "
+                f"{short(getattr(estimator, name))} in a warm start or partial_fit: "
+                f"the network that is there goes on. Set {name}={short(value)}, or "
+                "start with a new estimator."
             )
 
 
@@ -71,8 +74,9 @@ def check_same_as_pretrained(estimator, pretrainer):
         here, there = getattr(estimator, name), getattr(other, name)
         if name != "categorical_features" and here != there:
             raise ValueError(
-                f"{name}={here!r} does not agree with pretrained, whose estimator has "
-                f"{name}={there!r}: the weights would not fit. Give both the same."
+                f"{name}={short(here)} does not agree with pretrained, whose estimator "
+                f"has {name}={short(there)}: the weights would not fit. Give both the "
+                "same."
             )
 
 
@@ -88,8 +92,8 @@ def check_columns_of_pretrained(estimator, pretrainer):
     if not same or estimator.n_features_in_ != other.n_features_in_:
         raise ValueError(
             "X must have the columns that pretrained was fitted on, "
-            f"{other.n_features_in_ if there is None else there.tolist()}, got "
-            f"{estimator.n_features_in_ if here is None else here.tolist()}."
+            f"{other.n_features_in_ if there is None else listed(there)}, got "
+            f"{estimator.n_features_in_ if here is None else listed(here)}."
         )
     shape, there = (getattr(e, "_image_shape", None) for e in (estimator, other))
     if shape != there:
@@ -121,12 +125,12 @@ def check_loss(loss, n_classes, dtype):
         fine = fine and bool(value.isfinite().all())
         got = f"{tuple(value.shape)}"
     except Exception as error:
-        fine, got = False, f"{type(error).__name__}: {error}"
+        fine, got = False, f"{type(error).__name__}: {told(error)}"
     if not fine:
         raise ValueError(
             f"loss must return one value a row, a finite tensor of shape (1, 2) with a "
             f"gradient for logits of shape (1, 2, {n_classes}), got {got}. Do not "
-            f"average in it: weights are applied afterwards. loss={loss!r}."
+            f"average in it: weights are applied afterwards. loss={short(loss)}."
         )
 
 
@@ -166,6 +170,12 @@ def check_fit_arguments(
             "temperature is found on held-out rows, and none are. Give X_val and "
             "y_val, or set one of the two to its default."
         )
+    if is_tuned(estimator.decision) and not held_out:
+        raise ValueError(
+            f"decision={short(estimator.decision)} and early_stopping=False cannot be "
+            "combined: an objective is tuned on held-out rows, and none are. Give "
+            "X_val and y_val, or set one of the two to its default."
+        )
     if X_val is not None and groups is not None:
         raise ValueError(
             "groups and X_val cannot be combined: with X_val there is no internal "
@@ -184,12 +194,15 @@ def check_same_columns(estimator, X_unlabeled):
         if lacking or other:
             raise ValueError(
                 "X_unlabeled must have the columns of X: it lacks "
-                f"{lacking or 'none'} and has {other or 'none'} besides."
+                f"{listed(lacking) if lacking else 'none'} and has "
+                f"{listed(other) if other else 'none'} besides."
             )
-        if given != list(names):
+        pairs = zip(given, names, strict=False)
+        moved = next(((a, b) for a, b in pairs if a != b), None)
+        if moved:
             raise ValueError(
                 "X_unlabeled must have the columns of X in their order, got "
-                f"{given} instead of {list(names)}."
+                f"{short(moved[0])} in the place of {short(moved[1])}."
             )
         return
     shape = getattr(X_unlabeled, "shape", None)
@@ -200,6 +213,21 @@ def check_same_columns(estimator, X_unlabeled):
             f"X_unlabeled must have the {estimator.n_features_in_} columns of X, got "
             f"{shape[1]}."
         )
+
+
+def check_batches_of_one(module, parameters):
+    """Refuse batches of one row of a table where BatchNorm needs two."""
+    if not any(isinstance(m, torch.nn.BatchNorm1d) for m in module.modules()):
+        return
+    names = ["batch_size"]
+    if parameters.metabalance_sampler is not None:
+        names = ["metabalance_support_batch_size", "metabalance_query_batch_size"]
+    for name in names:
+        if getattr(parameters, name) == 1:
+            raise ValueError(
+                f"{name}=1 cannot be used with a network that has BatchNorm: one row "
+                "has no variance to train on. Set it to 2 or more."
+            )
 
 
 def check_numbers_vary(numbers):
@@ -252,11 +280,11 @@ def resolve_prior(target_prior, train_prior, classes):
     if prior.shape != (n_classes,) or not (prior > 0).all():
         raise ValueError(
             f"target_prior must hold one positive share a class ({n_classes}), got "
-            f"{target_prior!r}."
+            f"{short(target_prior)}."
         )
     if abs(prior.sum() - 1) > 1e-6:
         raise ValueError(
-            f"target_prior must sum to 1, got {target_prior!r}, which sums to "
+            f"target_prior must sum to 1, got {short(target_prior)}, which sums to "
             f"{prior.sum():.6g}. Divide it by its sum."
         )
     return prior

@@ -4,6 +4,8 @@ from numbers import Real
 
 import numpy as np
 
+from sklimb._messages import listed, short
+
 
 def class_weight_vector(class_weight, y, weight, classes):
     """Factor of each class: None, "balanced" (by summed sample weight) or a dict.
@@ -25,14 +27,15 @@ def class_weight_vector(class_weight, y, weight, classes):
     unknown = [label for label in class_weight if label not in position]
     if unknown:
         raise ValueError(
-            f"class_weight names {unknown!r}, which are not among the classes "
-            f"{classes.tolist()!r}."
+            f"class_weight names {short(unknown)}, which are not among the classes "
+            f"{listed(classes.tolist())}."
         )
     vector = np.ones(n_classes)
     for label, value in class_weight.items():
         if not isinstance(value, Real) or not np.isfinite(value) or value < 0:
             raise ValueError(
-                f"class_weight[{label!r}] must be a non-negative number, got {value!r}."
+                f"class_weight[{short(label)}] must be a non-negative number, got "
+                f"{short(value)}."
             )
         vector[position[label]] = value
     return vector

@@ -11,11 +11,14 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
+from sklimb._messages import short, told
 from sklimb.fitting.checks import _numbers
+from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
 from sklimb.parameters.fields import described
 from sklimb.training.losses import LOSSES, needs_cosines
 from sklimb.training.m2m import M2MS
+from sklimb.training.optimizers import ARGUMENTS, OPTIMIZERS
 from sklimb.training.reweighting import ROW_WEIGHTINGS
 from sklimb.training.samplers import SAMPLERS, draw_of, is_uniform, sampler_pair
 from sklimb.training.scales import SCALES
@@ -49,8 +52,8 @@ def check_strategies(estimator, partial=False):
         _check_is_no_class(name, getattr(p, name))
     if partial and not isinstance(p.sampler, str) and draw_of(p.sampler) is None:
         raise ValueError(
-            f"sampler={p.sampler!r} cannot be used with partial_fit: it re-samples a "
-            f"whole training set once. Use one of {list(SAMPLERS)}."
+            f"sampler={short(p.sampler)} cannot be used with partial_fit: it "
+            f"re-samples a whole training set once. Use one of {list(SAMPLERS)}."
         )
     for name in ("smoothing_scale", "sam_scale"):
         value = getattr(p, name)
@@ -60,7 +63,7 @@ def check_strategies(estimator, partial=False):
         if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any():
             raise ValueError(
                 f"{name} must be one of {list(SCALES)} or one non-negative factor a "
-                f"class, got {value!r}."
+                f"class, got {short(value)}."
             )
     _check_folds(p)
     _check_metabalance(p, partial)
@@ -71,16 +74,16 @@ def check_strategies(estimator, partial=False):
     _refuse_pairs(p)
     if needs_cosines(p.loss) and not p._offers_cosine_head:
         raise ValueError(
-            f"loss={p.loss!r} needs a last layer of cosines, which "
+            f"loss={short(p.loss)} needs a last layer of cosines, which "
             f"{type(p).__name__} does not have. Use TabularMLPClassifier, or "
             "loss='logit_adjusted' or 'vs'."
         )
-    _check_net_params(p.net_params)
+    _check_net_params(p.net_params, p.optimizer)
     _check_callbacks(p.callbacks)
     if p.warmup_epochs >= p.max_epochs:
         raise ValueError(
             f"warmup_epochs must be below max_epochs={p.max_epochs}, got "
-            f"{p.warmup_epochs!r}: the learning rate would never reach lr."
+            f"{short(p.warmup_epochs)}: the learning rate would never reach lr."
         )
 
 
@@ -108,8 +111,8 @@ def _refuse_pairs(p):
                 continue
             what_to_do = "" if why.endswith(".") else ". Set one to its off value."
             raise ValueError(
-                f"{name}={getattr(p, name)!r} and {own}={getattr(p, own)!r} cannot be "
-                f"combined: {why}{what_to_do}"
+                f"{name}={short(getattr(p, name))} and {own}={short(getattr(p, own))} "
+                f"cannot be combined: {why}{what_to_do}"
             )
 
 
@@ -130,8 +133,8 @@ def _check_step(value):
     own = getattr(STEPS.make(value), "parameter", None)
     if own is not None:
         raise ValueError(
-            f"step={value!r} is the step that {own} asks for, and step takes those "
-            f"that have no parameter of their own. Set {own} instead."
+            f"step={short(value)} is the step that {own} asks for, and step takes "
+            f"those that have no parameter of their own. Set {own} instead."
         )
 
 
@@ -143,7 +146,7 @@ def _check_metabalance(p, partial):
     pair = sampler_pair(value)
     if partial and not all(isinstance(s, str) or draw_of(s) is not None for s in pair):
         raise ValueError(
-            f"metabalance_sampler={value!r} cannot be used with partial_fit: it "
+            f"metabalance_sampler={short(value)} cannot be used with partial_fit: it "
             f"re-samples a whole training set once. Use names of {list(SAMPLERS)}."
         )
     if isinstance(value, tuple | list):
@@ -157,7 +160,8 @@ def _check_metabalance(p, partial):
         if not fine:
             raise ValueError(
                 "metabalance_sampler must be one sampler or a pair (support, query) of "
-                f"{[*SAMPLERS, 'natural']} or imbalanced-learn objects, got {value!r}."
+                f"{[*SAMPLERS, 'natural']} or imbalanced-learn objects, got "
+                f"{short(value)}."
             )
 
 
@@ -179,7 +183,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
         if own != of:
             others = [k for k, t in TERMS.items() if getattr(t, "of", of) == of]
             raise ValueError(
-                f"{name}={value!r} {_ONLY[own]}. Use one of {others} instead."
+                f"{name}={short(value)} {_ONLY[own]}. Use one of {others} instead."
             )
     _check_views(value, of, name)
     term = None if value is None else make_term(value)
@@ -192,7 +196,7 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
         raise ValueError(
             f"{name} must be one of {list(TERMS)} or have `rates`, the shares in "
             "[0, 1] of the columns that are corrupted in the two views, and a positive "
-            f"`d_projector`, got {value!r}."
+            f"`d_projector`, got {short(value)}."
         )
     try:
         with torch.inference_mode(False), torch.enable_grad():
@@ -200,12 +204,12 @@ def check_joint_ssl(value, of="columns", name="joint_ssl"):
             got = term(a, a.flip(1), torch.ones(1, 3, dtype=torch.bool))
         fine = got.shape == (1,) and got.requires_grad and bool(got.isfinite().all())
     except Exception as error:
-        fine, got = False, f"{type(error).__name__}: {error}"
+        fine, got = False, f"{type(error).__name__}: {told(error)}"
     if not fine:
         raise ValueError(
             f"{name} must take two views of shape (members, rows, d) and which rows "
             f"are real, and return one finite value a member, shape (1,), got {got} "
-            f"from {value!r}."
+            f"from {short(value)}."
         )
 
 
@@ -216,8 +220,8 @@ def _check_views(value, of, name):
         return
     if of == "columns":
         raise ValueError(
-            f"views={views!r} in {name} are of images: rows of a table are corrupted. "
-            "Set `corruption` instead, and leave views='auto'."
+            f"views={short(views)} in {name} are of images: rows of a table are "
+            "corrupted. Set `corruption` instead, and leave views='auto'."
         )
     make_change(views, (3, 8, 8))
 
@@ -231,7 +235,7 @@ def check_pretrained(value, of="columns"):
     if isinstance(value, type) or not hasattr(pretrainer, "_schedule"):
         raise ValueError(
             "pretrained must be a SelfSupervisedPretrainer, or a fitted one in "
-            f"sklearn.frozen.FrozenEstimator, got {value!r}."
+            f"sklearn.frozen.FrozenEstimator, got {short(value)}."
         )
     if frozen and not hasattr(pretrainer, "estimator_"):
         raise ValueError(
@@ -241,6 +245,13 @@ def check_pretrained(value, of="columns"):
     if not frozen:
         pretrainer._validate_params()
         check_joint_ssl(pretrainer.method, of, "pretrained's method")
+        if getattr(pretrainer, "checkpoint", None) is not None:
+            raise ValueError(
+                "pretrained has a checkpoint, which holds one pre-training, and a "
+                "classifier may need several: of folds, and of a search. Fit the "
+                "pretrainer first and give it in FrozenEstimator, or set its "
+                "checkpoint=None."
+            )
 
 
 def _check_folds(p):
@@ -262,15 +273,36 @@ def _check_folds(p):
             )
 
 
-def _check_net_params(net_params):
-    ours = ("optimizer__lr", "optimizer__weight_decay", "optimizer__fused")
-    for key in net_params or ():
-        if not str(key).startswith("optimizer__") or key in ours:
+def _check_net_params(net_params, optimizer):
+    """Refuse what is no argument of the optimiser, by making one and a step with it."""
+    if not net_params:
+        return
+    ours = ("lr", "weight_decay", "fused", "n_steps", "param_groups", "params")
+    given = {}
+    for key, value in net_params.items():
+        name = str(key).removeprefix("optimizer__")
+        if not str(key).startswith("optimizer__") or name in ours:
             raise ValueError(
                 f"net_params must name arguments of the optimiser, such as "
-                f"'optimizer__betas', got {key!r}. Everything else is a parameter of "
-                "the estimator."
+                f"'optimizer__betas', got {short(key)}. Everything else is a parameter "
+                "of the estimator."
             )
+        given[name] = value
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            weight = torch.nn.Parameter(torch.ones(1, 1))
+            made = OPTIMIZERS[optimizer]([weight], **given)
+            weight.grad = torch.ones(1, 1)
+            made.step()
+        fine, why = bool(weight.isfinite().all()), "a step with them is not finite"
+    except Exception as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        fine, why = False, why[:120].rstrip(".")
+    if not fine:
+        raise ValueError(
+            f"net_params does not suit optimizer={optimizer!r}, whose arguments are "
+            f"{', '.join(ARGUMENTS[optimizer])}: {why}."
+        )
 
 
 def _check_callbacks(callbacks):
@@ -279,8 +311,8 @@ def _check_callbacks(callbacks):
         kind = callback if isinstance(callback, type) else type(callback)
         if not issubclass(kind, Callback):
             raise ValueError(
-                f"callbacks must hold skorch callbacks, got {item!r}. scikit-learn's "
-                "are given by set_callbacks."
+                f"callbacks must hold skorch callbacks, got {short(item)}. "
+                "scikit-learn's are given by set_callbacks."
             )
 
 
@@ -300,9 +332,15 @@ def offers_partial_fit(estimator):
             "rows out to find the temperature by. Set temperature_scaling=False, or "
             "use fit."
         )
+    if is_tuned(estimator.decision):
+        raise AttributeError(
+            f"decision={short(estimator.decision)} cannot be used with partial_fit: it "
+            "holds no rows out to tune it on. Set decision to 'probability', "
+            "'balanced' or a threshold, or use fit."
+        )
     if estimator.m2m is not None:
         raise ValueError(
-            f"m2m={estimator.m2m!r} cannot be used with partial_fit: its guide is "
+            f"m2m={short(estimator.m2m)} cannot be used with partial_fit: its guide is "
             "trained on all rows first. Use fit, or set m2m=None."
         )
     return True

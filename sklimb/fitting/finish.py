@@ -96,7 +96,7 @@ def combine(jobs):
         _joined_rows([part["history_"][e : e + 1] for part in parts], jobs)
         for e in range(found["n_iter_"])
     ]
-    return found | weighed(jobs, found)
+    return found
 
 
 def _joined_rows(rows, jobs):
@@ -109,10 +109,16 @@ def _joined_rows(rows, jobs):
             for row, job in zip(rows, jobs, strict=True)
         ]
         joined[name] = [value for part in values for value in part]
-        joined[name.removesuffix("_members")] = float(np.nanmean(joined[name]))
+        joined[name.removesuffix("_members")] = _mean(joined[name])
     if "valid_loss" in joined:
         joined["valid_loss"] = joined["valid_score"]
     return joined
+
+
+def _mean(values):
+    """Mean of the values that are there, NaN if none is."""
+    there = [value for value in values if not np.isnan(value)]
+    return float(np.mean(there)) if there else float("nan")
 
 
 def weighed(jobs, found):
@@ -178,7 +184,7 @@ def _row_of(row, members, alone):
     for name in [name for name in row if name.endswith("_members")]:
         values = row[name][members]
         row[name] = values
-        row[name.removesuffix("_members")] = float(np.nanmean(values))
+        row[name.removesuffix("_members")] = _mean(values)
     if "valid_loss" in row:
         row["valid_loss"] = row["valid_score"]
     return row

@@ -34,15 +34,63 @@ def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
     array of shape (classes,)
         Mean 0 over the classes that occur; 0 for the others.
     """
+    b, gap = bias_and_gap(log_p, y, weight, max_iter, tol)
+    warn_of_gaps([gap])
+    return b
+
+
+def solve_intercepts(log_p, y, weight):
+    """`solve_intercept` of each member of log_p, and one warning of all of them."""
+    found = [bias_and_gap(member, y, weight) for member in log_p]
+    warn_of_gaps([gap for _, gap in found])
+    return np.stack([b for b, _ in found])
+
+
+def warn_of_gaps(gaps):
+    """Warn once of the members whose output bias could not be solved.
+
+    `gaps` are what `bias_and_gap` returns.
+    """
+    missed = [gap for gap in gaps if not gap < _MOST_GAP]
+    if missed:
+        whose = f" of {len(missed)} of {len(gaps)} members" if len(gaps) > 1 else ""
+        warnings.warn(
+            f"The output bias{whose} could not be solved: the network is sure of wrong "
+            "answers, and mean probabilities miss the class shares by "
+            f"{np.max(missed):.2f}. It is left at 0. Lower lr, train for more epochs, "
+            "or set clip_norm=1.0.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def floored(log_p, lowest=-1e30):
+    """`log_p` without infinite entries, whose differences would not be numbers."""
+    return np.maximum(log_p, lowest)
+
+
+def scaled_to_one(weight):
+    """Weights over a power of two: their sum neither overflows nor vanishes."""
+    return np.ldexp(weight, -int(np.frexp(weight.max())[1]))
+
+
+def bias_and_gap(log_p, y, weight, max_iter=50, tol=1e-10):
+    """The offsets of `solve_intercept`, and the gap that they leave.
+
+    Where it is not below 0.01, or NaN because log_p is, the offsets are 0.
+    """
     n_classes = log_p.shape[1]
+    b, weight = np.zeros(n_classes), scaled_to_one(weight)
     total = np.bincount(y, weights=weight, minlength=n_classes)
-    present = np.flatnonzero(total > 0)
-    b = np.zeros(n_classes)
+    present = np.flatnonzero(total / total.sum() > 0)
     if len(present) < 2:
-        return b
+        return b, 0.0
+    if np.isnan(log_p[:, present]).any():
+        return b, np.nan
     share = total[present] / total.sum()
     w = weight / weight.sum()
-    shifted = log_p[:, present] - log_p[:, present].max(1, keepdims=True)
+    log_p = floored(log_p[:, present])
+    shifted = log_p - log_p.max(1, keepdims=True)
     step = np.zeros(len(present))
     offset = np.zeros(len(present))
     for _ in range(max_iter):
@@ -58,17 +106,10 @@ def solve_intercept(log_p, y, weight, max_iter=50, tol=1e-10):
         offset += np.clip(step, -2.0, 2.0)
     if np.abs(gap).max() > _SOLVED:
         offset, gap = _scaled_iteratively(shifted, share, w)
-    b[present] = offset - offset.mean()
-    if np.isfinite(b).all() and np.abs(gap).max() < _MOST_GAP:
-        return b
-    warnings.warn(
-        "The output bias could not be solved: the network is sure of wrong answers, "
-        f"and mean probabilities miss the class shares by {np.abs(gap).max():.2f}. It "
-        "is left at 0. Lower lr, train for more epochs, or set clip_norm=1.0.",
-        ConvergenceWarning,
-        stacklevel=2,
-    )
-    return np.zeros(n_classes)
+    gap = float(np.abs(gap).max())
+    if gap < _MOST_GAP and np.isfinite(offset).all():
+        b[present] = offset - offset.mean()
+    return b, gap
 
 
 def _scaled_iteratively(shifted, share, w, max_iter=3000):

@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklimb._random import member_seeds
 from sklimb.fitting.budget import members_of_each
 from sklimb.fitting.checks import (
+    check_batches_of_one,
     check_loss,
     check_numbers_vary,
     check_per_class,
@@ -18,10 +19,12 @@ from sklimb.fitting.checks import (
     resolve_prior,
 )
 from sklimb.fitting.class_weights import class_shares, class_weight_vector
+from sklimb.fitting.decision import check_decision
 from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.fitting.recipe import Job, Recipe, parameters_of
+from sklimb.fitting.sizes import check_size
 from sklimb.inputs.on_disk import take_rows
 from sklimb.inputs.splits import check_classes_left, split_folds
 from sklimb.nn.join import Layout
@@ -43,6 +46,7 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
     """
     if not warm:
         n_members = _members_of_fold(estimator, prepared)
+        check_size(estimator, n_members)
         estimator.member_seeds_ = member_seeds(prepared.seed, n_members)
     if not partial or not hasattr(estimator, "baseline_"):
         estimator.baseline_ = estimator._baseline(prepared)
@@ -60,6 +64,7 @@ def make_fold_jobs(estimator, prepared):
     folds = split_folds(prepared.train, estimator.n_folds_, prepared.seed, merge)
     estimator.n_folds_ = len(folds)  # the largest class may have fewer rows
     n_members = _members_of_fold(estimator, prepared)
+    check_size(estimator, n_members * len(folds))
     estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
     estimator.baseline_ = estimator._baseline(prepared)
     members = estimator._members()
@@ -117,7 +122,7 @@ def _job(estimator, prepared, members, module, partial):
     if hasattr(loss, "class_factor"):
         device_factor = loss.class_factor(counts)
     plan = _plan(recipe, prepared, layout, counts, (factor, device_factor), partial)
-    validation = _validation(p, prepared, factor, n_classes)
+    validation = _validation(p, prepared, factor)
     calibration = None
     if p.target_prior is not None and not partial:
         calibration = [(prepared.X, train.y, counted * factor[train.y])]
@@ -136,6 +141,7 @@ def _job(estimator, prepared, members, module, partial):
             _start_pretrained(estimator, recipe, prepared, plan, module, members)
     else:  # `module` is a copy: a failed fit must not touch what is there
         epochs_before = estimator.n_iter_
+    check_batches_of_one(module, p)
     attributes["module_config_"] = dict(estimator.module_config_)
     job = Job(
         recipe,
@@ -150,6 +156,7 @@ def _job(estimator, prepared, members, module, partial):
         epochs_before,
         estimator._states,
         varied=tuple(varied(settings_of(estimator))),
+        shares=_assumed(counts * factor, plan.last, calibration, attributes),
     )
     if p.m2m is not None:
         job.guide = _guide_job(estimator, job, prepared)
@@ -161,6 +168,7 @@ def _check(recipe, prepared, counts):
     p, train, n_classes = recipe.parameters, prepared.train, len(recipe.classes)
     bound = bind(make_loss(p.loss), counts[None], torch.empty(0, dtype=recipe.dtype))
     check_loss(bound, n_classes, recipe.dtype)
+    check_decision(p.decision, recipe.classes)
     for name in ("smoothing_scale", "sam_scale"):
         check_per_class(name, getattr(p, name), n_classes)
     if p.row_weighting is not None:
@@ -210,12 +218,12 @@ def _plan(recipe, prepared, layout, counts, factors, partial):
     return plan
 
 
-def _validation(p, prepared, factor, n_classes):
+def _validation(p, prepared, factor):
     """Encoded validation rows with their labels and weights, or None."""
     held_out, validation = prepared.held_out, None
     if held_out is not None:
-        check_monitor(p.monitor, held_out.y, n_classes)
         weight = held_out.weight * factor[held_out.y]
+        check_monitor(p.monitor, held_out.y[weight > 0])
         validation = prepared.X_held, held_out.y, weight
     if p.temperature_scaling:
         check_temperature_rows(validation)
@@ -242,6 +250,13 @@ def _class_statistics(recipe, weight, plan, calibration):
         "class_prior_": class_prior,
         "prior_shift_": shift,
     }
+
+
+def _assumed(weight, plan, calibration, attributes):
+    """Class shares that probabilities assume: their mean over the rows of training."""
+    weight = weight if calibration is None else class_shares(calibration, len(weight))
+    shares = weight * plan.shift / attributes["prior_shift_"]
+    return shares / shares.sum()
 
 
 def _start_pretrained(estimator, recipe, prepared, plan, module, members):

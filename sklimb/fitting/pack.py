@@ -1,5 +1,6 @@
 """Packs: jobs whose members train as one program, with their module and net."""
 
+import copy
 import math
 
 import numpy as np
@@ -106,6 +107,8 @@ class Pack:
         self.keep = self._keep_best(monitor, drop, in_order)
         max_epochs = 1 if partial else p.max_epochs
         late, later = self._later(late, max_epochs)
+        # What changes the draws in later epochs, or None.
+        self.late = next((cb for cb in later if isinstance(cb, Deferred)), None)
         given = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
         given += [] if average is None else [average]
         given += [*(p.callbacks or []), *callbacks, self.keep]
@@ -238,7 +241,9 @@ def carry_on(net, saved):
     optimizer = net.optimizer_
     if isinstance(optimizer, OPTIMIZERS[name]):
         groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+        # Updates change moments in place, and those of a call that fails must stay.
+        moments = copy.deepcopy(state["state"])
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 
 def carry_on_step(step, job):
@@ -246,4 +251,4 @@ def carry_on_step(step, job):
     made_by, state = job.states.get("step", (None, None))
     p = job.recipe.parameters
     if state is not None and made_by == (p.row_weighting, p.step):
-        step.load_state_dict(state)
+        step.load_state_dict(copy.deepcopy(state))

@@ -10,6 +10,7 @@ from inspect import signature
 import numpy as np
 
 from sklimb._compat import validate_parameter_constraints
+from sklimb._messages import short
 
 # What "auto" stands for unless a setting of the portfolio gives another value.
 AUTO = {"lr": 1e-3, "weight_decay": 1e-4, "dropout": 0.1, "frequency_scale": 0.1}
@@ -62,10 +63,14 @@ def settings_of(estimator):
     if not given:
         raise ValueError("portfolio must hold at least one dict, got an empty list.")
     for i, setting in enumerate(given):
+        if not isinstance(setting, dict):
+            raise ValueError(
+                f"portfolio must hold dicts of settings, got {setting!r} at {i}."
+            )
         unknown = [n for n in setting if n not in names]
         if unknown:
             raise ValueError(
-                f"portfolio[{i}] names {unknown[0]!r}, which members of one pack "
+                f"portfolio[{i}] names {short(unknown[0])}, which members of one pack "
                 f"cannot differ in. They may differ in {names}."
             )
         validate_parameter_constraints(
@@ -91,10 +96,10 @@ def settings_of(estimator):
             kept.append(setting)
     if len(kept) < 2 and len(given) > 1:
         raise ValueError(
-            f"portfolio={estimator.portfolio!r} has nothing left to vary: it varies "
-            f"{', '.join(varied)}, and {', '.join(fixed)} set by you is held fixed. "
-            f"Set {' or '.join(fixed)} back to its default, or portfolio=None with "
-            "n_members for several networks of one setting."
+            f"portfolio={short(estimator.portfolio)} has nothing left to vary: it "
+            f"varies {', '.join(varied)}, and {', '.join(fixed)} set by you is held "
+            f"fixed. Set {' or '.join(fixed)} back to its default, or portfolio=None "
+            "with n_members for several networks of one setting."
         )
     return kept
 

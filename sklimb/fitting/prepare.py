@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
-from sklimb._compat import _check_sample_weight
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.baseline import balanced_median_row
 from sklimb.fitting.budget import take_folds
@@ -25,6 +25,7 @@ from sklimb.fitting.checks import (
     check_same_network,
 )
 from sklimb.fitting.compatibility import check_strategies
+from sklimb.inputs.containers import as_rows
 from sklimb.inputs.labels import (
     check_labels,
     check_same_classes,
@@ -33,9 +34,13 @@ from sklimb.inputs.labels import (
 )
 from sklimb.inputs.rowset import RowSet
 from sklimb.inputs.splits import check_classes_left, hold_out, without_copies
+from sklimb.inputs.weights import check_weights
 from sklimb.training.compiled import check_compiler
 from sklimb.training.device import resolve_device
 from sklimb.training.views.columns import Pool
+
+# Numbers beyond it are clamped: their squares, which normalising layers take, overflow.
+_LARGEST = 1e15
 
 # What `prepare` looks at.
 ROW_PARAMETERS = (
@@ -181,6 +186,7 @@ def read_unlabeled(estimator, X_unlabeled):
         Their columns or shapes are not those of X.
     """
     if estimator._of == "columns":
+        X_unlabeled = as_rows(X_unlabeled, "X_unlabeled")
         check_same_columns(estimator, X_unlabeled)
     try:
         table = estimator._read_table(X_unlabeled, reset=False)
@@ -188,7 +194,7 @@ def read_unlabeled(estimator, X_unlabeled):
         raise ValueError(f"X_unlabeled cannot be read: {error}") from error
     rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
     rows = rows.canonical(estimator.merge_duplicates)
-    return estimator.encoder_._transform_table(rows.table), rows.weight
+    return encoded_rows(estimator.encoder_, rows.table), rows.weight
 
 
 def _fit_encoder(estimator, rows):
@@ -216,12 +222,20 @@ def prepare_call(estimator, X, y, sample_weight, classes, first):
     return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
 
 
+def encoded_rows(encoder, table, warn=False):
+    """The rows of a table as the network reads them: encoded, and not too large."""
+    X = encoder._transform_table(table, warn)
+    if getattr(encoder, "numeric_transform", "quantile") != "quantile":
+        np.clip(X, -_LARGEST, _LARGEST, out=X)
+    return X
+
+
 def _encoded(estimator, train, held_out, seed, foreign):
     encoder = estimator.encoder_
-    X = encoder._transform_table(train.table)
+    X = encoded_rows(encoder, train.table)
     if X.shape[1] == 0:
         raise ValueError("X must have at least one column.")
-    X_held = None if held_out is None else encoder._transform_table(held_out.table)
+    X_held = None if held_out is None else encoded_rows(encoder, held_out.table)
     names = ("classes_", "n_features_in_", "feature_names_in_", "encoder_", "_device")
     names += ("_is_categorical", "_image_shape", "n_folds_")
     fitted = {k: v for k, v in vars(estimator).items() if k in names}
@@ -238,18 +252,13 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
     table = estimator._read_table(X, reset)
     y = check_labels(y, name)
     check_consistent_length(np.empty((table.n_rows, 1)), y)
-    weight = _check_sample_weight(
-        sample_weight,
-        np.empty((table.n_rows, 1)),
-        dtype=np.float64,
-        ensure_non_negative=True,
-    )
+    weight = check_weights(sample_weight, table.n_rows)
     keep = np.flatnonzero(weight > 0)
     with np.errstate(over="ignore"):
         total = float(weight.sum())
     if not 0 < total < np.inf:
         raise ValueError(
-            f"sample_weight must have a positive and finite sum, got {total!r}."
+            f"sample_weight must have a positive and finite sum, got {short(total)}."
         )
     group = None if groups is None else group_codes(groups, y)
     if reset:
@@ -259,8 +268,8 @@ def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, na
             where = "" if len(keep) == len(y) else " where sample_weight > 0"
             raise ValueError(
                 f"y must hold at least two classes{where}, got one class: "
-                f"{estimator.classes_.tolist()[0]!r}. There is nothing to tell apart; "
-                "partial_fit takes all labels that will come as classes=."
+                f"{short(estimator.classes_.tolist()[0])}. There is nothing to tell "
+                "apart; partial_fit takes all labels that will come as classes=."
             )
     elif classes is not None:
         check_same_classes(estimator.classes_, classes)

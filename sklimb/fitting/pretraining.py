@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sklimb._random import stream_seed
+from sklimb.fitting.pretraining_state import from_state, to_state
 from sklimb.inputs.on_disk import take_rows
 from sklimb.training.batches import Batches, Draw
 from sklimb.training.device import fits
@@ -77,7 +78,16 @@ def held_out_rows(n_rows, fraction):
 
 
 def pretrain(
-    module, schedule, pool, views, members, device, dtype, term=None, first_epoch=0
+    module,
+    schedule,
+    pool,
+    views,
+    members,
+    device,
+    dtype,
+    term=None,
+    first_epoch=0,
+    checkpoint=None,
 ):
     """Train `module` in place on the rows of a pool; members keep their best weights.
 
@@ -96,6 +106,9 @@ def pretrain(
         Projectors to continue with.
     first_epoch : int
         0, or where the last call ended.
+    checkpoint : object or None
+        Its `state`, of `to_state` or None, is where this call goes on; its
+        `keep(state)` is called after each epoch.
 
     Returns
     -------
@@ -126,15 +139,21 @@ def pretrain(
     result = Pretraining(
         term, np.full(len(members), first_epoch), np.full(len(members), np.inf)
     )
+    parts = {"module": module, "term": term}
+    progress = parts, optimizer, parameters, best, done, result
+    if checkpoint is not None and checkpoint.state is not None:
+        from_state(checkpoint.state, *progress)
+    train.epoch = first_epoch + len(result.history)
     with torch.inference_mode(False), torch.enable_grad():
         try:
-            for epoch in range(first_epoch + 1, first_epoch + schedule.max_epochs + 1):
+            for epoch in range(train.epoch + 1, first_epoch + schedule.max_epochs + 1):
+                if done.all():
+                    break
                 row = {"train_loss": _epoch(module, term, train, optimizer)}
                 score = row["train_loss"]
                 if held is not None:
                     held.epoch = 0  # the same views each time
                     row["valid_loss"] = score = _score(module, term, held)
-                result.history.append(row)
                 done |= ~np.isfinite(score) | ~np.isfinite(row["train_loss"])
                 # Without held-out rows the last weights are the best.
                 better = ~done & ((score < result.best_score) | (held is None))
@@ -143,10 +162,11 @@ def pretrain(
                     epoch,
                 )
                 _copy(best, kept, np.flatnonzero(better))
+                result.history.append(row)
                 if held is not None:
                     done |= epoch - result.best_epoch >= schedule.n_iter_no_change
-                if done.all():
-                    break
+                if checkpoint is not None:
+                    checkpoint.keep(to_state(*progress))
         except KeyboardInterrupt:
             result.interrupted = True
     lost = result.history and np.isinf(result.best_score).any()

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import torch
 
-from sklimb.fitting.intercept import solve_intercept
+from sklimb.fitting.intercept import solve_intercepts
 from sklimb.fitting.temperature import divided, solve_temperature
 from sklimb.training.losses import bind, make_loss
 from sklimb.training.net import _Net
@@ -46,10 +46,20 @@ def solved_intercepts(net, drawn_shift, rows):
     drawn_shift : array of shape (classes,)
         Factor by which the sampler changed each class's share.
     rows : list of tuples (X, y, weight)
+
+    Raises
+    ------
+    ValueError
+        The network's outputs are not finite.
     """
     net.criterion_.log_shift = log_shift(drawn_shift, net.device)
     log_p, y, weight = _read(net, rows)
-    return np.stack([solve_intercept(member, y, weight) for member in log_p])
+    if np.isnan(log_p).any():
+        raise ValueError(
+            "The network's outputs on the training rows became NaN or infinite: its "
+            "weights are too large. Lower lr, or set clip_norm=1.0."
+        )
+    return solve_intercepts(log_p, y, weight)
 
 
 def _read(net, rows, function=None):

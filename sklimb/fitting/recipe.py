@@ -4,7 +4,7 @@ Code below `base` reads these, never an estimator.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,8 @@ class Job:
         The fit of the networks that guide M2m, trained before this one.
     varied : tuple of str
         What the settings of a portfolio vary.
+    shares : array of shape (n_classes,)
+        Class shares that the probabilities assume.
     """
 
     recipe: Recipe
@@ -114,6 +116,18 @@ class Job:
     error: Exception | None = None
     guide: "Job | None" = None
     varied: tuple = ()
+    shares: np.ndarray | None = None
+
+    def without_late(self):
+        """Forget the later plan, of which a fit that was interrupted has seen nothing.
+
+        Its shift of the class shares is divided out of no probability.
+        """
+        early, late = self.plan.shift, self.plan.last.shift
+        self.plan = replace(self.plan, late=None)
+        if self.recipe.parameters.target_prior is not None:
+            shift = self.attributes["prior_shift_"] * early / late
+            self.attributes["prior_shift_"] = shift
 
     @property
     def widest(self):

@@ -10,10 +10,12 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from sklimb.fitting.intercept import solve_intercept
+from sklimb.fitting.intercept import bias_and_gap, floored, scaled_to_one
 
 # Beyond them probabilities are nearly 0 and 1, or nearly the class shares.
 LOWEST, HIGHEST = 0.1, 30.0
+# Over the highest temperature it is still a probability of 0.
+_LEAST = -1e6
 
 
 def divided(log_p, scale):
@@ -46,7 +48,7 @@ def solve_temperature(
     Returns
     -------
     float
-        1.0 if fewer than two classes have weight.
+        1.0 if fewer than two classes have weight, or log_p is NaN.
 
     Examples
     --------
@@ -59,6 +61,11 @@ def solve_temperature(
     """
     if (np.bincount(y, weights=weight) > 0).sum() < 2:
         return 1.0
+    log_p, weight = floored(log_p, _LEAST), scaled_to_one(weight)
+    if np.isnan(log_p).any() or (calibration and np.isnan(calibration[0]).any()):
+        return 1.0
+    if calibration is not None:
+        calibration = floored(calibration[0], _LEAST), *calibration[1:]
     share = weight / weight.sum()
 
     def slope(log_t):
@@ -91,11 +98,14 @@ def _bias(scale, log_shift, n_classes, calibration, tempered):
     log_p, y, weight = calibration
     z, dz = tempered(log_p, scale)
     logits = z - log_shift
-    b = solve_intercept(logits, y, weight)
+    weight = scaled_to_one(weight)
+    b, _ = bias_and_gap(logits, y, weight)  # the last one, of the best T, may warn
     there = np.bincount(y, weights=weight, minlength=n_classes) > 0
     dz, p = dz[:, there], softmax((logits + b)[:, there], axis=1)
     weighted = p * (weight / weight.sum())[:, None]
     push = (weighted * (dz - (p * dz).sum(1, keepdims=True))).sum(0)
     curvature = np.diag(weighted.sum(0)) - weighted.T @ p
-    derivative[there] = np.linalg.lstsq(curvature, -push, rcond=1e-12)[0]
+    moved = np.linalg.lstsq(curvature, -push, rcond=1e-12)[0]
+    # Where all probabilities are 0 or 1 no bias moves them.
+    derivative[there] = np.where(np.isfinite(moved), moved, 0.0)
     return b, derivative

@@ -2,10 +2,13 @@
 
 import time
 from contextlib import contextmanager
+from functools import partial as bound
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from sklimb.fitting.decision import decide, held_out_of
 from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
 from sklimb.training.callbacks import EpochBar
@@ -50,10 +53,13 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None, until=Non
     Returns
     -------
     str or None
-        A message if training was interrupted; attributes are set in either case.
+        A message if training was interrupted; attributes are set in either case, from
+        the epochs that ended.
 
     Raises
     ------
+    KeyboardInterrupt
+        Training was interrupted before an epoch had ended.
     ValueError
         The loss was not finite in the first epoch.
     """
@@ -72,10 +78,12 @@ def train(jobs, *, alone=True, partial=False, callbacks=(), drop=None, until=Non
 
 def fitted_attributes(jobs):
     """The fitted attributes of one fit, of all its folds together."""
-    if len(jobs) > 1:
-        return combine(jobs)
-    found = jobs[0].attributes
-    return found | weighed(jobs, found)
+    found = combine(jobs) if len(jobs) > 1 else jobs[0].attributes
+    found = found | weighed(jobs, found)
+    p, classes = jobs[0].recipe.parameters, jobs[0].recipe.classes
+    held_out = bound(held_out_of, jobs, found["member_weights_"])
+    shares = np.mean([job.shares for job in jobs], axis=0)
+    return found | decide(p.decision, classes, shares, held_out)
 
 
 def _without_padding(jobs):
@@ -110,6 +118,8 @@ def _train_pack(jobs, alone, partial, callbacks, drop, until):
     # The caller may have switched gradients off.
     with torch.inference_mode(False), torch.enable_grad():
         net.fit(pack.rows)
+    if net.interrupted_:
+        _forget_unfinished(pack)
     keep.restore(net)
     pack.split()
     begin = 0
@@ -121,6 +131,8 @@ def _train_pack(jobs, alone, partial, callbacks, drop, until):
         try:
             keep.check(own)
         except ValueError as error:
+            if net.interrupted_:  # Ctrl-C, which a search must not take for a failure
+                raise KeyboardInterrupt(f"interrupted; {error}") from error
             if alone:
                 raise
             job.error = error
@@ -135,6 +147,25 @@ def _train_pack(jobs, alone, partial, callbacks, drop, until):
         f"training was interrupted after {len(net.history)} epochs; the best weights "
         "so far are in place"
     )
+
+
+def _forget_unfinished(pack):
+    """Drop what an interrupted fit has told of epochs that did not end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        No epoch has ended: there is nothing to keep.
+    """
+    n_epochs = pack.keep.n_epochs_
+    if n_epochs == 0:
+        raise KeyboardInterrupt(
+            "training was interrupted before its first epoch ended; nothing was fitted"
+        )
+    del pack.net.history[n_epochs:]
+    if pack.late is not None and n_epochs < pack.late.first + 1:
+        for job in pack.jobs:
+            job.without_late()
 
 
 def _train_guides(jobs, alone, until):

@@ -6,25 +6,34 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.special import ndtri
 
+from sklimb._messages import short
+from sklimb.inputs.category_texts import CodesByText, add_texts_to_numbers, twins_of
+from sklimb.inputs.category_values import tagged, untagged
 from sklimb.inputs.table import column_label, hash_values
 
 # A flag set in one row of a hundred has this standard deviation.
 _SMALLEST_SCALE = 0.25
 _SMALLEST_P = 2.0**-53
+# Squares and differences of numbers within 2**-+900 neither overflow nor vanish.
+_PLAIN_EXPONENT = 450
+_SMALLEST_FLOAT = np.nextafter(0.0, 1.0)
 
 
 class NumericColumn:
     """Range, mean, scale, knots and share of missing values of a numeric column.
 
     A scale of 0 marks a column that becomes zeros. knots has the shape (2, n_knots),
-    with n_knots = 0 where the transform needs none.
+    with n_knots = 0 where the transform needs none. `is_plain` says that no arithmetic
+    with its numbers overflows or vanishes.
     """
 
-    __slots__ = ("center", "high", "knots", "low", "missing", "scale")
+    __slots__ = ("center", "high", "is_plain", "knots", "low", "missing", "scale")
 
     def __init__(self, stats, knots):
         self.low, self.high, self.center, self.scale, self.missing = map(float, stats)
         self.knots = knots
+        fits = max(-self.low, self.high) < 2.0**_PLAIN_EXPONENT
+        self.is_plain = fits and (knots.size == 0 or _has_plain_slopes(knots[0]))
 
     @classmethod
     def fit(cls, values, weights, total, transform, n_quantiles):
@@ -41,9 +50,9 @@ class NumericColumn:
             return cls((np.inf, -np.inf, 0.0, 0.0, 1.0), knots)
         values, sums = distinct_values(values, weights)
         center, scale = mean_and_scale(values, sums)
-        if len(values) == 1:
-            scale = 0.0
-        elif transform == "quantile":
+        # 0 is for constant columns, however small the differences of others are.
+        scale = 0.0 if len(values) == 1 else max(scale, _SMALLEST_FLOAT)
+        if len(values) > 1 and transform == "quantile":
             knots = gaussian_knots(values, sums, n_quantiles)
         return cls((values[0], values[-1], center, scale, missing), knots)
 
@@ -53,25 +62,37 @@ class NumericColumn:
         return self.low, self.high, self.center, self.scale, self.missing
 
     @property
+    def is_empty(self):
+        """Whether all values were missing in training."""
+        return self.low > self.high
+
+    @property
     def has_indicator(self):
         """Whether training had both missing and other values."""
-        return self.missing > 0 and self.low <= self.high
+        return self.missing > 0 and not self.is_empty
 
     def encode(self, values, is_missing, transform, limit):
         """Encode float64 values, which may be overwritten, within +-limit."""
         if self.scale == 0:
             return 0.0
-        fill = 0.0
         if transform == "quantile":
             values = interpolate(values, *self.knots)
-        elif transform == "standard":
-            values -= self.center
-            with np.errstate(over="ignore"):
-                values /= self.scale
-            np.clip(values, -limit, limit, out=values)
+            values[is_missing] = 0.0
+            return values
+        if transform == "standard":
+            values = self._standardised(values)
+            values[is_missing] = 0.0
         else:
-            fill = self.center
-        values[is_missing] = fill
+            values[is_missing] = self.center
+        return np.clip(values, -limit, limit, out=values)
+
+    def _standardised(self, values):
+        center, scale = self.center, self.scale
+        if max(-self.low, self.high) > 2.0**1000:  # differences would overflow
+            values, center, scale = (t * 2.0**-10 for t in (values, center, scale))
+        with np.errstate(over="ignore"):
+            values -= center
+            values /= scale
         return values
 
     def compare(self, values):
@@ -86,47 +107,84 @@ class NumericColumn:
 
 
 class CategoricalColumn:
-    """The values with codes 1, 2, ... and the hashes of the rarer training values."""
+    """The values with codes 1, 2, ... and the hashes of the rarer training values.
 
-    __slots__ = ("codes", "kept", "missing", "rare")
+    A value has the code of the category that equals it or, if there is none, of the
+    one with its text. `lost` is the share of the training weight of present values
+    that are rare.
+    """
 
-    def __init__(self, kept, rare, missing):
+    __slots__ = ("by_text", "codes", "kept", "lost", "missing", "rare")
+
+    def __init__(self, kept, rare, missing, lost=0.0):
         self.kept = kept
         self.rare = rare
         self.missing = float(missing)
+        self.lost = float(lost)
         self.codes = {value: code for code, value in enumerate(kept, start=1)}
+        self.by_text = CodesByText(self.codes)
+
+    @property
+    def is_empty(self):
+        """Whether all values were missing in training."""
+        return self.kept == [None] and not len(self.rare)
 
     @classmethod
     def fit(cls, column, weights, total, min_frequency):
         """Learn from training Categories with weights of the given total."""
         codes = column.codes.astype(np.intp) + 1
         sums = np.bincount(codes, weights, minlength=len(column.values) + 1)
+        add_texts_to_numbers(column.values, sums[1:])
         limit = min_frequency
         if not isinstance(limit, Integral):
             limit = limit * total
-        kept, rare = [], []
+        kept, rare, lost = [], [], 0.0
         for value, weight in zip(column.values, sums[1:], strict=True):
-            if weight > 0:
-                (kept if weight >= limit else rare).append(value)
+            if weight >= limit and weight > 0:
+                kept.append(value)
+            elif weight > 0:
+                rare.append(value)
+                lost += weight
         kept = sorted_values(kept)
         if sums[0] > 0 and sums[0] >= limit:
             kept.append(None)
-        return cls(kept, np.sort(hash_values(rare)), sums[0] / total)
+        present = max(total - sums[0], lost, np.finfo(float).tiny)
+        return cls(kept, np.sort(hash_values(rare)), sums[0] / total, lost / present)
 
     def encode(self, column):
         """The codes of Categories: 0 for rare and unseen values."""
+        if self.is_empty:
+            # The network has learned nothing but what a missing value is.
+            return np.ones(len(column), dtype=np.intp)
         column = column.used()
-        codes = [self.codes.get(value, 0) for value in column.values]
+        codes = [self.codes.get(value) for value in column.values]
+        if None in codes:
+            codes = [
+                self.by_text.find(value) if code is None else code
+                for value, code in zip(column.values, codes, strict=True)
+            ]
         return np.array([*codes, self.codes.get(None, 0)])[column.codes]
+
+    def unseen(self, values):
+        """Which category values no training row had."""
+        unseen = np.ones(len(values), dtype=bool)
+        for i, value in enumerate(values):
+            if value in self.codes or self.by_text.find(value):
+                unseen[i] = False
+        left = np.flatnonzero(unseen)
+        if len(self.rare) and len(left):
+            alike = [[values[i], *twins_of(values[i])] for i in left]
+            owner = np.repeat(left, [len(twins) for twins in alike])
+            is_rare = np.isin(hash_values([v for a in alike for v in a]), self.rare)
+            unseen[owner[is_rare]] = False
+        return unseen
 
     def compare(self, column):
         """The column's row of TabularEncoder.input_report."""
         column = column.used()
-        unseen = np.array([value not in self.codes for value in column.values], bool)
-        unseen &= ~np.isin(hash_values(column.values), self.rare)
         return {
             "kind": "categorical",
-            "unseen": np.append(unseen, False)[column.codes].mean(),
+            "unseen": np.append(self.unseen(column.values), False)[column.codes].mean(),
             "missing": (column.codes < 0).mean(),
             "missing_train": self.missing,
             "out_of_range": np.nan,
@@ -151,7 +209,11 @@ def distinct_values(values, weights=None):
 
 
 def mean_and_scale(values, weights):
-    """Weighted mean and standard deviation."""
+    """Weighted mean and standard deviation, of numbers of any size."""
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    if abs(exponent) > _PLAIN_EXPONENT:
+        found = mean_and_scale(np.ldexp(values, -exponent), weights)
+        return tuple(np.ldexp(number, exponent) for number in found)
     total = weights.sum()
     mean = (weights * values).sum() / total
     return mean, np.sqrt((weights * (values - mean) ** 2).sum() / total)
@@ -172,19 +234,38 @@ def gaussian_knots(values, weights, n_quantiles):
         keep = np.unique(keep)
         x, p = x[keep], p[keep]
     z = ndtri(np.clip(p, _SMALLEST_P, 1 - _SMALLEST_P))
-    mean, scale = mean_and_scale(np.interp(values, x, z), weights)
+    mean, scale = mean_and_scale(interpolate(values, x, z), weights)
     # Without the bound a flag that is set once in 300,000 rows is encoded as 550.
     return np.stack([x, (z - mean) / max(scale, _SMALLEST_SCALE)])
 
 
 def interpolate(values, x, z):
     """np.interp, which is several times faster on sorted values."""
+    if not _has_plain_slopes(x):
+        return _interpolate_shares(values, x, z)
     if len(values) < 1024 or len(x) < 32:
         return np.interp(values, x, z)
     order = np.argsort(values)
     result = np.empty(len(values))
     result[order] = np.interp(values[order], x, z)
     return result
+
+
+def _has_plain_slopes(x):
+    """Whether no difference of knots overflows, and no slope between them."""
+    largest = 2.0**_PLAIN_EXPONENT
+    fits = -largest < x[0] and x[-1] < largest
+    return fits and (len(x) < 2 or np.diff(x).min() > 1 / largest**2)
+
+
+def _interpolate_shares(values, x, z):
+    """np.interp by shares of intervals instead of slopes, which may be infinite."""
+    values = np.clip(values, x[0], x[-1])
+    i = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
+    ends = x[i], x[i + 1]
+    exponent = np.frexp(np.maximum(np.abs(ends[0]), np.abs(ends[1])))[1]
+    low, high, own = (np.ldexp(t, -exponent) for t in (*ends, values))
+    return z[i] + (own - low) / (high - low) * (z[i + 1] - z[i])
 
 
 def sorted_values(values):
@@ -205,6 +286,27 @@ def _plain_value(value):
     value = value.item() if isinstance(value, np.generic) else value
     is_whole = isinstance(value, float) and value.is_integer()
     return int(value) if is_whole else value
+
+
+def output_names(columns, names, encoding):
+    """Names of encoded columns, with underscores appended to what would occur twice."""
+    numeric, indicators, codes = [], [], []
+    for column, name in zip(columns, names, strict=True):
+        if isinstance(column, NumericColumn):
+            numeric.append(name)
+            indicators += [f"{name}_missing"] * column.has_indicator
+        elif encoding == "ordinal":
+            codes.append(name)
+        else:
+            values = ("missing" if value is None else value for value in column.kept)
+            codes += [f"{name}_{value}" for value in ("infrequent", *values)]
+    seen, unique = set(), []
+    for name in numeric + indicators + codes:
+        while name in seen:
+            name += "_"
+        seen.add(name)
+        unique.append(name)
+    return unique
 
 
 def columns_to_state(columns, names):
@@ -234,7 +336,7 @@ def columns_from_state(categories, arrays):
     """Inverse of columns_to_state."""
     knots = _unpack(arrays["knots"], arrays["knot_counts"])
     numeric = map(NumericColumn, arrays["stats"], knots)
-    kept = [[_untag(*pair) for pair in tagged] for tagged in categories]
+    kept = [[untagged(*pair) for pair in pairs] for pairs in categories]
     rare = _unpack(arrays["rare"].view(np.uint64), arrays["rare_counts"])
     categorical = map(CategoricalColumn, kept, rare, arrays["missing"])
     return [next(categorical if flag else numeric) for flag in arrays["is_categorical"]]
@@ -242,22 +344,14 @@ def columns_from_state(categories, arrays):
 
 def _tag(value, label):
     """A category value as [type, JSON value]."""
-    if value is None:
-        return ["none", None]
-    for kind in (bool, int, str):
-        if isinstance(value, kind):
-            return [kind.__name__, kind(value)]
-    if isinstance(value, float):
-        return ["float", value.hex()]
-    raise ValueError(
-        f"Cannot save {label}: its category {value!r} is a {type(value).__name__}, and "
-        "only str, int, float and bool can be saved. Convert the column to strings."
-    )
-
-
-def _untag(kind, value):
-    """Inverse of _tag."""
-    return float.fromhex(value) if kind == "float" else value
+    try:
+        return tagged(value)
+    except TypeError as error:
+        raise ValueError(
+            f"Cannot save {label}: its category {short(value)} is a "
+            f"{type(value).__name__}, and only text, numbers, booleans, dates, periods "
+            "and intervals can be saved. Convert the column to strings."
+        ) from error
 
 
 def _pack(arrays, empty):

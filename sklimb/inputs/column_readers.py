@@ -9,9 +9,31 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 
+from sklimb._compat import pandas_column
+from sklimb._messages import listed, short
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 NUMBER = Real | Decimal | np.bool_
 _DATE = datetime.date | datetime.time | np.datetime64 | pd.Period
 _DURATION = datetime.timedelta | np.timedelta64
+
+
+class TextAmongNumbersError(Exception):
+    """A text in a column that is read as numbers, to be refused with `message`."""
+
+    def message(self, is_served):
+        """What to do, which is not the same before and after training."""
+        label, value, row = self.args
+        known = ", and it was numeric in training" if is_served else ""
+        instead = (
+            ", or make it categorical: list it in categorical_features, or pass a data "
+            "frame in which it has a category or string dtype"
+        )
+        return (
+            f"Cannot read {label} as numbers: it holds {short(value)} in row {row}"
+            f"{known}. Convert it by pd.to_numeric(..., errors='coerce'), after which "
+            f"such values are missing{'' if is_served else instead}."
+        )
 
 
 class Categories:
@@ -40,7 +62,7 @@ class Categories:
 
 def column_label(names, index):
     """The name of a column in messages: 'age' (index 3), or 3 without a name."""
-    name = index if names is None else f"{names[index]!r} (index {index})"
+    name = index if names is None else f"{short(names[index])} (index {index})"
     return f"column {name}"
 
 
@@ -50,6 +72,13 @@ def to_float(value):
         return float(value)
     except OverflowError:
         return np.inf if value > 0 else -np.inf
+
+
+def is_plain(dtype):
+    """Whether a column of a dtype is read as the numbers that it holds."""
+    return isinstance(dtype, np.dtype) and (
+        dtype.kind in "biu" or (dtype.kind == "f" and dtype.itemsize <= 8)
+    )
 
 
 def open_matrix(X):
@@ -62,11 +91,11 @@ def open_pandas(X):
     if not X.columns.is_unique:
         names = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(
-            f"X has duplicate column names: {names}. Rename or drop them, so that "
-            "every column has a name of its own."
+            f"X has duplicate column names: {listed(names)}. Rename or drop them, so "
+            "that every column has a name of its own."
         )
     names = X.columns.tolist()
-    arrays = [_unwrap(series.array) for _, series in X.items()]
+    arrays = [_unwrap(pandas_column(X, i)) for i in range(X.shape[1])]
     by_dtype = np.array([_is_categorical_pandas(array) for array in arrays])
     named = all(isinstance(name, str) for name in names)
     return names if named else None, arrays, by_dtype
@@ -99,7 +128,8 @@ def read_pandas(array, is_categorical, label):
             return column
         column = column.used()
         values = np.fromiter(column.values, dtype=object, count=len(column.values))
-        return np.append(_objects_to_numbers(values, label), np.nan)[column.codes]
+        numbers = _objects_to_numbers(values, label, column.codes)
+        return np.append(numbers, np.nan)[column.codes]
     if isinstance(dtype, pd.SparseDtype | np.dtype):
         return read_values(np.asarray(array), is_categorical, label)
     if dtype.kind in "Mm" or isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
@@ -147,6 +177,8 @@ def read_polars(series, is_categorical, label):
 
 def read_values(values, is_categorical, label):
     """One numpy column as numbers or Categories."""
+    if not values.dtype.isnative:  # pandas factorizes and hashes no others
+        values = values.astype(values.dtype.newbyteorder("="))
     kind = values.dtype.kind
     if kind in "Mm":
         _refuse_time(label, values.dtype)
@@ -154,7 +186,7 @@ def read_values(values, is_categorical, label):
         raise ValueError(f"Complex data not supported: {label} is {values.dtype}.")
     if is_categorical:
         return _factorize(values, label)
-    if kind in "biu" or (kind == "f" and values.itemsize <= 8):
+    if is_plain(values.dtype):
         return values
     if kind == "f":
         with np.errstate(over="ignore"):
@@ -177,16 +209,27 @@ def _factorize(values, label):
             if type(value).__hash__ is None:
                 _refuse_object(value, label)
         raise
-    return Categories(codes, uniques.tolist())
+    uniques = uniques.tolist()
+    if values.dtype == object:
+        # A Decimal cannot be compared with numpy's scalars.
+        plain = np.number | np.bool_
+        uniques = [v.item() if isinstance(v, plain) else v for v in uniques]
+    return Categories(codes, uniques)
 
 
-def _objects_to_numbers(values, label):
-    """float64 of an object column of numbers, Decimals, booleans and missing."""
+def _objects_to_numbers(values, label, codes=None):
+    """float64 of an object column of numbers, Decimals, booleans and missing.
+
+    codes are those of the rows, if they are not the values themselves.
+    """
     is_missing = pd.isna(values)
     present = values[~is_missing]
     if infer_dtype(present) not in ("floating", "integer", "boolean", "decimal"):
-        for value in present:
-            _check_number(value, label)
+        for i in np.flatnonzero(~is_missing):
+            if isinstance(values[i], str | bytes):
+                row = i if codes is None else np.argmax(codes == i)
+                raise TextAmongNumbersError(label, values[i], row)
+            _check_number(values[i], label)
     numbers = np.full(len(values), np.nan)
     numbers[~is_missing] = [to_float(value) for value in present]
     return numbers
@@ -196,15 +239,11 @@ def _check_number(value, label):
     """Refuse values that an object column of numbers cannot hold."""
     if isinstance(value, _DATE | _DURATION):
         _refuse_time(label, type(value).__name__)
-    if isinstance(value, str | bytes):
-        raise ValueError(
-            f"Cannot read {label} as numbers: it holds {value!r}. Convert it to "
-            "numbers, or make it categorical: list it in categorical_features, or "
-            "pass a data frame in which it has a category or string dtype."
-        )
     if not isinstance(value, NUMBER):
         if isinstance(value, Complex):
-            raise ValueError(f"Complex data not supported: {label} holds {value!r}.")
+            raise ValueError(
+                f"Complex data not supported: {label} holds {short(value)}."
+            )
         _refuse_object(value, label)
 
 
@@ -220,6 +259,6 @@ def _refuse_object(value, label):
     """Error for values that are neither numbers nor categories."""
     raise TypeError(
         f"Cannot read {label}: a value's argument must be a string or a real number, "
-        f"got {value!r} of type {type(value).__name__}. Turn such values into numbers "
-        "or strings, or drop the column."
+        f"got {short(value)} of type {type(value).__name__}. Turn such values into "
+        "numbers or strings, or drop the column."
     )

@@ -1,15 +1,22 @@
-"""Decoding of pictures and image files to bytes, in blocks, by several workers."""
+"""Decoding of pictures and image files to pixels, in blocks, by several workers."""
 
+import io
+import os
 from dataclasses import dataclass
-from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from joblib import Parallel, delayed
 
+from sklimb.inputs.image_pixels import channels_of, pixels_of_array, pixels_of_picture
 from sklimb.inputs.on_disk import are_many, filled, spans
 
 # Number of images that an error names.
 _NAMED = 5
+# Formats whose further frames belong to the first: previews of cameras, layers.
+_ONE_IMAGE = ("MPO", "PSD")
+# An open file, or a picture that several rows share, is one worker's at a time.
+_SHARED = Lock()
 
 
 @dataclass(frozen=True)
@@ -20,20 +27,19 @@ class _Unreadable:
 
 
 def decode(items, image_shape, channels):
-    """Pictures or files as rows of bytes, one channel after the other.
+    """Pictures, files or arrays as rows of pixels, one channel after the other.
 
     Parameters
     ----------
-    items : list
-        PIL images or paths of files.
+    items : list of Item
     image_shape : tuple or None
         The size after resizing, (H, W) or (H, W, C).
     channels : int or None
-        1 or 3; None is 1 if all of them are grey.
+        Of the result; None is 1 if all of them are grey, else 3 (arrays: or 4).
 
     Returns
     -------
-    rows : uint8 array of shape (n, C * H * W)
+    rows : uint8 or float32 array of shape (n, C * H * W)
         In a temporary file if they take more than scikit-learn's `working_memory`.
     shape : tuple
         (C, H, W)
@@ -41,56 +47,43 @@ def decode(items, image_shape, channels):
     Raises
     ------
     ValueError
-        Items of other kinds, images that cannot be read or of unequal sizes.
+        Images that cannot be read, of unequal sizes, or of 8 and of more bits.
     """
     Image = _pillow()
-    check_items(items)
     size = None if image_shape is None else tuple(image_shape[:2])
     # Pillow releases the interpreter's lock, so threads suffice.
     with Parallel(n_jobs=-1, prefer="threads") as workers:
         if channels is None:
-            modes = workers(delayed(_mode_of)(item, Image) for item in items)
-            _refuse(modes)
-            channels = 1 if all(_is_grey(mode) for mode in modes) else 3
-        first, shape = _first_read(items, size, channels, Image)
+            counts = workers(delayed(_channels)(item, Image) for item in items)
+            _refuse(counts)
+            channels = max(counts)
+        first, one = _first_read(items, size, channels, Image)
+        shape, dtype = one.shape, one.dtype
         width, unreadable = int(np.prod(shape)), []
+        row_bytes = width * dtype.itemsize
 
         def blocks():
-            for span in spans(len(items), width):
+            for span in spans(len(items), row_bytes):
                 own = items[span]
                 parts = workers(
                     delayed(_decode_one)(item, size, channels, Image) for item in own
                 )
-                block = np.zeros((len(own), width), dtype=np.uint8)
+                block = np.zeros((len(own), width), dtype=dtype)
                 for row, part, item in zip(block, parts, own, strict=True):
                     if isinstance(part, _Unreadable):
                         unreadable.append(part)
                         continue
                     if part.shape != shape:
                         _refuse_sizes(first, shape, item, part.shape)
+                    if part.dtype != dtype:
+                        _refuse_levels(first, dtype, item)
                     row[:] = part.reshape(-1)
                 yield block
 
-        in_file = are_many(len(items) * width)
-        rows = filled(blocks(), (len(items), width), np.uint8, in_file)
+        in_file = are_many(len(items) * row_bytes)
+        rows = filled(blocks(), (len(items), width), dtype, in_file)
     _refuse(unreadable)
     return rows, shape
-
-
-def check_items(items):
-    """Refuse what is neither a picture nor a path.
-
-    Raises
-    ------
-    ValueError
-        An item is neither; its position in X.
-    """
-    for i, item in enumerate(items):
-        if not isinstance(item, str | Path) and not hasattr(item, "getbands"):
-            raise ValueError(
-                f"X[{i}] must be a PIL image or the path of a file, like the first, "
-                f"got {type(item).__name__}."
-            )
 
 
 def _pillow():
@@ -117,83 +110,153 @@ def _refuse(results):
 
 def _refuse_sizes(first, shape, other, others):
     named = [
-        f"{height} x {width} pixels ({_name(item)})"
+        f"{height} x {width} pixels ({item.name})"
         for item, (_, height, width) in ((first, shape), (other, others))
     ]
     raise ValueError(
         f"All images must have one size, got {named[0]} and {named[1]}. Set "
-        "image_shape=(H, W), to which pictures and files are resized."
+        "image_shape=(H, W), to which pictures and files are resized, and arrays in a "
+        "list."
     )
 
 
-def _name(item):
-    return repr(item) if hasattr(item, "getbands") else repr(str(item))
-
-
-def _is_grey(mode):
-    return mode in ("1", "L", "LA") or mode.startswith("I;16")
+def _refuse_levels(first, dtype, other):
+    bytes_, wide = (first, other) if dtype == np.uint8 else (other, first)
+    raise ValueError(
+        f"All images must have levels of one depth, got 8 bits ({bytes_.name}) and "
+        f"more ({wide.name}), and nobody knows which levels are equal. Give arrays, "
+        "scaled to one range."
+    )
 
 
 def _opened(item, Image):
-    """The picture given or that of a file, or an `_Unreadable`."""
-    if hasattr(item, "getbands"):
-        return item
+    """The picture or array given, or the picture of a file, or an `_Unreadable`."""
+    given, image = item.value, None
+    if item.kind == "array":
+        return given
     try:
-        return Image.open(item)
-    except _errors(Image) as error:
-        return _Unreadable(f"names {_name(item)}, which is no image: {error}")
+        if item.kind == "picture":
+            image = given
+        else:
+            image = Image.open(given if item.kind == "path" else _stream(item))
+        why = _loss(item, image)
+    except MemoryError:
+        raise
+    except Image.DecompressionBombError as error:
+        why = (
+            f"names {item.name}, which is too large for Pillow: {error} If it is "
+            "yours, raise PIL.Image.MAX_IMAGE_PIXELS"
+        )
+    except Exception as error:
+        # A damaged head makes the readers of some formats fail in any way.
+        why = f"names {item.name}, which is no image: {_reason(item, error, Image)}"
+    if why is None:
+        return image
+    if image is not None and image is not given:
+        image.close()
+    return _Unreadable(why)
 
 
-def _errors(Image):
-    """Errors that Pillow raises for missing, broken and too large files."""
-    return OSError, SyntaxError, EOFError, Image.DecompressionBombError
+def _stream(item):
+    """The content of bytes or of an open file, which stays where it is."""
+    if item.kind == "bytes":
+        return io.BytesIO(item.value)
+    with _SHARED:
+        place = item.value.tell()
+        item.value.seek(0)
+        content = item.value.read()
+        item.value.seek(place)
+    return io.BytesIO(content)
 
 
-def _mode_of(item, Image):
+def _reason(item, error, Image):
+    """Why there is no image, in words without the path, which is told before."""
+    path = item.value if item.kind == "path" else None
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if path is not None and os.path.isdir(path):
+        return "it is a folder, whose files X must name"
+    if isinstance(error, Image.UnidentifiedImageError):
+        if path is not None and os.path.getsize(path) == 0:
+            return "it is empty"
+        return "Pillow knows no such format"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _loss(item, image):
+    """Why an image of Pillow would not be the whole picture; None if it is."""
+    # A picture that the caller has wound to another frame is that frame.
+    chosen = item.kind == "picture" and image.tell() > 0
+    if not chosen and image.format not in _ONE_IMAGE and _has_frames(item, image):
+        return (
+            f"holds {item.name}, which has several pages or frames, of which an image "
+            "is one. Give each that is meant as image.seek(k) and image.copy() of "
+            "Pillow make it, or in a file of its own"
+        )
+    if image.mode in ("RGB", "RGBA", "LA") and _is_cut(image):
+        return (
+            f"holds {item.name}, which has colours of 16 bits, of which Pillow keeps "
+            "8. Give arrays, such as those of imageio or OpenCV"
+        )
+    return None
+
+
+def _has_frames(item, image):
+    if item.kind != "picture":
+        return getattr(image, "is_animated", False)
+    with _SHARED:  # some formats look for a second frame
+        return getattr(image, "is_animated", False)
+
+
+def _is_cut(image):
+    """Whether Pillow reads the upper 8 of 16 bits; known until pixels are loaded."""
+    for codec, _, _, how in getattr(image, "tile", ()):
+        how = how if isinstance(how, tuple) else (how,)
+        if codec.startswith("ppm"):
+            return how[-1] > 255
+        if how and isinstance(how[0], str) and ";16" in how[0]:
+            return True
+    return False
+
+
+def _channels(item, Image):
     image = _opened(item, Image)
     if isinstance(image, _Unreadable):
         return image
-    mode = image.mode
-    if image is not item:
-        image.close()
-    return mode
+    try:
+        return channels_of(image)
+    except ValueError as error:
+        return _Unreadable(f"holds {item.name}, which cannot be read: {error}")
+    finally:
+        if image is not item.value:
+            image.close()
 
 
 def _first_read(items, size, channels, Image):
-    """The first image that can be read, and its (C, H, W)."""
+    """The first image that can be read, and its pixels."""
     results = []
     for item in items:
         results.append(_decode_one(item, size, channels, Image))
         if not isinstance(results[-1], _Unreadable):
-            return item, results[-1].shape
+            return item, results[-1]
     _refuse(results)
     raise AssertionError("there are no items")
 
 
 def _decode_one(item, size, channels, Image):
-    """Bytes (C, H, W) of one image, upright, or an `_Unreadable`."""
-    from PIL import ImageOps
-
-    given = _opened(item, Image)
-    if isinstance(given, _Unreadable):
-        return given
-    if given.mode in ("I", "F"):
-        return _Unreadable(
-            f"holds an image of mode {given.mode!r}, whose range nobody knows "
-            f"({_name(item)}). Give arrays of numbers (np.asarray of each image)."
-        )
+    """Pixels (C, H, W) of one image, upright, or an `_Unreadable`."""
+    image = _opened(item, Image)
+    if isinstance(image, _Unreadable):
+        return image
     try:
-        image = ImageOps.exif_transpose(given)
-        if image.mode.startswith("I;16"):  # 16 bits, which convert() would cut off
-            wide = np.asarray(image, dtype=np.uint16) >> 8
-            image = Image.fromarray(wide.astype(np.uint8))
-        image = image.convert("L" if channels == 1 else "RGB")
-        if size is not None and image.size != size[::-1]:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-        pixels = np.asarray(image).reshape(image.size[1], image.size[0], channels)
-        return pixels.transpose(2, 0, 1)
-    except _errors(Image) as error:
-        return _Unreadable(f"holds {_name(item)}, which cannot be read: {error}")
+        if item.kind == "array":
+            return pixels_of_array(image, size, channels)
+        return pixels_of_picture(image, size, channels)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Whatever a damaged file does to Pillow, its name is told.
+        return _Unreadable(f"holds {item.name}, which cannot be read: {error}")
     finally:
-        if given is not item:
-            given.close()
+        if image is not item.value:
+            image.close()

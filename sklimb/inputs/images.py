@@ -4,19 +4,26 @@ An image is stored as a row of C * H * W pixels, one channel after the other, so
 splits, samplers and batches treat it like a row of a table.
 """
 
+import warnings
+from contextlib import contextmanager
 from hashlib import blake2b
 from math import isqrt
-from pathlib import Path
 
 import numpy as np
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
+from sklimb._messages import short
+from sklimb.exceptions import InputWarning
+from sklimb.inputs.containers import as_rows
 from sklimb.inputs.image_files import decode
-from sklimb.inputs.on_disk import spans, take_rows
+from sklimb.inputs.image_items import CHANNELS, are_items, opened
+from sklimb.inputs.image_levels import other_range
+from sklimb.inputs.on_disk import filled, spans, take_rows
+from sklimb.inputs.table import check_container, is_series
 
-# Lengths by which a last (or second) axis is known to be that of the channels.
-_CHANNELS = (1, 3, 4)
+# Pixels farther out, in ranges of the training images, are clamped: products overflow.
+_FARTHEST = 1e6
 
 
 class Pictures:
@@ -63,6 +70,12 @@ class Pictures:
         for span in spans(self.n_rows, row_bytes):
             yield self.pixels[span if self.rows is None else self.rows[span]]
 
+    def bounds(self):
+        """Smallest and largest level of all images."""
+        of_parts = [(part.min(), part.max()) for part in self.blocks()]
+        low, high = zip(*of_parts, strict=True)
+        return float(min(low)), float(max(high))
+
     def row_hash(self):
         """One 64-bit hash per image; equal pixels of one dtype have equal hashes."""
         out = np.empty(self.n_rows, dtype=np.uint64)
@@ -82,12 +95,13 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
     ----------
     X : array or list
         Arrays (n, H, W), (n, H, W, C) or (n, C, H, W), flat rows of H * W * C numbers,
-        or a list of PIL images or of file paths.
+        or a list (or one column) of PIL images, paths, bytes of files, open files or
+        arrays of one image.
     image_shape : tuple or None
-        (H, W) or (H, W, C): the shape of flat rows, or the size to which pictures and
-        files are resized.
+        (H, W) or (H, W, C): the shape of flat rows, or the size to which pictures,
+        files and arrays in a list are resized.
     channels : int or None
-        Channels of the training images, for pictures and files.
+        Channels of the training images, for pictures, files and arrays in a list.
     estimator : object
         For scikit-learn's messages and its count of features.
     reset : bool
@@ -97,25 +111,35 @@ def read_pictures(X, *, image_shape=None, channels=None, estimator=None, reset=F
     ------
     ValueError
         Shapes that are no images, images of unequal sizes, NaN or infinite pixels.
+
+    Warns
+    -----
+    InputWarning
+        With `reset`: flat rows that are no squares, which become images of one line.
     """
-    if are_pictures(X):
-        rows, shape = decode(list(X), image_shape, channels)
+    check_container(X)
+    X = opened(X, image_shape, channels)
+    if are_items(X):
+        rows, shape = decode(X, image_shape, channels)
         if estimator is not None:
             _check_shape(estimator, rows, shape, reset)
         return Pictures(rows, shape)
+    X = as_rows(X)
     pixels = _numbers(X, estimator)
     flat = pixels.ndim == 2
+    fitted = None if reset else getattr(estimator, "_image_shape", None)
+    if fitted is not None:
+        _refuse_one_image(pixels.shape, fitted)
     if flat:
-        fitted = None if reset else getattr(estimator, "_image_shape", None)
-        height, width, depth = _shape_of(pixels.shape[1], image_shape, fitted)
+        height, width, depth = _shape_of(pixels.shape[1], image_shape, fitted, reset)
         pixels = pixels.reshape(len(pixels), height, width, depth)
     pixels = _channels_first(pixels)
     shape = pixels.shape[1:]
     if image_shape is not None and (shape[1:] != tuple(image_shape[:2])):
         raise ValueError(
-            f"image_shape={tuple(image_shape)!r} does not agree with images of "
+            f"image_shape={short(tuple(image_shape))} does not agree with images of "
             f"{shape[1]} x {shape[2]} pixels. Set image_shape=None: arrays of images "
-            "say their shape themselves."
+            "say their shape themselves; or give list(X), whose images are resized."
         )
     rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
     if estimator is not None:
@@ -136,18 +160,33 @@ def _check_shape(estimator, seen, shape, reset):
         )
 
 
-def are_pictures(X):
-    """Whether X is a list (or array) of PIL images or of file paths."""
-    if hasattr(X, "to_numpy") and getattr(X, "ndim", 0) == 1:  # a column of paths
-        X = X.to_numpy()
-    if isinstance(X, np.ndarray):
-        if X.dtype != object and X.dtype.kind not in "U":
-            return False
-        X = X.ravel() if X.ndim == 1 else []
-    if not isinstance(X, list | tuple | np.ndarray) or not len(X):
-        return False
-    first = X[0]
-    return isinstance(first, str | Path) or hasattr(first, "getbands")
+def _refuse_one_image(shape, fitted):
+    """Refuse one image where images are expected; its shape is that of training."""
+    channels, *size = fitted
+    whole = {(*size, channels), tuple(fitted)}
+    if channels == 1:
+        whole.add(tuple(size))
+    many = {(int(np.prod(fitted)),)} | ({tuple(size)} if channels == 1 else set())
+    if shape in whole and shape[1:] not in many:
+        raise ValueError(
+            f"X must hold images, got one of shape {shape}: give X[None], and take the "
+            "first of the results."
+        )
+
+
+@contextmanager
+def _told_of_shapes(X):
+    """Say which image has another shape, where numpy says that one has."""
+    try:
+        yield
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"All images (or rows) of X must have one shape, and that of X[{_odd(X)}] "
+            "is not that of X[0] or is no rectangle. Give arrays in a list and "
+            "image_shape=(H, W), to which they are resized."
+        ) from error
 
 
 def _numbers(X, estimator):
@@ -155,20 +194,24 @@ def _numbers(X, estimator):
     name = None if estimator is None else estimator
     if isinstance(X, list | tuple) and all(isinstance(x, np.ndarray) for x in X):
         X = np.stack(X) if len({x.shape for x in X}) == 1 else X
-    elif hasattr(X, "dtypes") and all(kind == np.uint8 for kind in X.dtypes):
+    elif (
+        hasattr(X, "dtypes")
+        and not is_series(X)
+        and all(kind == np.uint8 for kind in X.dtypes)
+    ):
         X = X.to_numpy()
-    elif hasattr(X, "detach"):  # a torch tensor
-        X = X.detach().cpu().numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
     ndim = getattr(X, "ndim", 2)
-    pixels = check_array(
-        X,
-        dtype=None if is_bytes else (np.float32, np.float64),
-        allow_nd=True,
-        ensure_2d=ndim < 3,
-        estimator=name,
-        input_name="X",
-    )
+    # It sums, and the largest floats of both signs have no sum.
+    with np.errstate(over="ignore", invalid="ignore"), _told_of_shapes(X):
+        pixels = check_array(
+            X,
+            dtype=None if is_bytes else (np.float32, np.float64),
+            allow_nd=True,
+            ensure_2d=ndim < 3,
+            estimator=name,
+            input_name="X",
+        )
     if pixels.ndim > 4:
         raise ValueError(
             "X must have the shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W "
@@ -179,13 +222,26 @@ def _numbers(X, estimator):
     return pixels
 
 
+def _odd(X):
+    """Position of the first item of X whose shape is not that of the first."""
+    shapes = []
+    for i, item in enumerate(X):
+        try:
+            shapes.append(np.shape(item))
+        except ValueError:  # rows of unequal lengths
+            return i
+        if shapes[i] != shapes[0]:
+            return i
+    return 0
+
+
 def _channels_first(pixels):
     """(n, C, H, W) of (n, H, W), (n, H, W, C) or (n, C, H, W)."""
     if pixels.ndim == 3:
         return pixels[:, None]
-    if pixels.shape[-1] in _CHANNELS:
+    if pixels.shape[-1] in CHANNELS:
         return pixels.transpose(0, 3, 1, 2)
-    if pixels.shape[1] in _CHANNELS:
+    if pixels.shape[1] in CHANNELS:
         return pixels
     raise ValueError(
         f"X must have an axis of 1, 3 or 4 channels, the last or the second, got shape "
@@ -193,7 +249,7 @@ def _channels_first(pixels):
     )
 
 
-def _shape_of(n_pixels, image_shape, fitted):
+def _shape_of(n_pixels, image_shape, fitted, warns):
     """(H, W, C) of flat rows, from image_shape if it is given.
 
     Otherwise the shape of the training images, `fitted` (C, H, W), if the number of
@@ -203,12 +259,23 @@ def _shape_of(n_pixels, image_shape, fitted):
         if fitted is not None and np.prod(fitted) == n_pixels:
             return fitted[1], fitted[2], fitted[0]
         side = isqrt(n_pixels)
-        return (side, side, 1) if side * side == n_pixels else (1, n_pixels, 1)
+        if side * side == n_pixels:
+            return side, side, 1
+        if warns:
+            warnings.warn(
+                f"Each row of X has {n_pixels} numbers, which are no grey square, and "
+                f"is read as an image of 1 x {n_pixels} pixels. Give image_shape=(H, "
+                "W) or (H, W, C), or train a table with TabularMLPClassifier.",
+                InputWarning,
+                stacklevel=2,
+            )
+        return 1, n_pixels, 1
     shape = (*image_shape, 1) if len(image_shape) == 2 else tuple(image_shape)
     if np.prod(shape) != n_pixels:
         raise ValueError(
-            f"image_shape={tuple(image_shape)!r} has {int(np.prod(shape))} numbers an "
-            f"image, and the rows of X have {n_pixels}. Give (H, W) or (H, W, C)."
+            f"image_shape={short(tuple(image_shape))} has {int(np.prod(shape))} "
+            f"numbers an image, and the rows of X have {n_pixels}. Give (H, W) or (H, "
+            "W, C)."
         )
     return shape
 
@@ -241,9 +308,7 @@ class ImageEncoder:
         self.image_shape_ = tuple(int(n) for n in pictures.image_shape)
         self.low_, self.high_ = 0.0, 255.0
         if pictures.pixels.dtype != np.uint8:
-            bounds = [(part.min(), part.max()) for part in pictures.blocks()]
-            low, high = zip(*bounds, strict=True)
-            self.low_, self.high_ = float(min(low)), float(max(high))
+            self.low_, self.high_ = pictures.bounds()
         channels = self.image_shape_[0]
         share = weight / weight.sum()
         # Mean and mean square per channel and image.
@@ -276,10 +341,17 @@ class ImageEncoder:
         return np.arange(self.n_numeric_)
 
     def _scaled(self, values, dtype):
-        span = self.high_ - self.low_
-        return (values.astype(dtype) - self.low_) / (span if span > 0 else 1.0)
+        low, span = self.low_, self.high_ - self.low_
+        size = max(abs(low), abs(self.high_))
+        # Otherwise float32 loses the differences, and float64 may overflow.
+        if not (size < 1e30 and (span == 0 or span > max(size / 4096, 1e-30))):
+            values, dtype = values * np.float64(2.0**-3), np.float64
+            low, span = low * 2.0**-3, self.high_ * 2.0**-3 - low * 2.0**-3
+        with np.errstate(over="ignore"):
+            scaled = (values.astype(dtype) - low) / (span if span > 0 else 1.0)
+        return np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
 
-    def _transform_table(self, pictures):
+    def _transform_table(self, pictures, warn=False):
         """Encoded rows: bytes as they are, floats in [0, 1]."""
         values = pictures.values()
         of_bytes = (self.low_, self.high_) == (0.0, 255.0)
@@ -295,10 +367,27 @@ class ImageEncoder:
                 "X holds bytes, and the classifier was trained on floats of at most 1: "
                 "divide X by 255, or train on bytes."
             )
-        return self._scaled(values, self.dtype).astype(self.dtype, copy=False)
+        if (other := self._other_range(pictures)) is not None:
+            warnings.warn(other, InputWarning, stacklevel=2)
+        if not isinstance(values, np.memmap):
+            return self._scaled(values, self.dtype).astype(self.dtype, copy=False)
+        parts = spans(len(values), values.itemsize * values.shape[1])
+        scaled = (self._scaled(values[span], self.dtype) for span in parts)
+        return filled(scaled, values.shape, np.dtype(self.dtype), True)
+
+    def _other_range(self, pictures):
+        """What there is to say of levels of another range; None of the same."""
+        if not pictures.n_rows:
+            return None
+        return other_range(*pictures.bounds(), self.low_, self.high_, self.mean_.max())
 
     def _foreign_rows(self, pictures):
-        """Whether most pixels of an image are outside the training range."""
+        """Whether most pixels of an image are outside the training range.
+
+        Not if all levels are of another range, which is told when they are encoded.
+        """
+        if self._other_range(pictures) is not None:
+            return np.zeros(pictures.n_rows, dtype=bool)
         foreign = []
         for part in pictures.blocks():
             values = part.astype(np.float64)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
+from sklimb._messages import short, told
 from sklimb._random import stream_seed
 
 
@@ -90,9 +91,9 @@ def check_classes_left(rows, train, classes):
     lost = np.setdiff1d(needed, train.y)
     if len(lost):
         raise ValueError(
-            f"class {classes[lost].tolist()[0]!r} has no training rows left: groups or "
-            "validation_split hold all of them out. Split otherwise, pass X_val, or "
-            "set early_stopping=False."
+            f"class {short(classes[lost].tolist()[0])} has no training rows left: "
+            "groups or validation_split hold all of them out. Split otherwise, pass "
+            "X_val, or set early_stopping=False."
         )
 
 
@@ -145,23 +146,28 @@ def split_given(rows, splitter):
     Raises
     ------
     ValueError
-        The splitter yields nothing, or an empty part.
+        The splitter fails, or yields nothing, or an empty part.
     """
     X = np.zeros((len(rows), 1))
-    parts = list(
-        check_cv(splitter, rows.y, classifier=True).split(X, rows.y, rows.group)
-    )
+    try:
+        splits = check_cv(splitter, rows.y, classifier=True)
+        parts = list(splits.split(X, rows.y, rows.group))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "validation_split must be an int, a splitter or pairs of training and "
+            f"validation row numbers, and it cannot split these rows: {error}"
+        ) from error
     if not parts:
         raise ValueError(
-            f"validation_split must yield a split, got {splitter!r}. A generator is "
-            "used up after one fit: give a list of it."
+            f"validation_split must yield a split, got {short(splitter)}. A generator "
+            "is used up after one fit: give a list of it."
         )
     try:
         train, held_out = (np.arange(len(rows))[np.asarray(p)] for p in parts[-1])
     except (TypeError, ValueError, IndexError) as error:
         raise ValueError(
             "validation_split must yield pairs of training and validation row numbers "
-            f"below {len(rows)}, got a last item that is none: {error}."
+            f"below {len(rows)}, got a last item that is none: {told(error)}."
         ) from error
     if not len(train) or not len(held_out):
         raise ValueError(

@@ -1,16 +1,20 @@
 """The reader of tables: arrays and data frames."""
 
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from pandas.util import hash_array
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from sklimb._compat import validate_data
+from sklimb._messages import listed, short
 from sklimb.inputs.column_readers import (
     NUMBER,
     Categories,
+    TextAmongNumbersError,
     column_label,
     open_matrix,
     open_pandas,
@@ -20,8 +24,9 @@ from sklimb.inputs.column_readers import (
     read_values,
     to_float,
 )
+from sklimb.inputs.containers import as_rows
+from sklimb.inputs.few_rows import FEW_ROWS, read_few
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -54,6 +59,10 @@ class Table:
     def column(self, i, rows=slice(None)):
         """Column i, or some rows of it."""
         return self._columns[i][rows if self._rows is None else self._rows[rows]]
+
+    def given(self, i):
+        """Column i with all rows of the table of which this may be a part."""
+        return self._columns[i]
 
     def take(self, rows):
         """Table of the given rows (indices, mask or slice)."""
@@ -118,28 +127,75 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
     reset=True stores n_features_in_ and feature_names_in_ on the estimator, False
     compares with them (scikit-learn's messages), None does neither.
     """
+    check_container(X)
+    X = as_rows(X)
     polars = sys.modules.get("polars")
     if isinstance(X, pd.DataFrame):
         open_frame, read = open_pandas, read_pandas
     elif polars is not None and isinstance(X, polars.DataFrame):
         open_frame, read = open_polars, read_polars
-    elif polars is not None and isinstance(X, polars.LazyFrame):
-        raise TypeError("X is a polars LazyFrame. Pass X.collect() instead.")
     else:
         open_frame, read = open_matrix, read_values
         X = _as_matrix(X, categorical_features, estimator)
     _check_shape(X, estimator)
     names, parts, by_dtype = open_frame(X)
-    if reset is not None:
+    if reset or (reset is False and not _has_names(estimator, names)):
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     mask = categorical_mask(categorical_features, names, by_dtype)
-    columns = []
+    columns = [None] * len(parts)
+    if reset is False and X.shape[0] <= FEW_ROWS:
+        columns = read_few(X, parts, mask)
     for i, (part, is_categorical) in enumerate(zip(parts, mask, strict=True)):
+        if columns[i] is not None:
+            continue
         label = column_label(names, i)
-        columns.append(read(part, is_categorical, label))
+        try:
+            columns[i] = read(part, is_categorical, label)
+        except TextAmongNumbersError as error:
+            raise ValueError(error.message(reset is False)) from None
         if not is_categorical:
-            _check_finite(columns[-1], label)
+            _check_finite(columns[i], label)
     return Table(columns, mask, names)
+
+
+def check_container(X):
+    """Refuse records and columns by name, of which numpy makes no table."""
+    first = X[0] if isinstance(X, list | tuple) and len(X) else None
+    if isinstance(X, Mapping) and not issparse(X):  # one sparse format is a dict
+        what = f"a {type(X).__name__} of columns"
+    elif isinstance(first, Mapping):
+        what = f"a {type(X).__name__} of records ({type(first).__name__})"
+    elif isinstance(X, np.ndarray) and X.dtype.names is not None:
+        what = "a structured array"
+    else:
+        return
+    raise TypeError(
+        f"X must be an array or a data frame, got {what}. Pass pd.DataFrame(X) instead."
+    )
+
+
+def is_series(X):
+    """Whether X is a column of a data frame, which scikit-learn refuses by its name.
+
+    Other input with less than two dimensions it prints, all of it.
+    """
+    return hasattr(X, "to_frame")
+
+
+def check_is_2d(X):
+    """Refuse an array with less than two dimensions."""
+    if X.ndim < 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead: X has shape {X.shape}. "
+            "Reshape your data: X.reshape(-1, 1) if it is one column, X.reshape(1, -1) "
+            "if it is one row."
+        )
+
+
+def _has_names(estimator, names):
+    """Whether names are those of training, which is all that is left to validate."""
+    known = getattr(estimator, "feature_names_in_", None)
+    return known is not None and known.tolist() == names
 
 
 def _as_matrix(X, categorical_features, estimator):
@@ -150,11 +206,13 @@ def _as_matrix(X, categorical_features, estimator):
         # numpy would turn a list of numbers and strings into strings.
         dtype=object if isinstance(X, list | tuple) and not by_dtype else None,
         ensure_all_finite=False,
+        ensure_2d=is_series(X),
         ensure_min_samples=0,
         ensure_min_features=0,
         estimator=estimator,
         input_name="X",
     )
+    check_is_2d(X)
     return X.astype(str) if X.dtype.kind == "S" else X
 
 
@@ -179,7 +237,7 @@ def categorical_mask(spec, names, by_dtype):
     if not isinstance(items, list):
         raise ValueError(
             "categorical_features must be 'from_dtype', None or an array-like of bool, "
-            f"int or str, got {spec!r}."
+            f"int or str, got {short(spec)}."
         )
     types = sorted({type(item).__name__ for item in items})
     if types == ["bool"]:
@@ -193,38 +251,39 @@ def categorical_mask(spec, names, by_dtype):
         if max(items) >= n_columns or min(items) < 0:
             raise ValueError(
                 "categorical_features set as integer indices must be in "
-                f"[0, n_features - 1], here [0, {n_columns - 1}], got: {items}."
+                f"[0, n_features - 1], here [0, {n_columns - 1}], got: "
+                f"{listed(items)}."
             )
         mask[items] = True
     elif types == ["str"]:
         if names is None:
             raise ValueError(
-                f"categorical_features={items} names columns, but X has no column "
-                "names. Pass integer indices, a boolean mask, or X as a data frame."
+                f"categorical_features={listed(items)} names columns, but X has no "
+                "column names. Pass integer indices, a mask, or X as a data frame."
             )
         for name in items:
             if name not in names:
                 raise ValueError(
-                    f"categorical_features has an item value {name!r} which is not a "
-                    f"column of X. Columns of X: {names}."
+                    f"categorical_features has an item value {short(name)} which is "
+                    f"not a column of X. Columns of X: {listed(names)}."
                 )
             mask[names.index(name)] = True
     elif types:
         raise ValueError(
             "categorical_features must be an array-like of bool, int or str, got: "
-            f"{', '.join(types)}."
+            f"{', '.join(types[:5])}."
         )
     return mask
 
 
 def _check_finite(column, label):
-    """Refuse infinity and numbers that are infinite in float32; NaN is allowed."""
+    """Refuse infinity; NaN is allowed."""
     if column.dtype.kind != "f":
         return
     for value in (float(np.fmin.reduce(column)), float(np.fmax.reduce(column))):
-        if abs(value) > FLOAT32_MAX:
+        if np.isinf(value):
             raise ValueError(
-                "Input X contains infinity or a value too large for float32: "
-                f"{label} holds {value!r}. Clip the column or replace such "
+                "Input X contains infinity or a value too large for float64: "
+                f"{label} holds {short(value)}. Clip the column or replace such "
                 "values by NaN, which is read as missing."
             )

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
+from sklimb._messages import listed, short
+
 # Reasons for which a metric needs a class, and the error without its rows.
 POSITIVES = "The recall needs", "the positive class"
 BOTH = "The false positive rate and the recall need", "both classes"
@@ -56,7 +58,7 @@ def check_weight(sample_weight, y_true):
         weight = check_numbers("sample_weight", sample_weight, y_true)
         if (weight < 0).any():
             raise ValueError(
-                f"sample_weight must not be negative, got {weight.min().item()!r}."
+                f"sample_weight must not be negative, got {short(weight.min().item())}."
             )
     if not weight.any():
         raise ValueError(
@@ -83,7 +85,7 @@ def check_numbers(name, values, y_true):
 def check_share(name, value):
     """A number in [0, 1]."""
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be in [0, 1], got {value!r}.")
+        raise ValueError(f"{name} must be in [0, 1], got {short(value)}.")
 
 
 def check_count(name, value):
@@ -93,7 +95,7 @@ def check_count(name, value):
     if not ((whole and value >= 1) or (part and 0 < value <= 1)):
         raise ValueError(
             f"{name} must be an int >= 1 (rows) or a float in (0, 1] (a share of "
-            f"them), got {value!r}."
+            f"them), got {short(value)}."
         )
 
 
@@ -105,16 +107,18 @@ def _check_classes(y_true, weight, pos_label, needs):
         return
     what, which = needs
     raise ValueError(
-        f"{what} rows of {which}, but y_true has the labels {labels} (rows of weight 0 "
-        f"left out) and pos_label is {pos_label!r}. Pass rows of {which}, or the "
-        "pos_label of y_true."
+        f"{what} rows of {which}, but y_true has the labels {listed(labels)} (rows of "
+        f"weight 0 left out) and pos_label is {short(pos_label)}. Pass rows of "
+        f"{which}, or the pos_label of y_true."
     )
 
 
 def _check_pos_label(pos_label, labels):
     # If there is one class only, it may be the negative one.
     if pos_label not in labels and len(labels) > 1:
-        raise ValueError(f"pos_label must be one of {labels!r}, got {pos_label!r}.")
+        raise ValueError(
+            f"pos_label must be one of {listed(labels)}, got {short(pos_label)}."
+        )
 
 
 def _equals(y, pos_label, labels):

@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import unique_labels
 
+from sklimb._messages import listed, short
 from sklimb.metrics._checks import check_column, check_weight
 
 GROUPS = ("many", "medium", "few")
@@ -140,15 +141,15 @@ def group_recall(
     0.5
     """
     if group not in GROUPS:
-        raise ValueError(f"group must be one of {list(GROUPS)}, got {group!r}.")
+        raise ValueError(f"group must be one of {list(GROUPS)}, got {short(group)}.")
     table = _by_class(y_true, y_pred, y_train, many_above, few_below, sample_weight)
     recall = table.loc[table["group"] == group, "recall"]
     if recall.empty:
         raise ValueError(
-            f"group={group!r} has no class among the labels of y_true, "
-            f"{table.index.tolist()}, whose training rows are "
-            f"{table['train'].tolist()}. Change many_above={many_above!r} or "
-            f"few_below={few_below!r}, or take another group."
+            f"group={short(group)} has no class among the labels of y_true, "
+            f"{listed(table.index.tolist())}, whose training rows are "
+            f"{listed(table['train'].tolist())}. Change many_above={short(many_above)} "
+            f"or few_below={short(few_below)}, or take another group."
         )
     return float(recall.mean())
 
@@ -158,7 +159,8 @@ def _by_class(y_true, y_pred, y_train, many_above, few_below, sample_weight):
     if not few_below <= many_above + 1:
         raise ValueError(
             "few_below must be at most many_above + 1, so that no class is in two "
-            f"groups, got few_below={few_below!r} and many_above={many_above!r}."
+            f"groups, got few_below={short(few_below)} and "
+            f"many_above={short(many_above)}."
         )
     y_true = check_column("y_true", y_true)
     y_pred = check_column("y_pred", y_pred)

@@ -4,6 +4,7 @@ import inspect
 
 from sklearn.metrics import make_scorer
 
+from sklimb._messages import listed, short, told
 from sklimb.metrics._groups import GROUPS, group_recall
 from sklimb.metrics._ranking import (
     precision_at_k,
@@ -101,7 +102,7 @@ def get_scorer(scoring, **parameters):
     """
     if scoring not in _SCORERS:
         raise ValueError(
-            f"scoring must be one of {get_scorer_names()}, got {scoring!r}. "
+            f"scoring must be one of {get_scorer_names()}, got {short(scoring)}. "
             "scikit-learn's own are in sklearn.metrics.get_scorer."
         )
     metric, known, fixed = _SCORERS[scoring]
@@ -111,7 +112,7 @@ def get_scorer(scoring, **parameters):
     except TypeError as error:
         names = [name for name in list(signature.parameters)[2:] if name not in fixed]
         raise TypeError(
-            f"The scorer {scoring!r} takes the parameters {names}, got "
-            f"{list(parameters)}: {error}."
+            f"The scorer {short(scoring)} takes the parameters {names}, got "
+            f"{listed(parameters)}: {told(error)}."
         ) from None
     return make_scorer(metric, **known, **fixed, **parameters)

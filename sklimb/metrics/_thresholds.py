@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from sklimb._messages import short
 from sklimb.metrics._checks import (
     POSITIVES,
     check_count,
@@ -245,7 +246,8 @@ def expected_cost(
     costs = np.asarray(cost_matrix, dtype=np.float64)
     if costs.shape != (2, 2) or not np.isfinite(costs).all():
         raise ValueError(
-            f"cost_matrix must be finite numbers of shape (2, 2), got {cost_matrix!r}."
+            "cost_matrix must be finite numbers of shape (2, 2), got "
+            f"{short(cost_matrix)}."
         )
     positive, called, weight = check_predictions(
         y_true, y_pred, pos_label, sample_weight

@@ -8,11 +8,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from sklimb._compat import _safe_split
+from sklimb._digest import digest
+from sklimb._messages import short
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.budget import is_auto
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
-from sklimb.model_selection._digest import digest
 
 # May differ inside one pack, beside what the members' settings hold: the rows that a
 # member sees and what its classes weigh.
@@ -35,8 +36,8 @@ def classifier_of(estimator):
     if not isinstance(final, BaseNeuralClassifier):
         raise ValueError(
             "PackedSearchCV needs a sklimb classifier or a pipeline that ends in one, "
-            f"got {final!r}, which cannot be trained in one program with others. Use "
-            "sklearn.model_selection.GridSearchCV for it."
+            f"got {short(final)}, which cannot be trained in one program with others. "
+            "Use sklearn.model_selection.GridSearchCV for it."
         )
     return final
 

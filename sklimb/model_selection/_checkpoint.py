@@ -1,24 +1,28 @@
 """Checkpoints of a search: a folder of finished packs, from which a call continues.
 
-`search.json` identifies the search and lists its packs; each finished pack is one
-safetensors file: numbers as tensors, the rest as JSON. A failed write leaves no file.
+`search.json` identifies the search and lists its packs, under a checksum; each finished
+pack is one safetensors file: numbers as tensors, the rest as JSON. A pack that is
+damaged or of another plan is trained again, and all are when the plan itself is
+damaged. A failed write leaves no file.
 """
 
 import hashlib
 import json
-import os
+import re
 import warnings
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 
-from sklimb.model_selection._digest import digest
+from sklimb._digest import digest
+from sklimb._folders import LockedFolder, replace
+from sklimb.persistence import FORMAT as FILE_FORMAT
 from sklimb.persistence import read, write
 
-FORMAT = 2
-# A killed process may leave such a file.
-_NEW_PLAN = ".search.json.new"
+FORMAT = 3
+_PLAN, _NEW_PLAN = "search.json", ".search.json.new"
+_PACK = r"pack-\d+\.safetensors"
 _NUMBERS = ("fit_time", "score_time", "n_epochs", "n_test_samples")
 
 
@@ -30,43 +34,70 @@ def fingerprint(**parts):
 class Checkpoint:
     """Finished packs in a folder; with `folder=None` nothing is written.
 
+    The folder is this process's until `close`.
+
     Raises
     ------
     ValueError
-        The folder holds another search, or files of something else.
+        The folder holds another search, or files of something else, or another process
+        uses it.
+
+    Warns
+    -----
+    RuntimeWarning
+        The plan is damaged: the search begins anew.
     """
 
     def __init__(self, folder, fingerprint):
         self.folder = None if folder is None else Path(folder)
-        self.fingerprint, self.plan = fingerprint, None
+        self.fingerprint, self.plan, self._held = fingerprint, None, None
         if self.folder is None:
             return
-        path = self.folder / "search.json"
-        if path.exists():
-            self.plan = self._read_plan(path)
-        elif self.folder.exists() and any(
-            there.name != _NEW_PLAN for there in self.folder.iterdir()
-        ):
+        path = self.folder / _PLAN
+        if path.exists() and not _parsed(path) and len(list(self.folder.iterdir())) < 2:
             raise ValueError(
-                f"checkpoint={str(folder)!r} is a folder with other files in it. Give "
-                "an empty or a new one."
+                f"checkpoint={str(folder)!r} holds a search.json that sklimb did not "
+                "write. Give an empty or a new folder."
             )
-
-    def _read_plan(self, path):
+        self._held = LockedFolder(self.folder, _is_ours, _is_left, "search")
         try:
-            plan = json.loads(path.read_text())
-            there, version = plan["fingerprint"], plan["format"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"checkpoint={str(self.folder)!r} holds a search.json that sklimb did "
-                "not write. Give an empty or a new folder."
-            ) from error
+            if path.exists():
+                self.plan = self._checked(_parsed(path))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def close(self):
+        """Let other processes have the folder."""
+        if self._held is not None:
+            self._held.release()
+
+    def _checked(self, plan):
+        """The plan in the folder, or None if it is damaged; another one is refused."""
+        checksum = plan.pop("checksum", None)
+        # Earlier formats have no checksum.
+        old = not checksum and plan.get("format") not in (None, FORMAT)
+        if checksum != _hash(plan) and not old:
+            warnings.warn(
+                f"checkpoint={str(self.folder)!r} has a damaged search.json, without "
+                "which its packs mean nothing: the search begins anew.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
+        there = plan["fingerprint"]
         differ = sorted(
             name
             for name in self.fingerprint
             if self.fingerprint[name] != there.get(name)
         )
-        if differ or version != FORMAT:
+        if differ or plan["format"] != FORMAT:
             what = ", ".join(differ) or "the file format"
             raise ValueError(
                 f"checkpoint={str(self.folder)!r} holds another search: {what} "
@@ -94,11 +125,11 @@ class Checkpoint:
         return seed, packs
 
     def _write_plan(self):
-        assert self.folder is not None
+        assert self.folder is not None and self.plan is not None
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / _NEW_PLAN
-        temporary.write_text(json.dumps(self.plan))
-        os.replace(temporary, self.folder / "search.json")
+        temporary.write_text(json.dumps({**self.plan, "checksum": _hash(self.plan)}))
+        replace(temporary, self.folder / _PLAN)
 
     def finished(self, i):
         """Results of pack i, or None if it has to be trained."""
@@ -146,13 +177,12 @@ class Checkpoint:
             values = [float(r[name]) for r in results]
             tensors[name] = torch.tensor(values, dtype=torch.float64)
         errors = [r["fit_error"] for r in results]
-        header = {"format": FORMAT, "scores": scores, "errors": errors}
+        header = {"format": FILE_FORMAT, "scores": scores, "errors": errors}
         write(self._path(i), tensors, {**header, "of": self._pack(i)})
 
     def _pack(self, i):
         """What a pack's file names: its number, and a digest of the search's plan."""
-        plan = json.dumps(self.plan, sort_keys=True)
-        return [i, hashlib.sha256(plan.encode()).hexdigest()]
+        return [i, _hash(self.plan)]
 
     @staticmethod
     def _results(header, tensors):
@@ -170,6 +200,29 @@ class Checkpoint:
             result["n_epochs"] = int(result["n_epochs"])
             results.append(result)
         return results
+
+
+def _hash(plan):
+    """sha256 of a plan as JSON, before or after it was written."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+
+
+def _parsed(path):
+    """What a search.json holds; an empty dict if that is no plan."""
+    try:
+        plan = json.loads(path.read_bytes())
+        known = isinstance(plan["fingerprint"], dict)
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return plan if known else {}
+
+
+def _is_ours(name):
+    return name == _PLAN or re.fullmatch(_PACK, name)
+
+
+def _is_left(name):
+    return name == _NEW_PLAN or re.fullmatch(rf"\.{_PACK}\.[0-9a-f]+", name)
 
 
 def _score_of(scores, metric):

@@ -24,9 +24,12 @@ from sklimb._compat import (
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
+from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
+from sklimb.model_selection._arguments import check_scoring_names, check_weights_of
 from sklimb.model_selection._candidates import (
     Folds,
     classifier_of,
@@ -47,10 +50,8 @@ class PackedSearchCV(BaseSearchCV):
 
     Candidates and folds become members of packs: one training loop for many networks.
     Scores, splits and seeds are those of `GridSearchCV` and `RandomizedSearchCV` with
-    the same integer `random_state`; only the training is shared. With `n_members` or
-    `validation_folds` of "auto" a candidate is one network with one split, and the best
-    one is refitted with as many as the budget pays for. A pack trains for at most
-    `max_seconds` times the number of its fits.
+    the same integer `random_state`; only the training is shared. Where the number of
+    networks is "auto" candidates have one, and refitting takes the whole budget.
 
     Parameters
     ----------
@@ -79,10 +80,10 @@ class PackedSearchCV(BaseSearchCV):
         At epochs 4, 4 f, 4 f^2, ... only the best 1 / f of a pack's candidates go on,
         by `scoring` on their internal validation rows ("roc_auc", "average_precision",
         "balanced_accuracy" or "neg_log_loss", of several the one of `refit`; else by
-        the estimator's `monitor`). The others are scored as they are. None drops
-        nobody.
+        the estimator's `monitor`). The others are scored as they are. None drops none.
     checkpoint : str or path, default=None
-        Folder where finished packs are kept: after a crash the same call goes on.
+        Folder where finished packs are kept: after a crash the same call goes on. One
+        process at a time may use it.
     error_score : "raise" or number, default=nan
         Score of a candidate that cannot be fitted or whose loss is not finite in its
         first epoch. The others go on.
@@ -109,7 +110,7 @@ class PackedSearchCV(BaseSearchCV):
     `smoothing_eps`, `sam_asymmetric_rho` (above 0), `joint_ssl_weight`,
     `frequency_scale`, `class_weight`, seeds and everything about rows. What changes the
     network or the step (width, batch size, sampler, loss) starts another pack.
-    Candidates with skorch callbacks are trained alone.
+    Those with skorch callbacks are trained alone. A pack has `max_seconds` per fit.
 
     Examples
     --------
@@ -130,7 +131,7 @@ class PackedSearchCV(BaseSearchCV):
         "param_grid": [dict, list, None],
         "param_distributions": [dict, list, None],
         "n_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "scoring": BaseSearchCV._parameter_constraints["scoring"],
+        "scoring": [str, callable, list, tuple, dict, None],
         "cv": ["cv_object"],
         "refit": ["boolean", str, callable],
         "max_members": [
@@ -208,8 +209,8 @@ class PackedSearchCV(BaseSearchCV):
         ValueError
             Before training: an estimator that is not sklimb's, parameters that do not
             exist, an empty grid, groups of the wrong length, a checkpoint of another
-            search, halving_factor without early stopping. After it: every fit failed.
-            The search is then as it was before.
+            search or in use, halving_factor without early stopping. After it: every fit
+            failed. The search is then as it was before.
         """
         with all_or_nothing(self):
             self._fit(X, y, params)
@@ -223,25 +224,26 @@ class PackedSearchCV(BaseSearchCV):
         if self.halving_factor is not None:
             for candidate in candidates:
                 check_halving(self.halving_factor, classifier_of(candidate))
+        check_scoring_names(self.scoring)
         scorer, refit_metric = self._get_scorers()
-        X, y = indexable(X, y)
+        X, y = indexable(as_rows(X), as_column(y, "y"))
         if y is not None:  # no y at all is the classifier's to say
-            check_labels(y)
-        params = _check_method_params(X, params=params)
+            labels = check_labels(y)
+            if np.asarray(y).dtype == object and labels.dtype.kind != "U":
+                y = labels  # scikit-learn's scorers know no other objects than text
+        params = _check_method_params(X, params=check_weights_of(X, params))
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = len(splits)
         if not splits:
-            raise ValueError(f"cv must yield at least one split, got {self.cv!r}.")
+            raise ValueError(f"cv must yield at least one split, got {short(self.cv)}.")
         fit_params, score_params = routed.estimator.fit, routed.scorer.score
         folds = Folds(X, y, splits, fit_params)
-        seed = root_seed(None)
-        checkpoint = self._open_checkpoint(
-            X, y, splits, settings, (fit_params, score_params)
-        )
-        task = Work(candidates, scorer, score_params, seed, self)
-        out = self._train(task, folds, checkpoint)
+        task = Work(candidates, scorer, score_params, root_seed(None), self)
+        params = fit_params, score_params
+        with self._open_checkpoint(X, y, splits, settings, params) as checkpoint:
+            out = self._train(task, folds, checkpoint)
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)
@@ -277,7 +279,9 @@ class PackedSearchCV(BaseSearchCV):
             )
             candidates = list(sampler)
         if not candidates:
-            raise ValueError(f"param_grid must hold a candidate, got {given[0]!r}.")
+            raise ValueError(
+                f"param_grid must hold a candidate, got {short(given[0])}."
+            )
         return candidates
 
     def _open_checkpoint(self, X, y, splits, candidates, params):

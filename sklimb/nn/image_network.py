@@ -5,6 +5,7 @@ import difflib
 import torch
 from torch import nn
 
+from sklimb._messages import short
 from sklimb.nn.resnets import CifarResNet, ResNet, WideResNet
 
 # Below this, the published stem of ResNet-18 and deeper leaves one pixel or less.
@@ -88,9 +89,9 @@ def make_backbone(
     check_backbone(name)
     if pretrained:
         raise ValueError(
-            f"pretrained={pretrained!r} needs a backbone of timm, got {name!r}: the "
-            "networks of sklimb come without weights. Take 'timm/resnet18' or another "
-            "one, or pretrained=False."
+            f"pretrained={short(pretrained)} needs a backbone of timm, got "
+            f"{short(name)}: the networks of sklimb come without weights. Take "
+            "'timm/resnet18' or another one, or pretrained=False."
         )
     cls, arguments = BACKBONES[name]
     if cls is ResNet:
@@ -105,8 +106,8 @@ def check_backbone(name):
     near = difflib.get_close_matches(str(name), BACKBONES, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(
-        f"backbone must be one of {list(BACKBONES)} or 'timm/<name>', got {name!r}."
-        + hint
+        f"backbone must be one of {list(BACKBONES)} or 'timm/<name>', got "
+        f"{short(name)}." + hint
     )
 
 
@@ -167,7 +168,7 @@ class ImageNetwork(nn.Module):
             value = value.expand(self.image_shape[0]).clone()
             self.register_buffer(name, value.view(-1, 1, 1))
         if not (self.std > 0).all():
-            raise ValueError(f"std must be above 0, got {std!r}.")
+            raise ValueError(f"std must be above 0, got {short(std)}.")
 
     @property
     def head(self):

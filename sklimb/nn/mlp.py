@@ -124,6 +124,13 @@ class PackedMLP(nn.Module):
     reason = ""
     block_rows: int | None = None
 
+    @property
+    def row_work(self):
+        """Multiplications of one member per row."""
+        layers = [*self.blocks, self.head]
+        layers += [] if self.numbers is None else [self.numbers]
+        return sum(layer.weight[0].numel() for layer in layers)
+
     def frozen_statistics(self):
         """There are no running statistics."""
         return nullcontext()

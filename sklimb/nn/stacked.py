@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.func import stack_module_state, vmap
 
+from sklimb._messages import short
 from sklimb.nn.functional_call import Method, Places, TracedPlaces, replica
 from sklimb.nn.seeded_dropout import Noise, SeededDropout, check_dropout, no_draws
 
@@ -128,6 +129,11 @@ class StackedMembers(nn.Module):
             self._frozen = before
 
     @property
+    def row_work(self):
+        """Multiplications of one member per row, 0 if the network does not tell."""
+        return getattr(self.members, "row_work", 0)
+
+    @property
     def needs_two_rows(self):
         """Whether a training batch of one row fails."""
         return any(isinstance(m, _BATCH_NORMS) for m in self.members.modules())
@@ -161,7 +167,7 @@ class StackedMembers(nn.Module):
         if sum(sizes) != self.n_members or min(sizes) < 1:
             raise ValueError(
                 f"sizes must be positive and add up to {self.n_members}, the number of "
-                f"members, got {sizes!r}."
+                f"members, got {short(sizes)}."
             )
         return [self.take(i) for i in torch.arange(self.n_members).split(sizes)]
 

@@ -202,6 +202,10 @@ class FTTransformerBackbone(_Backbone):
             )
             self.normalization = nn.LayerNorm(d_block)
             self.head = nn.Linear(d_block, n_classes)
+        # Every weight meets every token, and every token each other.
+        n_tokens = 1 + self.n_continuous + len(self.cardinalities)
+        weights = sum(p.numel() for p in self.transformer.backbone.parameters())
+        self.row_work = n_tokens * (weights + 2 * n_blocks * n_tokens * d_block)
         self.to_empty(device="cpu")
 
     def _trunk(self, numbers, codes):

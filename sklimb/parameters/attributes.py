@@ -36,6 +36,13 @@ ATTRIBUTES = {
     is solved over the share that `target_prior` sets.""",
     "intercept_": """array of shape (n_members, n_classes)
     Solved output biases, the same for every `target_prior` but None.""",
+    "decision_factors_": """array of shape (n_classes,)
+    By which `predict` multiplies probabilities before it takes the largest.""",
+    "threshold_": """float
+    The same as a threshold on the probability of `classes_[1]`; only two classes.""",
+    "decision_scores_": """array of shape (n_tried, 2) or (n_tried, n_classes + 1)
+    Thresholds (factors of more classes) that were tried and the value of the objective
+    on the held-out rows; only if `decision` is one.""",
     "baseline_": """array of shape (n_encoded_columns,)
     Encoded class-balanced median row, with which `explain` compares rows.""",
     "temperature_": """array of shape (n_members,)

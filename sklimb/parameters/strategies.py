@@ -267,6 +267,19 @@ class StrategyParameters(Parameters):
         `partial_fit`, which solves no bias, the shares are those of all calls. None
         does not correct the network's output.""",
     )
+    decision: Any = parameter(
+        "probability",
+        [str, Interval(Real, 0, 1, closed="neither"), callable],
+        '"probability", "balanced", float, name of a score or scorer',
+        """How `predict` chooses; predict_proba does not change. "probability": the
+        largest. "balanced": the largest over the class share, which catches rare
+        classes at the price of false alarms. A float: with two classes the second where
+        its probability exceeds it. A name of `sklimb.metrics.get_scorer_names` or of
+        scikit-learn's scorers of labels ("f1", "balanced_accuracy"), with `classes_[1]`
+        as the positive class, or a scorer, such as
+        `get_scorer("precision_with_recall_floor", min_recall=0.9)`: what is best on the
+        held-out rows, with no further fit.""",
+    )
     temperature_scaling: bool = parameter(
         False,
         ["boolean"],

@@ -16,19 +16,32 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
+from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_same_network
 from sklimb.fitting.compatibility import check_joint_ssl
-from sklimb.fitting.prepare import read_unlabeled
+from sklimb.fitting.prepare import encoded_rows, read_unlabeled
 from sklimb.fitting.pretraining import Schedule, pretrain
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
+from sklimb.selfsup._checkpoint import Checkpoint
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.device import NUMBERS, resolve_device
 from sklimb.training.terms import ALL_TERMS, MoCo, make_term
 from sklimb.training.views.columns import Pool
+
+# What identifies a pre-training in its checkpoint, besides estimator, rows and seed.
+_SETTINGS = (
+    "method",
+    "max_epochs",
+    "batch_size",
+    "lr",
+    "weight_decay",
+    "validation_fraction",
+    "n_iter_no_change",
+)
 
 
 class SelfSupervisedPretrainer(
@@ -73,6 +86,10 @@ class SelfSupervisedPretrainer(
         Epochs without a better loss on these rows after which training ends.
     warm_start : bool, default=False
         A further `fit` goes on from the last one's weights, with its encoder.
+    checkpoint : str or path, default=None
+        Folder where the state of the training is kept after each epoch: after a crash
+        the same call goes on, and gives what it would have given without one. Not for
+        a pretrainer inside a classifier.
     random_state : int, RandomState instance or None, default=None
         Not used inside a classifier.
 
@@ -143,6 +160,7 @@ class SelfSupervisedPretrainer(
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "checkpoint": [str, HasMethods(["__fspath__"]), None],
         "random_state": ["random_state"],
     }
 
@@ -158,6 +176,7 @@ class SelfSupervisedPretrainer(
         validation_fraction=0.1,
         n_iter_no_change=10,
         warm_start=False,
+        checkpoint=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -169,6 +188,7 @@ class SelfSupervisedPretrainer(
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -201,15 +221,17 @@ class SelfSupervisedPretrainer(
         ------
         ValueError
             Before training: an estimator that is none of sklimb's classifiers, other
-            columns in X_unlabeled or, with `warm_start`, another network. After the
-            first epoch: a loss that is not finite.
+            columns in X_unlabeled, with `warm_start` another network, a checkpoint of
+            another pre-training, damaged or in use. After the first epoch: a loss that
+            is not finite.
         KeyboardInterrupt
-            Ctrl-C, after the best weights so far and all attributes are in place.
+            Ctrl-C, after the best weights of the epochs that ended and all attributes
+            are in place. If none has ended, it is as it was before.
         """
         given = self.estimator
         check_joint_ssl(self.method, getattr(given, "_of", "columns"), "method")
-        with all_or_nothing(self):
-            interrupted = self._fit(X, X_unlabeled)
+        with all_or_nothing(self), Checkpoint(self.checkpoint) as checkpoint:
+            interrupted = self._fit(X, X_unlabeled, checkpoint)
         if interrupted:
             raise KeyboardInterrupt(
                 f"pre-training was interrupted after {self.n_iter_} epochs; the best "
@@ -217,19 +239,20 @@ class SelfSupervisedPretrainer(
             )
         return self
 
-    def _fit(self, X, X_unlabeled):
+    def _fit(self, X, X_unlabeled, checkpoint):
         warm = self.warm_start and hasattr(self, "estimator_")
         inner = self._inner()
         if warm:
             self._check_same(inner)
             inner = self.estimator_
-        seed = root_seed(self.random_state)
+        given = None if self.random_state is None else root_seed(self.random_state)
+        seed = checkpoint.seed if given is None else given
         table = self._read_table(inner, X, reset=not warm)
         rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
         rows = rows.canonical(inner.merge_duplicates)
         if not warm:
             inner.encoder_ = inner._make_encoder()._fit_table(rows.table, rows.weight)
-        encoded = inner.encoder_._transform_table(rows.table)
+        encoded = encoded_rows(inner.encoder_, rows.table)
         parts, weights = [encoded], [rows.weight]
         if X_unlabeled is not None:
             more, weight = read_unlabeled(inner, X_unlabeled)
@@ -240,14 +263,22 @@ class SelfSupervisedPretrainer(
             module, term = copy.deepcopy((inner.net_.module_, self._term))
             if term.term != make_term(self.method):
                 raise ValueError(
-                    f"method cannot change from {term.term!r} to {self.method!r} in a "
-                    "warm start: the projectors that are there go on. Set it back, or "
-                    "start with a new estimator."
+                    f"method cannot change from {short(term.term)} to "
+                    f"{short(self.method)} in a warm start: the projectors that are "
+                    "there go on. Set it back, or start with a new estimator."
                 )
             first_epoch, history = self.n_iter_, self.history_
             inner = copy.copy(inner)
         else:
             module = inner._make_unlabeled(pool.X, pool.weight, seed)
+        checkpoint.open(
+            seed,
+            estimator=(type(inner).__qualname__, inner.get_params()),
+            data=(pool.X, pool.weight),
+            random_state=given,
+            weights=(first_epoch, _arrays(module, term)) if warm else None,
+            **{name: getattr(self, name) for name in _SETTINGS},
+        )
         members = [inner._member_settings(int(inner.member_seeds_[0]))]
         dtype = getattr(torch, NUMBERS[inner.dtype])
         schedule = self._schedule()
@@ -261,7 +292,13 @@ class SelfSupervisedPretrainer(
             dtype,
             term,
             first_epoch,
+            None if self.checkpoint is None else checkpoint,
         )
+        if result.interrupted and not result.history:
+            raise KeyboardInterrupt(
+                "pre-training was interrupted before its first epoch ended; nothing "
+                "was fitted"
+            )
         inner._keep_unlabeled(module)
         self.estimator_, self.encoder_, self._term = inner, inner.encoder_, result.term
         self.n_iter_ = first_epoch + len(result.history)
@@ -302,8 +339,8 @@ class SelfSupervisedPretrainer(
         inner = TabularMLPClassifier() if given is None else clone(given)
         if not isinstance(inner, BaseNeuralClassifier):
             raise ValueError(
-                f"estimator must be a sklimb classifier, got {given!r}: its network "
-                "and encoder are what is trained."
+                f"estimator must be a sklimb classifier, got {short(given)}: its "
+                "network and encoder are what is trained."
             )
         inner._validate_params()
         if hasattr(inner, "freeze"):  # of a classifier's training; here it learns
@@ -345,3 +382,9 @@ class SelfSupervisedPretrainer(
             self.validation_fraction,
             self.n_iter_no_change,
         )
+
+
+def _arrays(*modules):
+    """The tensors of modules, from which a warm start goes on."""
+    states = [module.state_dict() for module in modules]
+    return [{k: v.numpy(force=True) for k, v in s.items()} for s in states]

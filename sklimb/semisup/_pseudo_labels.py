@@ -16,19 +16,35 @@ from sklimb._compat import (
     HasMethods,
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
     _safe_indexing,
 )
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
+from sklimb.exceptions import UnlabeledWarning
 from sklimb.fitting.prepare import warn_if_foreign
+from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
-from sklimb.semisup._stack import check_unlabeled, stacked
+from sklimb.inputs.weights import check_weights
+from sklimb.semisup._stack import check_unlabeled, parted, stacked
 
 
 def _has(name):
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
+
+
+def _warn_of_minus_one(y):
+    """Warn of a label that other classifiers take for none."""
+    labels = np.asarray(y).ravel().tolist()
+    labels = {x for x in labels if isinstance(x, int | float | str)}
+    if len(labels) > 2 and -1 in labels:
+        warnings.warn(
+            f"y holds -1 among {len(labels)} labels, and PseudoLabelClassifier learns "
+            "it as a class. If these rows have no label, as SelfTrainingClassifier "
+            "takes them, set unlabeled=-1.",
+            UnlabeledWarning,
+            stacklevel=4,
+        )
 
 
 class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -62,6 +78,10 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         would follow (at 5 % of the labels of the taiwan table, a mean of 0.6 of
         the true share); with False both follow the labelled rows. "auto" is False for
         sklimb classifiers and True for others, which cannot tell.
+    unlabeled : label or None, default=None
+        The label in `y` of rows that have none, such as -1 for scikit-learn's
+        SelfTrainingClassifier: they are unlabelled rows like those of `X_unlabeled`.
+        None takes every label for a label.
 
     Attributes
     ----------
@@ -83,8 +103,7 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     `row_weighting`. Other classifiers with an early stopping of their own do not know
     which rows are which.
 
-    A label of -1 is a label like any other here; scikit-learn's SelfTrainingClassifier
-    takes it for "unlabelled". Unlabelled rows come as `X_unlabeled=` instead. In a
+    A label of -1 is a label like any other here, unless `unlabeled=-1`. In a
     Pipeline they must pass the same steps as X: with metadata routing enabled,
     `Pipeline([..., ("clf", PseudoLabelClassifier(...).set_fit_request(
     X_unlabeled=True))], transform_input=["X_unlabeled"])`. Searches hand `X_unlabeled`
@@ -115,6 +134,7 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "rounds": [Interval(Integral, 1, None, closed="left")],
         "threshold": [Interval(Real, 0, 1, closed="right"), None],
         "count_pseudo_labels": [StrOptions({"auto"}), "boolean"],
+        "unlabeled": [Real, str, "boolean", None],
     }
 
     def __init__(
@@ -125,12 +145,14 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         rounds=1,
         threshold=None,
         count_pseudo_labels="auto",
+        unlabeled=None,
     ):
         self.estimator = estimator
         self.omega = omega
         self.rounds = rounds
         self.threshold = threshold
         self.count_pseudo_labels = count_pseudo_labels
+        self.unlabeled = unlabeled
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -159,7 +181,7 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X : array-like or data frame of shape (n_samples, n_features)
             Labelled rows.
         y : array-like of shape (n_samples,)
-            Their labels; -1 is a label like any other.
+            Their labels; -1 is a label like any other, unless `unlabeled` says so.
         sample_weight : array-like of shape (n_samples,), default=None
             Of the labelled rows; an unlabelled row has the weight `omega`.
         X_unlabeled : array-like or data frame of shape (n_unlabeled, n_features), \
@@ -179,8 +201,16 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Before training: X_unlabeled has other columns or no rows; the estimator
             takes no weights where they are needed, has no probabilities for
             `threshold`, or is not sklimb's and cannot tell pseudo-labels from labels
-            where that is asked for.
+            where that is asked for; all rows of y are unlabelled.
+
+        Warns
+        -----
+        UnlabeledWarning
+            -1 among three labels or more, without `unlabeled` and `X_unlabeled`.
         """
+        X, y = as_rows(X), as_column(y, "y")
+        sample_weight = as_column(sample_weight, "sample_weight")
+        X_unlabeled = as_rows(X_unlabeled, "X_unlabeled")
         given = {
             "groups": groups,
             "X_val": X_val,
@@ -189,6 +219,15 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         }
         given = {name: value for name, value in given.items() if value is not None}
         self._check_estimator(sample_weight, given)
+        if self.unlabeled is not None:
+            per_row = {"sample_weight": sample_weight, "groups": groups}
+            X, y, X_unlabeled, per_row = parted(
+                X, y, X_unlabeled, per_row, self.unlabeled
+            )
+            sample_weight = per_row["sample_weight"]
+            given.update({"groups": per_row["groups"]} if "groups" in given else {})
+        elif X_unlabeled is None:
+            _warn_of_minus_one(y)
         use = X_unlabeled is not None
         if use:
             check_unlabeled(X, X_unlabeled)
@@ -300,9 +339,7 @@ class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         both = stacked(X, _safe_indexing(X_unlabeled, rows))
         fit_params = dict(given)
         if sample_weight is not None or self.omega != 1:
-            own = _check_sample_weight(
-                sample_weight, np.empty((n, 1)), dtype=np.float64
-            )
+            own = check_weights(sample_weight, n, non_negative=False)
             weight = np.concatenate([own, np.full(extra, float(self.omega))])
             fit_params["sample_weight"] = weight
         if "groups" in given:  # any group: pseudo-labels are apart from the split

@@ -5,8 +5,10 @@ import sys
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from sklearn.utils import check_consistent_length, column_or_1d
 
-from sklimb.inputs.images import are_pictures
+from sklimb._compat import _safe_indexing
+from sklimb.inputs.image_items import pictures_of
 
 _PICTURES = "list of pictures"
 
@@ -67,6 +69,45 @@ def _check_names(names, others):
         )
 
 
+def parted(X, y, X_unlabeled, per_row, unlabeled):
+    """Rows with a label, and those of the label `unlabeled` with X_unlabeled.
+
+    Returns
+    -------
+    X, y : rows with a label
+    X_unlabeled : rows without one, those given last, or None
+    per_row : dict
+        The given values per row of rows with a label.
+
+    Raises
+    ------
+    ValueError
+        No row has a label, or lengths differ.
+    """
+    y = column_or_1d(y)
+    check_consistent_length(X, y, *per_row.values())
+    # One by one: numpy does not compare texts with numbers.
+    is_unlabeled = np.array([label == unlabeled for label in y.tolist()], dtype=bool)
+    if is_unlabeled.all():
+        raise ValueError(
+            f"unlabeled={unlabeled!r} is the label of all {len(y)} rows. Give rows "
+            "with labels too, or set unlabeled=None."
+        )
+    if not is_unlabeled.any():
+        return X, y, X_unlabeled, per_row
+    with_label, without = (np.flatnonzero(is_unlabeled == kind) for kind in (0, 1))
+    rest = _safe_indexing(X, without)
+    if X_unlabeled is not None:
+        check_unlabeled(X, X_unlabeled)
+        rest = stacked(rest, X_unlabeled)
+    X, y = _safe_indexing(X, with_label), y[with_label]
+    per_row = {
+        name: None if value is None else column_or_1d(value)[with_label]
+        for name, value in per_row.items()
+    }
+    return X, y, rest, per_row
+
+
 def stacked(X, X_unlabeled):
     """Rows of X, then those of X_unlabeled; categories of both are kept."""
     kind = _kind(X)
@@ -77,7 +118,7 @@ def stacked(X, X_unlabeled):
     if kind == "sparse matrix":
         return sp.vstack([X, X_unlabeled], format="csr")
     if kind == _PICTURES:
-        return [*X, *X_unlabeled]
+        return [*pictures_of(X), *pictures_of(X_unlabeled)]
     return np.concatenate([_matrix(X), _matrix(X_unlabeled)])
 
 
@@ -89,7 +130,7 @@ def _kind(X):
         return "polars data frame"
     if sp.issparse(X):
         return "sparse matrix"
-    return _PICTURES if are_pictures(X) else "array"
+    return "array" if pictures_of(X) is None else _PICTURES
 
 
 def _matrix(X):

@@ -7,6 +7,7 @@ trains on all of them; class statistics stay those of all training rows.
 import numpy as np
 import torch
 
+from sklimb._messages import short
 from sklimb._random import stream_seed
 from sklimb.training.device import as_numbers
 from sklimb.training.samplers import UniformOrder, WeightedOrder
@@ -30,8 +31,8 @@ def check_enough(y, n_rows, classes):
     raise ValueError(
         f"row_weighting_rows={n_rows} rows of each class are kept apart to judge the "
         f"others by, at least one must be left to train on, and class "
-        f"{classes.tolist()[c]!r} has {counts[c]} different training rows (after the "
-        f"internal validation split). {do}"
+        f"{short(classes.tolist()[c])} has {counts[c]} different training rows (after "
+        f"the internal validation split). {do}"
     )
 
 

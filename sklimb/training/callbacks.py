@@ -143,8 +143,9 @@ class KeepBest(Callback):
     """Each member's best weights so far, and the end when no member improves.
 
     Without a validation score the weights of the last finite epoch are kept. A member
-    whose loss or weights become NaN or infinite stops and keeps what it had. Members
-    that are done leave the pack.
+    whose loss, score or weights become NaN or infinite stops and keeps what it had.
+    Members that are done leave the pack. `n_epochs_` counts the epochs that ended: of
+    one that is interrupted nothing is kept.
 
     Parameters
     ----------
@@ -180,31 +181,39 @@ class KeepBest(Callback):
         self.failed_epoch_ = np.zeros(n_members, dtype=int)
         self.last_epoch_ = np.zeros(n_members, dtype=int)
         self.done_ = np.zeros(n_members, dtype=bool)
+        self.n_epochs_ = 0
 
     @torch.no_grad()
     def on_epoch_end(self, net, **kwargs):
         row = net.history[-1]
         epoch = len(net.history)
-        self.last_epoch_[~self.done_] = epoch
         finite = np.ones(len(self.done_), dtype=bool)
         losses = np.array(row["train_loss_members"])[net.members_]
         finite[net.members_] = np.isfinite(losses) & net.finite_members()
-        self.failed_epoch_[~finite & ~self.done_] = epoch
-        self.done_ |= ~finite
-        better = ~self.done_
-        scores = row.get("valid_score_members") if self.patience else None
+        scores = row.get("valid_score_members")
+        if scores is not None:
+            scores = np.asarray(scores)
+            finite[net.members_] &= ~np.isnan(scores[net.members_])
+        better = ~self.done_ & finite
+        if not self.patience:
+            scores = None
         if epoch <= self.first_epoch:  # no score yet that counts
             self.best_score_[:] = np.nan
         if scores is not None:
-            scores = np.asarray(scores)
             sign = 1 if self.greater_is_better else -1
             best = np.where(
                 np.isnan(self.best_score_), -np.inf, sign * self.best_score_
             )
             better &= sign * scores > best
+        # Ctrl-C may come at any line: what is told of the weights follows them.
+        self._copy(net, better)
+        if scores is not None:
             self.best_score_[better] = scores[better]
         self.best_epoch_[better] = epoch
-        self._copy(net, better)
+        self.n_epochs_ = epoch
+        self.last_epoch_[~self.done_] = epoch
+        self.failed_epoch_[~finite & ~self.done_] = epoch
+        self.done_ |= ~finite
         if scores is not None and epoch >= self.first_epoch:
             self.done_ |= epoch - self.best_epoch_ >= self.patience
         if self.drop is not None:
@@ -254,21 +263,25 @@ class KeepBest(Callback):
             A member's loss was not finite in its first epoch: nothing was learned, and
             the weights are those before training.
         """
-        for k in members:
-            if not self.failed_epoch_[k]:
-                continue
-            what = f"The loss became NaN or infinite in epoch {self.failed_epoch_[k]}"
-            if len(members) > 1:
-                what += f" of member {k - members[0]}"
-            do = "Lower lr, or set clip_norm=1.0"
-            if self.best_epoch_[k] == 0:
-                raise ValueError(f"{what}, before anything was learned. {do}.")
-            warnings.warn(
-                f"{what}: training stopped and the weights of epoch "
-                f"{self.best_epoch_[k]} are kept. {do}.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        failed = [k for k in members if self.failed_epoch_[k]]
+        if not failed:
+            return
+        lost = [k for k in failed if self.best_epoch_[k] == 0]
+        k = (lost or failed)[0]
+        what = f"The loss became NaN or infinite in epoch {self.failed_epoch_[k]}"
+        if len(members) > 1:
+            what += f" of member {k - members[0]}"
+        do = "Lower lr, or set clip_norm=1.0"
+        if lost:
+            raise ValueError(f"{what}, before anything was learned. {do}.")
+        if len(failed) > 1:
+            what += f" (and of {len(failed) - 1} others)"
+        warnings.warn(
+            f"{what}: training stopped and the weights of epoch "
+            f"{self.best_epoch_[k]} are kept. {do}.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 class Clock(Callback):

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from sklimb._messages import short
 from sklimb.training.registry import Registry
 
 # Parameters that the guide is trained without; it gets the same rows in the same order.
@@ -123,7 +124,9 @@ class M2m:
             kind, low, high, text = _RANGES[field.name]
             fine = isinstance(value, kind) and not isinstance(value, bool)
             if not (fine and low <= value <= high):
-                raise ValueError(f"{field.name} of M2m must be {text}, got {value!r}.")
+                raise ValueError(
+                    f"{field.name} of M2m must be {text}, got {short(value)}."
+                )
 
 
 _BELOW_ONE = float(np.nextafter(1, 0))

@@ -100,7 +100,9 @@ class Monitor:
         return np.array(scores)
 
     def of(self, y, p, weight):
-        """Score of probabilities (rows, classes)."""
+        """Score of probabilities (rows, classes); NaN if some are NaN, as of a loss."""
+        if not np.isfinite(p).all():
+            return np.nan
         if self.name == "loss":
             nll = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-300))
             return np.average(nll, weights=weight)
@@ -148,8 +150,8 @@ class BestScores:
         return self.monitor.of(y, self.log_p[k].exp().cpu().numpy(), weight)
 
 
-def check_monitor(name, y, n_classes):
-    """Refuse a ranking score on validation rows of one class."""
+def check_monitor(name, y):
+    """Refuse a ranking score on validation rows (of positive weight) of one class."""
     if name in ("average_precision", "roc_auc") and len(np.unique(y)) < 2:
         raise ValueError(
             f"monitor={name!r} needs validation rows of two classes, and they are all "

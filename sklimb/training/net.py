@@ -12,7 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
-from sklimb.training.device import BLOCK_ROWS, padded_blocks, to_device
+from sklimb.training.device import block_rows, padded_blocks, to_device
 from sklimb.training.steps import clip_gradients
 
 # Most rows of a validation block, members times rows: what stays in the caches.
@@ -112,14 +112,18 @@ class _Net(ClassifierMixin, NeuralNet):
 
     def notify(self, method_name, **cb_kwargs):
         getattr(self, method_name)(self, **cb_kwargs)
+        stopped = None
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as stop:
-                # skorch's own early stopping raises KeyboardInterrupt, like Ctrl-C.
-                if isinstance(callback, EarlyStopping):
-                    raise StopTraining from stop
-                raise
+                # skorch's own early stopping raises KeyboardInterrupt, like Ctrl-C. Its
+                # epoch has ended: KeepBest, which comes later, keeps the weights.
+                if not isinstance(callback, EarlyStopping):
+                    raise
+                stopped = stop
+        if stopped is not None:
+            raise StopTraining from stopped
 
     def fit_loop(self, X, y=None, epochs=None, **kwargs):
         try:
@@ -146,9 +150,12 @@ class _Net(ClassifierMixin, NeuralNet):
         size = self._block_rows()
         return list(zip(dataset.X.split(size), dataset.y.split(size), strict=True))
 
-    def _block_rows(self):
-        rows = BLOCK_ROWS.get(torch.device(self.device).type, BLOCK_ROWS["cuda"])
-        return min(rows, self.module_.block_rows or rows)
+    def _block_rows(self, row_work=None):
+        """Rows per block, by the work per row (None: that of the network)."""
+        module = self.module_
+        row_work = module.row_work if row_work is None else row_work
+        rows = block_rows(torch.device(self.device).type, row_work)
+        return min(rows, module.block_rows or rows)
 
     def train_step_single(self, batch, **fit_params):
         """Fill the gradients of one batch; {"loss": detached loss of each member}."""
@@ -223,7 +230,7 @@ class _Net(ClassifierMixin, NeuralNet):
                 callback.on_batch_end(self, batch=batch, training=False, **step)
         panel = self.monitor_.panel
         size = max(64, _PANEL_ROWS // len(self.members_))
-        size = min(size, self._block_rows())
+        size = min(size, self._block_rows(0))
         self._set_training(False)
         parts = [self._log_probability(x)[:, :n] for _, n, x in panel.blocks(size)]
         self.evaluated_ = torch.cat(parts, 1)

@@ -226,3 +226,8 @@ class PackedSGD(_Packed, torch.optim.SGD):
 
 
 OPTIMIZERS = {"adamw": PackedAdamW, "sgd": PackedSGD}
+# What `net_params` sets of them.
+ARGUMENTS = {
+    "adamw": ("betas", "eps", "amsgrad", "maximize"),
+    "sgd": ("momentum", "nesterov", "dampening", "maximize"),
+}

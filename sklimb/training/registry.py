@@ -2,6 +2,8 @@
 
 from dataclasses import is_dataclass
 
+from sklimb._messages import short
+
 
 class Registry(dict):
     """The object or class of each name of a parameter.
@@ -42,7 +44,7 @@ class Registry(dict):
             The name is no text or taken, or another class of this name is registered.
         """
         if not isinstance(name, str) or not name:
-            raise ValueError(f"name must be a non-empty str, got {name!r}.")
+            raise ValueError(f"name must be a non-empty str, got {short(name)}.")
         same_name = [self[name]] if name in self else []
         own = _class_of(value)
         same_class = [
@@ -53,9 +55,9 @@ class Registry(dict):
         for there in [*same_name, *same_class]:
             if _place(there) != _place(value):
                 raise ValueError(
-                    f"name={name!r} cannot be registered for {value!r}: the "
-                    f"{self.kind} {there!r} has this name or this class name. Choose "
-                    "others."
+                    f"name={short(name)} cannot be registered for {short(value)}: the "
+                    f"{self.kind} {short(there)} has this name or this class name. "
+                    "Choose others."
                 )
         self[name] = value
 

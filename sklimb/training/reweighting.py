@@ -19,6 +19,7 @@ from typing import ClassVar
 import torch
 from torch.autograd import forward_ad
 
+from sklimb._messages import told
 from sklimb.training.device import as_numbers, to_device
 from sklimb.training.registry import Registry
 from sklimb.training.samplers import draw_names, draw_of
@@ -315,7 +316,7 @@ def tangent(objective, places, batch, direction):
         except NotImplementedError as error:
             raise ValueError(
                 "row_weighting needs the forward-mode derivative of every operation of "
-                f"the network: {error} Use another network or row_weighting=None."
+                f"the network: {told(error)} Use another network or row_weighting=None."
             ) from error
         return forward_ad.unpack_dual(logits).tangent
 

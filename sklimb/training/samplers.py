@@ -15,9 +15,11 @@ from importlib import import_module
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.base import clone
 
 from sklimb._compat import _set_random_states
+from sklimb._messages import short, told
 from sklimb.inputs.labels import label_codes
 from sklimb.training.device import array_as_numbers
 from sklimb.training.registry import Registry
@@ -192,8 +194,9 @@ def class_share(sampler, prior):
     share = np.where(prior > 0, np.asarray(draw.share(prior), dtype=float), 0.0)
     if share.shape != prior.shape or not (share >= 0).all() or not share.sum() > 0:
         raise ValueError(
-            f"sampler={draw!r} must give one non-negative share a class, of which one "
-            f"at least is positive, got {share!r} for the class shares {prior!r}."
+            f"sampler={short(draw)} must give one non-negative share a class, of which "
+            f"one at least is positive, got {short(share)} for the class shares "
+            f"{short(prior)}."
         )
     return share / share.sum()
 
@@ -244,20 +247,22 @@ def resample(sampler, X, y, weight, *, classes, n_numeric, n_indicators, seed):
     n_rows = len(X)
     try:
         # The user's labels, so that sampling_strategy={"fraud": 500} means that class.
-        new_X, new_y = sampler.fit_resample(X, classes[y])[:2]
+        # Arrays inside, whatever the user wants from transformers.
+        with config_context(transform_output="default"):
+            new_X, new_y = sampler.fit_resample(X, classes[y])[:2]
     except ValueError as error:
         counts = {str(classes[c]): int(n) for c, n in enumerate(np.bincount(y))}
         raise ValueError(
             f"sampler={type(sampler).__name__} cannot re-sample the {n_rows} training "
             f"rows (rows a class: {counts}, after the internal validation split): "
-            f"{error} If a class has too few rows, give it fewer neighbours, or use "
-            "sampler='over' or 'balanced'."
+            f"{told(error)} If a class has too few rows, give it fewer neighbours, or "
+            "use sampler='over' or 'balanced'."
         ) from error
     new_X = np.asarray(new_X, dtype=X.dtype)
     new_y = label_codes(np.asarray(new_y), classes, slice(None), "the sampler's y")
     lost = np.setdiff1d(y, new_y)
     if len(lost) or new_X.shape[1:] != X.shape[1:]:
-        what = f"class {classes[lost].tolist()[0]!r}" if len(lost) else "columns"
+        what = f"class {short(classes[lost].tolist()[0])}" if len(lost) else "columns"
         raise ValueError(
             f"sampler={type(sampler).__name__} must keep every class and column, and "
             f"it lost {what}."
@@ -311,8 +316,9 @@ def _smote(y, classes, n_numeric, n_flags):
         rarest = np.where(counts > 0, counts, counts.max() + 1).argmin()
         name = classes.tolist()[rarest]
         warnings.warn(
-            f"sampler='smote' needs 2 rows of a class and class {name!r} has 1 after "
-            "the internal split: it is over-sampled by repetition (sampler='over').",
+            f"sampler='smote' needs 2 rows of a class and class {short(name)} has 1 "
+            "after the internal split: it is over-sampled by repetition "
+            "(sampler='over').",
             UserWarning,
             stacklevel=2,
         )

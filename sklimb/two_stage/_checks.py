@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklimb._messages import short
 from sklimb.fitting.checks import resolve_prior
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.inputs.labels import check_labels
@@ -24,8 +25,9 @@ def check_first_stage(p, classifier, y):
         return
     if classifier.class_weight is not None:
         raise ValueError(
-            f"target_prior={prior!r} and class_weight={classifier.class_weight!r} "
-            f"of the estimator cannot be combined: {why}"
+            f"target_prior={short(prior)} and "
+            f"class_weight={short(classifier.class_weight)} of the estimator cannot be "
+            f"combined: {why}"
         )
     if not isinstance(prior, str):
         classes = getattr(classifier, "classes_", None)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sklimb._messages import short
 from sklimb._random import stream_generator
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.checks import check_fit_arguments
@@ -31,8 +32,8 @@ def check_known(given):
         if name not in ("sample_weight", *SPLITTING):
             raise TypeError(
                 f"fit of a ClassifierRetrainer around a FrozenEstimator takes "
-                f"{list(SPLITTING)} besides sample_weight, got {name!r}: the first "
-                "stage is not fitted again. Leave it out."
+                f"{list(SPLITTING)} besides sample_weight, got {short(name)}: the "
+                "first stage is not fitted again. Leave it out."
             )
 
 
@@ -55,8 +56,8 @@ def unwrap(estimator):
     if not isinstance(last, BaseNeuralClassifier):
         raise TypeError(
             "estimator must be a sklimb classifier, a Pipeline that ends in one, or a "
-            f"FrozenEstimator around either, got {estimator!r}: the second stage works "
-            "on the features and the last layer of a network."
+            f"FrozenEstimator around either, got {short(estimator)}: the second stage "
+            "works on the features and the last layer of a network."
         )
     return [steps for steps in before if len(steps)], last, prefix
 
@@ -220,7 +221,7 @@ def read_stage(classifier, X, y, given, *, sampler, own_fraction):
     if len(empty):
         raise ValueError(
             "the second stage needs rows with a positive weight of every class of the "
-            f"first, got none of class {classes.tolist()[empty[0]]!r}."
+            f"first, got none of class {short(classes.tolist()[empty[0]])}."
         )
     plan = make_plan(
         train.y[:, None],  # draws look at labels and weights only

@@ -81,7 +81,9 @@ def n_epochs(p):
 
 def batch_size(p, n_rows):
     """Rows per step; "auto": 50 steps per epoch for small tables, else 128 rows."""
-    return min(max(n_rows // 50, 8), 128) if p.batch_size == "auto" else p.batch_size
+    if p.batch_size == "auto":
+        return min(max(n_rows // 50, 8), 128)
+    return int(min(p.batch_size, n_rows))
 
 
 def retrain_classifier(task):

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.class_weights import class_shares
-from sklimb.fitting.intercept import solve_intercept
+from sklimb.fitting.intercept import bias_and_gap, solve_intercepts
 from sklimb.two_stage._methods import CHOOSING, NO_PROBABILITIES
 
 # Rows of features per block, which bounds the memory of a head.
@@ -34,7 +34,7 @@ def best_temperature(logits, y, weight):
 
     def cost(log_t):
         log_p = log_softmax(logits / np.exp(log_t), axis=1)
-        log_p = log_softmax(log_p + solve_intercept(log_p, y, weight), axis=1)
+        log_p = log_softmax(log_p + bias_and_gap(log_p, y, weight)[0], axis=1)
         return -np.average(log_p[np.arange(len(y)), y], weights=weight)
 
     center, reach = np.log(spread), np.log(20)
@@ -64,10 +64,14 @@ def set_probabilities(p, chosen, everything):
     if wanted is None:
         return
     h, y, weight = everything
-    for k, z in enumerate(logits_of(p.head_, h)):
-        log_p = z / p.temperature_[k]
-        p.intercept_[k] = solve_intercept(log_p, y, weight)
-    p.intercept_ += np.log(wanted / prior)
+    log_p = logits_of(p.head_, h) / p.temperature_[:, None, None]
+    p.intercept_ = solve_intercepts(log_p, y, weight) + np.log(wanted / prior)
+
+
+def probabilities_of(p, h):
+    """Probabilities of features, of each member: (n_members, rows, n_classes)."""
+    logits = logits_of(p.head_, h) / p.temperature_[:, None, None]
+    return softmax(logits + p.intercept_[:, None, :], axis=-1)
 
 
 def joined(parts):

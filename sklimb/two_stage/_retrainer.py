@@ -23,7 +23,9 @@ from sklimb._compat import (
     _fit_context,
     _routing_enabled,
 )
+from sklimb._decisions import Decisions
 from sklimb._random import member_seeds, root_seed
+from sklimb.fitting.decision import decide
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.training.optimizers import OPTIMIZERS
@@ -43,10 +45,16 @@ from sklimb.two_stage._methods import (
     SecondStage,
     with_drift,
 )
-from sklimb.two_stage._probabilities import joined, set_probabilities
+from sklimb.two_stage._probabilities import (
+    joined,
+    probabilities_of,
+    set_probabilities,
+)
 
 
-class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ClassifierRetrainer(
+    Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 
     A network trained on imbalanced rows has good features and a biased last layer
@@ -89,8 +97,7 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     n_epochs : int or "auto", default="auto"
         "auto" is 5 for "lws" and 10 for the others; "tau" and "ncm" train nothing.
     batch_size : int or "auto", default="auto"
-        "auto" is 128, and fewer (at least 8) where an epoch would have less than 50
-        steps.
+        "auto" is 128, and at least 8 where an epoch would have less than 50 steps.
     optimizer : {"adamw", "sgd"}, default="adamw"
         "sgd" has a momentum of 0.9.
     lr : float, default=0.01
@@ -130,6 +137,8 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         What is added to them then.
     class_prior_ : array of shape (n_classes,)
         Class shares of the rows that the second stage trains on, by sample weight.
+    decision_factors_, threshold_, decision_scores_ : array, float, array
+        As those of the first stage, whose `decision` counts here too.
     history_ : list of dict
         By epoch: "train_loss", "train_loss_members".
 
@@ -353,22 +362,19 @@ class ClassifierRetrainer(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             for loss in task.history
         ]
         set_probabilities(self, chosen, everything)
+        self._set_decision(classifier, chosen)
 
-    def predict(self, X):
-        """Labels of the largest probability.
-
-        Under the prior that `target_prior` names; "uniform" is the balanced decision.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples,)
-        """
-        p = self.predict_proba(X)
-        return self.classes_[p.argmax(1)]
+    def _set_decision(self, classifier, chosen):
+        """Decide as the first stage's `decision` says, by the new probabilities."""
+        _, y, weight = chosen
+        members = probabilities_of(self, chosen[0])
+        p = mixed(classifier.member_weights_, members)
+        shares = np.average(p, axis=0, weights=weight)
+        found = decide(
+            classifier.decision, self.classes_, shares, lambda: (p, y, weight)
+        )
+        vars(self).pop("decision_scores_", None)
+        vars(self).update(found)
 
     def predict_proba(self, X):
         """Probabilities, averaged over members.

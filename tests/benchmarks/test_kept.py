@@ -191,6 +191,89 @@ def test_lines_of_other_code_are_void(kept, tmp_path, capsys):
     assert len(kept.Kept(path, key).rows) == 3
 
 
+TORN_KEY = ("model", "digest")
+TORN_ROWS = [
+    {"model": m, "digest": "d", "scores": {"model": 1}} for m in ("a", "b", "c")
+]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.97])
+def test_a_torn_last_line_counts_for_nothing(kept, tmp_path, capsys, share):
+    """A kill in the middle of a write, at any place of the line."""
+    path = tmp_path / "fits.jsonl"
+    fits = kept.Kept(path, TORN_KEY, lambda line: "code")
+    for row in TORN_ROWS[:2]:
+        fits.add(row)
+    content = path.read_bytes()
+    whole = content.index(b"\n") + 1
+    path.write_bytes(content[: whole + int(share * (len(content) - whole))])
+    again = kept.Kept(path, TORN_KEY, fits.code)
+    assert set(again.rows) == {("a", "d")}
+    assert "1 lines are torn" in capsys.readouterr().out
+    # The next line is not joined to it.
+    again.add(TORN_ROWS[1])
+    again.add(TORN_ROWS[2])
+    assert kept.Kept(path, TORN_KEY, fits.code).rows == again.rows
+    assert set(again.rows) == {("a", "d"), ("b", "d"), ("c", "d")}
+
+
+def test_a_whole_last_line_without_its_end_counts(kept, tmp_path, capsys):
+    path = tmp_path / "fits.jsonl"
+    fits = kept.Kept(path, TORN_KEY)
+    fits.add(TORN_ROWS[0])
+    path.write_bytes(path.read_bytes()[:-1])
+    again = kept.Kept(path, TORN_KEY)
+    again.add(TORN_ROWS[1])
+    assert set(kept.Kept(path, TORN_KEY).rows) == {("a", "d"), ("b", "d")}
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b'{"model":"a","dig{"model":"b","digest":"d"}\n',  # joined to the next one
+        b"\x00\x00\x00\xff\xfe\n",  # a power cut
+        b'{"digest":"d"}\n',
+        b"[1]\n1\n",
+    ],
+)
+def test_torn_lines_in_the_middle_count_for_nothing(kept, tmp_path, torn):
+    path = tmp_path / "fits.jsonl"
+    kept.Kept(path, TORN_KEY).add(TORN_ROWS[0])
+    path.write_bytes(torn + path.read_bytes() + torn + b"\n")
+    fits = kept.Kept(path, TORN_KEY)
+    assert set(fits.rows) == {("a", "d")}
+    fits.add(TORN_ROWS[2])
+    assert kept.Kept(path, TORN_KEY).rows == fits.rows
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from benchmarks.common.kept import Kept
+fits = Kept(Path(sys.argv[1]), ("model",))
+fits.add({"model": "a"})
+pid = os.fork()
+if not pid:
+    import resource
+    size = fits.path.stat().st_size
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # a write beyond it kills
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, size + 5))
+    fits.add({"model": "b"})
+    fits.add({"model": "c"})
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) < 0
+fits.add({"model": "d"})
+"""
+
+
+def test_a_run_that_is_killed_in_a_write_loses_that_line_alone(kept, tmp_path):
+    path = tmp_path / "fits.jsonl"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    subprocess.run(command, check=True, cwd=FOLDER.parent)
+    assert path.read_bytes().count(b"\n") == 3
+    assert set(kept.Kept(path, ("model",)).rows) == {("a",), ("d",)}
+
+
 def test_changed_code_of_the_package_voids_our_models_only(load, kept, monkeypatch):
     script, models = load("tables.run"), load("tables.models").MODELS
     code_of = script.code_of_model.__wrapped__

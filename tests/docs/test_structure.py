@@ -26,10 +26,19 @@ FACES = {
     "tabular_network",
     "tabular_resnet",
 }
-LOWEST = {"_random", "_compat"}
+LOWEST = {
+    "_compat",
+    "_digest",
+    "_folders",
+    "_messages",
+    "_random",
+    "_version",
+    "exceptions",
+}
 TRAINING = {"nn", "inputs", *LOWEST}
-FITTING = {"training", "parameters", *TRAINING}
+FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
+    "_decisions",
     "_estimator_callbacks",
     "_inner_face",
     "explanation",
@@ -44,13 +53,19 @@ META = {"faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_decisions": {"fitting"},
+    "_digest": set(),
+    "_folders": set(),
+    "_messages": set(),
+    "_version": set(),
+    "exceptions": set(),
     "_estimator_callbacks": {"training"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
-    "metrics": {"_random"},
+    "metrics": {"_random", "_messages"},
     # scikit-learn's own way to take rows of anything is in `_compat`.
     "datasets": LOWEST,
-    "nn": {"_random"},
-    "inputs": LOWEST,
+    "nn": {"_random", "_messages"},
+    "inputs": {"exceptions", *LOWEST},
     "preprocessing": {"inputs", *LOWEST},
     "explanation": {"nn", *LOWEST},
     "training": TRAINING,

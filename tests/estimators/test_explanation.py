@@ -293,6 +293,8 @@ def test_baseline_is_the_class_balanced_median(seed):
     np.testing.assert_array_equal(again, clf.baseline_)
 
 
+@pytest.mark.filterwarnings("ignore:X has columns without a value")
+@pytest.mark.filterwarnings("ignore:X has categorical columns with too many values")
 @pytest.mark.parametrize("transform", ["quantile", "standard", None])
 def test_baseline_in_the_units_of_the_table(transform):
     rng = np.random.default_rng(0)
@@ -352,3 +354,39 @@ def test_refusals():
             clf.explain(X[:3], **params)
     with pytest.raises(ValueError, match="features"):
         clf.explain(X[:, :3])
+
+
+def test_a_frame_has_the_names_and_the_index_of_x(table):
+    frame, y = table
+    clf = clone(MLP).fit(frame, y)
+    part = frame.iloc[[5, 17, 3]]
+    shares = clf.explain(part, as_frame=True)
+    assert list(shares.columns) == list(frame.columns)
+    assert list(shares.index) == [5, 17, 3]
+    np.testing.assert_array_equal(shares, clf.explain(part))
+
+
+def test_reasons_are_the_largest_contributions(table):
+    frame, y = table
+    clf = clone(MLP).fit(frame, y)
+    part = frame.iloc[[5, 17, 3]]
+    shares, found = clf.explain(part, as_frame=True), clf.reasons(part, k=4)
+    assert list(found["row"]) == [5] * 4 + [17] * 4 + [3] * 4
+    for row, own in found.groupby("row"):
+        expected = shares.loc[row].nlargest(4)
+        np.testing.assert_array_equal(own["contribution"], expected)
+        assert list(own["column"]) == list(expected.index)
+        for column, value in zip(own["column"], own["value"], strict=True):
+            there = part.loc[row, column]
+            assert value == there or (pd.isna(value) and pd.isna(there))
+    assert len(clf.reasons(part, k=10_000)) == 3 * frame.shape[1]
+    with pytest.raises(ValueError, match="k must be an int of at least 1"):
+        clf.reasons(part, k=0)
+
+
+def test_reasons_of_an_array():
+    clf = clone(MLP).fit(X, Y)
+    found = clf.reasons(X[:2], k=1)
+    best = clf.explain(X[:2]).argmax(1)
+    assert list(found["column"]) == list(best)
+    np.testing.assert_array_equal(found["value"], X[[0, 1], best])

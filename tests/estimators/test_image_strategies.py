@@ -199,6 +199,7 @@ def pretrainer(method="simclr", estimator=None, **params):
     return SelfSupervisedPretrainer(base, method, **{**own, **params})
 
 
+@pytest.mark.filterwarnings("ignore:Each row of X has .* no grey square")
 @parametrize_with_checks(
     [
         SelfSupervisedPretrainer(

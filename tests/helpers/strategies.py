@@ -43,6 +43,7 @@ STRATEGIES = [
     {"portfolio": [{"dropout": 0.0}, {"dropout": 0.1}]},
     {"validation_folds": 2},
     {"temperature_scaling": True},
+    {"decision": "balanced"},
 ]
 NETWORKS = [
     TabularResNetClassifier(d_block=16, max_epochs=60, lr=1e-2),

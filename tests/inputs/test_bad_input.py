@@ -8,7 +8,12 @@ from helpers.packs import PLAIN, fixed_table
 from imblearn import FunctionSampler
 from imblearn.over_sampling import SMOTE
 
-from sklimb import TabularMLPClassifier
+from sklimb import (
+    ImageResNetClassifier,
+    TabularEncoder,
+    TabularMLPClassifier,
+    TabularResNetClassifier,
+)
 from sklimb.training.losses import FocalLoss
 
 X, Y = fixed_table()
@@ -68,6 +73,50 @@ def test_columns_at_predict_time(monkeypatch):
         clf.predict(worse)
 
 
+BLANK = FRAME.astype({"x3": object})
+BLANK.loc[7, "x3"] = " "
+
+
+def test_text_in_a_column_of_numbers(monkeypatch):
+    cure = r"it holds ' ' in row 7.*pd\.to_numeric\(\.\.\., errors='coerce'\)"
+    refused(rf"'x3' \(index 3\) as numbers: {cure}.*categorical_features", BLANK)
+    monkeypatch.undo()
+    clf = TabularMLPClassifier(**{**PLAIN, "max_epochs": 1}).fit(FRAME, Y)
+    with pytest.raises(ValueError, match=rf"'x3' \(index 3\) as numbers: {cure}") as e:
+        clf.predict(BLANK)
+    assert "was numeric in training" in str(e.value)
+    assert "categorical_features" not in str(e.value)
+    for dtype in ("category", "string"):
+        with pytest.raises(ValueError, match=r"it holds .* in row 0.*in training"):
+            clf.predict(BLANK.astype({"x3": dtype})[7:])
+    with pytest.raises(ValueError, match=r"column 3 as numbers.*in row 7.*in training"):
+        TabularMLPClassifier(**{**PLAIN, "max_epochs": 1}).fit(X, Y).predict(
+            BLANK.to_numpy()
+        )
+
+
+@pytest.mark.parametrize("kind", [TabularMLPClassifier, ImageResNetClassifier])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (FRAME.to_dict("list"), "a dict of columns"),
+        (FRAME.to_dict("records"), r"a list of records \(dict\)"),
+        (tuple(FRAME.to_dict("records")), r"a tuple of records \(dict\)"),
+        (FRAME.to_records(), "a structured array"),
+    ],
+)
+def test_columns_and_records_by_name(kind, given, message):
+    cure = r"Pass pd\.DataFrame\(X\) instead\.$"
+    with pytest.raises(TypeError, match=rf"^X must be .*, got {message}. {cure}"):
+        kind().fit(given, Y)
+
+
+@pytest.mark.parametrize("given", [X[:, 0], [*X[:, 0]], 3.0, None])
+def test_what_has_less_than_two_dimensions_is_not_printed(given):
+    text = r"Expected 2D array, got [01]D array.*shape \((400,)?\)\. Reshape your data"
+    refused(text, given)
+
+
 def test_weights():
     refused("at least one non-zero", sample_weight=np.zeros(len(Y)))
     refused("[Nn]egative", sample_weight=np.r_[-1.0, np.ones(len(Y) - 1)])
@@ -75,6 +124,58 @@ def test_weights():
     refused("class_weight names .*'frod'", class_weight={"frod": 2.0})
     refused("class_weight.*non-negative", class_weight={1: -1.0})
     refused("inconsistent", groups=np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        ["a"] * 400,
+        [1j] * 400,
+        [{}] * 400,
+        [10**400] * 400,
+        pd.to_datetime(Y).to_numpy(),
+        "text",
+        [[1.0], [1.0, 2.0]] * 200,
+    ],
+)
+def test_weights_that_are_no_numbers(weights):
+    refused("sample_weight must hold one number a row", sample_weight=weights)
+    with pytest.raises(ValueError, match="sample_weight must hold one number a row"):
+        TabularEncoder().fit(X, sample_weight=weights)
+
+
+def test_weights_that_are_missing_or_infinite():
+    for weights in (
+        [None, 1] * 200,
+        pd.Series([pd.NA, 1] * 200),
+        np.ma.masked_equal(Y, 1),
+        np.nan,
+    ):
+        refused("sample_weight contains NaN", sample_weight=weights)
+    refused("sample_weight contains infinity", sample_weight=np.inf)
+    with pytest.raises(ValueError, match="sample_weight contains NaN"):
+        TabularEncoder().fit(X, sample_weight=np.nan)
+
+
+def test_batches_of_one_row_have_no_variance():
+    resnet = TabularResNetClassifier
+    match = "batch_size=1 cannot be used with a network that has BatchNorm"
+    task = {"metabalance_sampler": "over", "metabalance_steps": 2}
+    for params in (
+        {"batch_size": 1},
+        {**task, "metabalance_support_batch_size": 1},
+        {**task, "metabalance_query_batch_size": 1},
+    ):
+        with pytest.raises(ValueError, match=match):
+            resnet(max_epochs=1, **params).fit(X, Y)
+
+
+def test_arguments_that_the_optimiser_does_not_take():
+    betas = {"optimizer__betas": (0.9, 0.99)}
+    refused("cannot be used with optimizer='sgd'", optimizer="sgd", net_params=betas)
+    refused(
+        "cannot be used with.*Invalid beta", net_params={"optimizer__betas": (2, 2)}
+    )
 
 
 def test_strategies():
@@ -195,6 +296,12 @@ def test_splits_that_take_a_class_away():
         validation_split=[([0, 1], [900])],
         early_stopping=True,
     )
+    for splits in ([3, 4], {None: 1}, ["ab", 1]):
+        refused(
+            "pairs of training and validation row numbers",
+            validation_split=splits,
+            early_stopping=True,
+        )
     used = iter([(range(300), range(300, 400))])
     list(used)
     refused("A generator is used up", validation_split=used, early_stopping=True)

@@ -1,7 +1,9 @@
 """Networks of the real timm; collected only where it is installed."""
 
+import numpy as np
 import pytest
 import torch
+from fuzz.mutate_files import Parts
 from safetensors.torch import save_file
 
 try:
@@ -15,6 +17,8 @@ except AttributeError:
             f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         )
 
+import sklimb
+from sklimb import ImageResNetClassifier
 from sklimb.nn.image_network import ImageNetwork, make_backbone
 from sklimb.nn.stacked import StackedMembers
 
@@ -97,3 +101,42 @@ def test_refusals():
         make_backbone("timm/convnext_tinny", 3)
     with pytest.raises(ValueError, match=r"cannot read images of 16 x 16 pixels"):
         make_backbone("timm/inception_v3", 3, image_size=16)
+
+
+@pytest.mark.parametrize("name, size", [("resnet10t", 32), ("swinv2_cr_tiny_224", 64)])
+def test_load_fetches_nothing(name, size, tmp_path, monkeypatch):
+    """Not for a classifier that began with timm's weights either."""
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(256, size=(12, size, size, 3), dtype=np.uint8), [0, 1] * 6
+    weights = make(name, size, 0).trunk.state_dict()
+    save_file(weights, tmp_path / "weights.safetensors")
+    clf = ImageResNetClassifier(
+        backbone=f"timm/{name}",
+        pretrained=str(tmp_path / "weights.safetensors"),
+        max_epochs=1,
+        batch_size=6,
+        early_stopping=False,
+        random_state=0,
+    )
+    clf.fit(X, y).set_params(pretrained=True).save(tmp_path / "m")
+    (tmp_path / "weights.safetensors").unlink()
+
+    def fetch(*args, **kwargs):
+        raise AssertionError("weights were fetched")
+
+    monkeypatch.setattr("socket.socket.connect", fetch)
+    monkeypatch.setattr("timm.models._builder.load_pretrained", fetch)
+    again = sklimb.load(tmp_path / "m")
+    assert again.pretrained is True
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+
+
+def test_a_large_network_is_refused_before_it_is_made(tmp_path):
+    X, y = np.zeros((12, 32, 32, 3), np.uint8), [0, 1] * 6
+    clf = ImageResNetClassifier(backbone="resnet8", max_epochs=1, early_stopping=False)
+    clf.fit(X, y).save(tmp_path / "m")
+    parts = Parts((tmp_path / "m").read_bytes())
+    parts.header["module"]["network"]["backbone"] = "timm/vit_giant_patch14_224"
+    (tmp_path / "m").write_bytes(parts.bytes())
+    with pytest.raises(ValueError, match="larger network than it holds"):
+        sklimb.load(tmp_path / "m")

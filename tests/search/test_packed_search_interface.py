@@ -389,3 +389,20 @@ def test_a_fold_that_lacks_a_class_trains_beside_the_others():
     both(
         tiny(max_epochs=12), {"lr": [1e-3, 0.02]}, X3, y3, cv=splits, scoring="accuracy"
     )
+
+
+def test_scorers_that_do_not_exist_are_refused_in_one_sentence():
+    for scoring in ("rocauc", ["accuracy", "rocauc"], {"a": "rocauc"}, {"a": 1}):
+        with pytest.raises(ValueError, match="scoring must hold names of") as error:
+            search(scoring=scoring).fit(X, Y)
+        assert len(str(error.value)) < 300
+
+
+def test_weights_are_one_per_row_in_folds_and_scores():
+    one, each = (
+        search(scoring="roc_auc").fit(X, Y, sample_weight=weight)
+        for weight in (2.0, np.full(len(Y), 2.0))
+    )
+    assert_same_results(one, each)
+    with pytest.raises(ValueError, match="sample_weight must hold one number a row"):
+        search().fit(X, Y, sample_weight=["a"] * len(Y))

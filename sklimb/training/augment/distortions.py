@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from sklimb._messages import short
 from sklimb.training.augment.pixels import CODES, apply_operations, grey
 from sklimb.training.augment.policies import _uniform
 
@@ -17,13 +18,13 @@ def _check_range(name, value, high=float("inf")):
     if not fine or not 0 < value[0] <= value[1] <= high:
         limit = "" if high == float("inf") else f" and at most {high:g}"
         raise ValueError(
-            f"{name} must be two growing numbers above 0{limit}, got {value!r}."
+            f"{name} must be two growing numbers above 0{limit}, got {short(value)}."
         )
 
 
 def _check_share(name, value, high=1.0):
     if not 0 <= value <= high:
-        raise ValueError(f"{name} must be in [0, {high:g}], got {value!r}.")
+        raise ValueError(f"{name} must be in [0, {high:g}], got {short(value)}.")
 
 
 def _column(values, x):

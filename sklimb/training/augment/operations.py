@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sklimb._messages import short
 from sklimb.training.augment.distortions import (
     ColorJitter,
     GaussianBlur,
@@ -33,7 +34,7 @@ def _uniform(n, generator, *, size=()):
 
 def _check_unit(name, value):
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be in [0, 1], got {value!r}.")
+        raise ValueError(f"{name} must be in [0, 1], got {short(value)}.")
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class RandomErasing:
             if not 0 < low <= high or (name == "area" and high > 1):
                 raise ValueError(
                     f"{name} must be two growing numbers above 0 (area: up to 1), got "
-                    f"{getattr(self, name)!r}."
+                    f"{short(getattr(self, name))}."
                 )
 
     def __call__(self, x, generator):
@@ -336,6 +337,6 @@ def make_augment(augment, name="augment"):
         else:
             raise ValueError(
                 f"{name} must be None, one or several of {list(AUGMENTS)}, or "
-                f"callables (images, generator) -> images, got {item!r}."
+                f"callables (images, generator) -> images, got {short(item)}."
             )
     return Augment(operations) if operations else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sklimb._messages import short
 from sklimb._random import stream_generator
 from sklimb.training.augment.operations import (
     Augment,
@@ -77,11 +78,11 @@ def make_change(views, shape):
     elif isinstance(views, str):
         raise ValueError(
             f"views must be 'auto', one of {list(VIEWS)}, or a list of augmentations, "
-            f"got {views!r}."
+            f"got {short(views)}."
         )
     change = make_augment(views, "views")
     if change is None:
-        raise ValueError(f"views must hold an augmentation, got {views!r}.")
+        raise ValueError(f"views must hold an augmentation, got {short(views)}.")
     return change
 
 
