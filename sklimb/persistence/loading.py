@@ -175,7 +175,8 @@ def _set_fitted(estimator, header, arrays):
     estimator.module_config_ = header["module"]
     estimator.dtype_, estimator.n_iter_ = header["dtype"], header["n_iter"]
     # Older files do not tell the folds, which were then what the parameter says.
-    estimator.n_folds_ = header["n_folds"] or estimator.validation_folds or 1
+    said = estimator.validation_folds
+    estimator.n_folds_ = header["n_folds"] or (said if isinstance(said, int) else 1)
     estimator.history_ = header["history"]
     if header["portfolio"] is not None:
         estimator.portfolio_ = pd.DataFrame(header["portfolio"])
