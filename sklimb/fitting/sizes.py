@@ -34,7 +34,8 @@ def check_size(estimator, n_members):
     if n_bytes <= there:
         return
     sizes["n_members"] = n_members
-    default = {name: getattr(type(estimator), name) for name in sizes}
+    default = {name: getattr(type(estimator), name) for name in estimator._sizes}
+    default["n_members"] = 1
     name = max(sizes, key=lambda name: sizes[name] / default[name])
     value = n_members if name == "n_members" else sizes[name]
     raise ValueError(

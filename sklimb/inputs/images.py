@@ -20,7 +20,7 @@ from sklimb.inputs.image_files import decode
 from sklimb.inputs.image_items import CHANNELS, are_items, opened
 from sklimb.inputs.image_levels import other_range
 from sklimb.inputs.on_disk import filled, spans, take_rows
-from sklimb.inputs.table import check_container, is_series
+from sklimb.inputs.table import check_container, check_is_2d, is_series
 
 # Pixels farther out, in ranges of the training images, are clamped: products overflow.
 _FARTHEST = 1e6
@@ -201,17 +201,17 @@ def _numbers(X, estimator):
     ):
         X = X.to_numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
-    ndim = getattr(X, "ndim", 2)
     # It sums, and the largest floats of both signs have no sum.
     with np.errstate(over="ignore", invalid="ignore"), _told_of_shapes(X):
         pixels = check_array(
             X,
             dtype=None if is_bytes else (np.float32, np.float64),
             allow_nd=True,
-            ensure_2d=ndim < 3,
+            ensure_2d=is_series(X),
             estimator=name,
             input_name="X",
         )
+    check_is_2d(pixels)
     if pixels.ndim > 4:
         raise ValueError(
             "X must have the shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W "

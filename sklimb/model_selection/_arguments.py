@@ -1,6 +1,6 @@
 """Checks of a search's `scoring` and weights, before any fold is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from sklearn.metrics import get_scorer_names
@@ -41,3 +41,9 @@ def check_weights_of(X, params):
         else value
         for name, value in params.items()
     }
+
+
+def check_grid(grid):
+    """scikit-learn's ParameterGrid says what is wrong, but for an empty list."""
+    if isinstance(grid, Iterable) and not isinstance(grid, Mapping) and not list(grid):
+        raise ValueError("param_grid must hold at least one dict, got an empty list.")

@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -29,7 +28,11 @@ from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
-from sklimb.model_selection._arguments import check_scoring_names, check_weights_of
+from sklimb.model_selection._arguments import (
+    check_grid,
+    check_scoring_names,
+    check_weights_of,
+)
 from sklimb.model_selection._candidates import (
     Folds,
     classifier_of,
@@ -271,7 +274,7 @@ class PackedSearchCV(BaseSearchCV):
             )
         n_iter = self.n_iter
         if self.param_grid is not None and n_iter is None:
-            _check_grid(self.param_grid)
+            check_grid(self.param_grid)
             candidates = list(ParameterGrid(self.param_grid))
         else:
             sampler = ParameterSampler(
@@ -412,9 +415,3 @@ class PackedSearchCV(BaseSearchCV):
         self.refit_time_ = time.time() - begin
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
-
-
-def _check_grid(grid):
-    """scikit-learn's ParameterGrid says what is wrong, but for an empty list."""
-    if isinstance(grid, Iterable) and not isinstance(grid, Mapping) and not list(grid):
-        raise ValueError("param_grid must hold at least one dict, got an empty list.")

@@ -174,9 +174,9 @@ def _set_fitted(estimator, header, arrays):
         setattr(estimator, name, value.numpy())
     estimator.module_config_ = header["module"]
     estimator.dtype_, estimator.n_iter_ = header["dtype"], header["n_iter"]
-    # Older files do not tell the folds, which were then what the parameter says.
-    said = estimator.validation_folds
-    estimator.n_folds_ = header["n_folds"] or (said if isinstance(said, int) else 1)
+    given = estimator.validation_folds
+    older = given if isinstance(given, int) else 1  # files without n_folds
+    estimator.n_folds_ = header["n_folds"] or older
     estimator.history_ = header["history"]
     if header["portfolio"] is not None:
         estimator.portfolio_ = pd.DataFrame(header["portfolio"])

@@ -7,7 +7,9 @@ from scipy.special import log_softmax, softmax
 
 from sklimb.fitting.checks import resolve_prior
 from sklimb.fitting.class_weights import class_shares
+from sklimb.fitting.decision import decide
 from sklimb.fitting.intercept import bias_and_gap, solve_intercepts
+from sklimb.fitting.portfolio import mixed
 from sklimb.two_stage._methods import CHOOSING, NO_PROBABILITIES
 
 # Rows of features per block, which bounds the memory of a head.
@@ -72,6 +74,21 @@ def probabilities_of(p, h):
     """Probabilities of features, of each member: (n_members, rows, n_classes)."""
     logits = logits_of(p.head_, h) / p.temperature_[:, None, None]
     return softmax(logits + p.intercept_[:, None, :], axis=-1)
+
+
+def set_decision(p, classifier, chosen):
+    """How a ClassifierRetrainer decides: as its first stage, by its own probabilities.
+
+    An objective is tuned on `chosen`, (features, y, weight).
+    """
+    h, y, weight = chosen
+    mixture = mixed(classifier.member_weights_, probabilities_of(p, h))
+    shares = np.average(mixture, axis=0, weights=weight)
+    vars(p).pop("decision_scores_", None)  # of an earlier fit
+    found = decide(
+        classifier.decision, p.classes_, shares, lambda: (mixture, y, weight)
+    )
+    vars(p).update(found)
 
 
 def joined(parts):

@@ -25,7 +25,6 @@ from sklimb._compat import (
 )
 from sklimb._decisions import Decisions
 from sklimb._random import member_seeds, root_seed
-from sklimb.fitting.decision import decide
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.training.optimizers import OPTIMIZERS
@@ -47,7 +46,7 @@ from sklimb.two_stage._methods import (
 )
 from sklimb.two_stage._probabilities import (
     joined,
-    probabilities_of,
+    set_decision,
     set_probabilities,
 )
 
@@ -362,19 +361,7 @@ class ClassifierRetrainer(
             for loss in task.history
         ]
         set_probabilities(self, chosen, everything)
-        self._set_decision(classifier, chosen)
-
-    def _set_decision(self, classifier, chosen):
-        """Decide as the first stage's `decision` says, by the new probabilities."""
-        _, y, weight = chosen
-        members = probabilities_of(self, chosen[0])
-        p = mixed(classifier.member_weights_, members)
-        shares = np.average(p, axis=0, weights=weight)
-        found = decide(
-            classifier.decision, self.classes_, shares, lambda: (p, y, weight)
-        )
-        vars(self).pop("decision_scores_", None)
-        vars(self).update(found)
+        set_decision(self, classifier, chosen)
 
     def predict_proba(self, X):
         """Probabilities, averaged over members.

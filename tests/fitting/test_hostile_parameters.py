@@ -99,7 +99,7 @@ def cases():
 
 
 @pytest.mark.filterwarnings("ignore")  # of what is legal and unusual
-@pytest.mark.parametrize(("kind", "name"), cases())
+@pytest.mark.parametrize(("kind", "name"), list(cases()))
 def test_it_works_or_one_sentence_says_why(kind, name, monkeypatch):
     began, loop = [], _Net.fit_loop
 
@@ -110,6 +110,8 @@ def test_it_works_or_one_sentence_says_why(kind, name, monkeypatch):
     monkeypatch.setattr(_Net, "fit_loop", noted)
     for shown, value in HOSTILE.items():
         if shown == "2**63" and name in ENDLESS:
+            continue
+        if shown == "True" and name == "compile":  # works, and takes a minute
             continue
         began.clear()
         estimator = MAKE[kind]().set_params(**{name: value})
@@ -147,7 +149,7 @@ def test_a_network_larger_than_the_memory_is_not_built(make, name, value):
 
 @pytest.mark.parametrize("make", [TabularMLPClassifier, TabularResNetClassifier])
 def test_estimated_weights_are_those_of_the_network(make):
-    for params in ({}, {"n_blocks": 3, "d_block": 40}):
+    for params in ({"d_block": 32}, {"n_blocks": 3, "d_block": 40}):
         clf = make(**{**SMALL, "n_blocks": 2, **params}).fit(X, Y)
         sizes = {name: getattr(clf, name) for name in clf._sizes}
         n_weights = sum(p.numel() for p in clf.net_.module_.parameters())

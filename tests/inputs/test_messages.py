@@ -1,7 +1,6 @@
 """Messages hold one short value of the user's data at most, however long it is."""
 
 import warnings
-from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -112,9 +111,6 @@ ERRORS = {
     ),
     "group": lambda: group_recall(Y, Y, y_train=[*Y] * 100, group="few"),
     "scorer": lambda: get_scorer(LONG),
-    "save": lambda: fit(
-        changed(Decimal("0." + "3" * 5000)), categorical_features=[NAMES[3]]
-    ).save("none"),
     "images": lambda: ImageResNetClassifier(backbone="resnet8").fit([*range(900)], Y),
 }
 
@@ -129,6 +125,14 @@ def test_messages_are_short(case):
         ERRORS[case]()
     text = str(error.value)
     assert len(text) < 600 and "x" * 161 not in text, text[:2000]
+
+
+@pytest.mark.filterwarnings("ignore::sklimb.exceptions.InputWarning")
+def test_the_message_of_save_is_short(tmp_path):
+    clf = fit(changed(Odd()), categorical_features=[NAMES[3]])
+    with pytest.raises(ValueError, match="can be saved") as error:
+        clf.save(tmp_path / "clf.safetensors")
+    assert len(str(error.value)) < 600
 
 
 def test_warnings_are_short():

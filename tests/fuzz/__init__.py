@@ -1,0 +1,1 @@
+"""Random inputs and mutated files, with what must hold of each."""
