@@ -1,5 +1,6 @@
 """scikit-learn's own callbacks (`set_callbacks`), called by the loop."""
 
+import numpy as np
 from skorch.callbacks import Callback
 
 from sklimb.training.callbacks import StopTraining
@@ -15,6 +16,9 @@ class EstimatorCallbacks(Callback):
         # Fitted attributes that callbacks may read.
         self.estimator.net_, self.estimator.dtype_ = net, str(net._dtype())[6:]
         self.estimator.device_ = str(net.device)
+        n_members = net.module_.n_members
+        self.estimator.member_weights_ = np.full(n_members, 1 / n_members)
+        self.estimator.decision_factors_ = np.ones(len(self.estimator.classes_))
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.seen)
 
     def on_epoch_begin(self, net, **kwargs):

@@ -156,7 +156,7 @@ def _job(estimator, prepared, members, module, partial):
         epochs_before,
         estimator._states,
         varied=tuple(varied(settings_of(estimator))),
-        shares=_assumed(counts * factor, plan.last, calibration, attributes),
+        shares=_assumed(counts, factor, plan.last, calibration, attributes),
     )
     if p.m2m is not None:
         job.guide = _guide_job(estimator, job, prepared)
@@ -252,9 +252,14 @@ def _class_statistics(recipe, weight, plan, calibration):
     }
 
 
-def _assumed(weight, plan, calibration, attributes):
-    """Class shares that probabilities assume: their mean over the rows of training."""
-    weight = weight if calibration is None else class_shares(calibration, len(weight))
+def _assumed(weight, factor, plan, calibration, attributes):
+    """Class shares that probabilities assume, but for `class_weight`.
+
+    That is the user's statement, which no decision undoes.
+    """
+    if calibration is not None:
+        shares = class_shares(calibration, len(weight))
+        weight = np.where(factor > 0, shares / np.where(factor > 0, factor, 1), shares)
     shares = weight * plan.shift / attributes["prior_shift_"]
     return shares / shares.sum()
 

@@ -17,7 +17,7 @@ from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
 
 # May differ inside one pack, beside what the members' settings hold: the rows that a
 # member sees and what its classes weigh.
-_FREE = {*ROW_PARAMETERS, "class_weight", "target_prior", "n_members"}
+_FREE = {*ROW_PARAMETERS, "class_weight", "decision", "target_prior", "n_members"}
 _FREE |= {"temperature_scaling"}  # comes after training
 _FREE -= {"dtype", "device", "early_stopping"}
 

@@ -26,6 +26,17 @@ def moves_prior_twice(parameters):
     )
 
 
+def balances_twice(parameters):
+    """Why decision cannot be set beside class_weight, or None."""
+    given = parameters.class_weight, parameters.decision
+    if not all(isinstance(value, str) and value == "balanced" for value in given):
+        return None
+    return (
+        "both make up for the class shares, so rare classes would be favoured twice. "
+        "Set one of them to its default."
+    )
+
+
 class StrategyParameters(Parameters):
     """Parameters of loss, draws, augmentation of rows, steps and priors."""
 
@@ -49,7 +60,7 @@ class StrategyParameters(Parameters):
         'None, "balanced" or dict',
         """Factor of each class in the loss. Unlike those of a sampler, its effects on
         probabilities are kept.""",
-        {"target_prior": moves_prior_twice},
+        {"target_prior": moves_prior_twice, "decision": balances_twice},
     )
     drw_start: float | None = parameter(
         None,
@@ -273,10 +284,10 @@ class StrategyParameters(Parameters):
         '"probability", "balanced", float, name of a score or scorer',
         """How `predict` chooses; predict_proba does not change. "probability": the
         largest. "balanced": the largest over the class share, which catches rare
-        classes at the price of false alarms. A float: with two classes the second where
-        its probability exceeds it. A name of `sklimb.metrics.get_scorer_names` or of
-        scikit-learn's scorers of labels ("f1", "balanced_accuracy"), with `classes_[1]`
-        as the positive class, or a scorer, such as
+        classes at the price of false alarms; your `class_weight` still counts. A float:
+        with two classes the second where its probability exceeds it. A name of
+        `sklimb.metrics.get_scorer_names` or of scikit-learn's scorers of labels ("f1",
+        "balanced_accuracy"), with `classes_[1]` as the positive class, or a scorer:
         `get_scorer("precision_with_recall_floor", min_recall=0.9)`: what is best on the
         held-out rows, with no further fit.""",
     )

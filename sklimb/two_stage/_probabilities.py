@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from sklimb.fitting.checks import resolve_prior
-from sklimb.fitting.class_weights import class_shares
+from sklimb.fitting.class_weights import class_shares, class_weight_vector
 from sklimb.fitting.decision import decide
 from sklimb.fitting.intercept import bias_and_gap, solve_intercepts
 from sklimb.fitting.portfolio import mixed
@@ -84,6 +84,9 @@ def set_decision(p, classifier, chosen):
     h, y, weight = chosen
     mixture = mixed(classifier.member_weights_, probabilities_of(p, h))
     shares = np.average(mixture, axis=0, weights=weight)
+    factor = class_weight_vector(classifier.class_weight, y, weight, p.classes_)
+    shares = shares / np.where(factor > 0, factor, 1)  # decisions leave class_weight
+    shares /= shares.sum()
     vars(p).pop("decision_scores_", None)  # of an earlier fit
     found = decide(
         classifier.decision, p.classes_, shares, lambda: (mixture, y, weight)

@@ -78,6 +78,7 @@ KEYS = [
     "one_by_one",
     "dtype",
     "n_iter",
+    "n_folds",
     "history",
     "portfolio",
     "version",
@@ -105,7 +106,11 @@ def test_wrong_types_at_every_key_of_the_header(key, table, tmp_path):
         refused(tmp_path / "m", parts.bytes(), "cannot be loaded|is damaged|has format")
     parts = Parts(table)
     del parts.header[key]
-    if key not in ("version", "one_by_one"):  # which earlier versions did not write
+    if key not in (
+        "version",
+        "one_by_one",
+        "n_folds",
+    ):  # which earlier versions did not write
         refused(tmp_path / "m", parts.bytes(), f"lacks '{key}'|names no format")
 
 

@@ -27,6 +27,8 @@ from sklimb.datasets import make_transactions
 from sklimb.exceptions import DecisionWarning
 from sklimb.fitting.decision import Objective, decision_values
 from sklimb.metrics import expected_cost, get_scorer
+from sklimb.model_selection import PackedSearchCV
+from sklimb.training.net import _Net
 from sklimb.two_stage import ClassifierRetrainer
 
 DATA = make_transactions(3000, fraud_rate=0.06, random_state=0)
@@ -99,9 +101,13 @@ def test_balanced_is_the_share_that_probabilities_assume(params, share):
 
 
 @pytest.mark.parametrize("prior", ["train", None])
-def test_balanced_with_class_weight(prior):
-    clf = fit("balanced", class_weight="balanced", target_prior=prior)
-    assert clf.threshold_ == pytest.approx(0.5, rel=0.02)
+def test_balanced_leaves_class_weight(prior):
+    clf = fit("balanced", class_weight={0: 1.0, 1: 5.0}, target_prior=prior)
+    assert clf.threshold_ == pytest.approx(Y.mean(), rel=0.02)
+    more = clf.predict(X_TEST).mean(), fit("balanced").predict(X_TEST).mean()
+    assert more[0] > more[1] + 0.1
+    with pytest.raises(ValueError, match="rare classes would be favoured twice"):
+        fit("balanced", class_weight="balanced")
 
 
 def test_balanced_does_not_depend_on_the_target_prior():
@@ -278,6 +284,26 @@ def test_second_stage_decides_as_the_first():
         p = clf.predict_proba(X_TEST)[:, 1]
         np.testing.assert_array_equal(clf.predict(X_TEST), p > clf.threshold_)
         assert clf.threshold_ != 0.5
+
+
+def test_a_packed_search_trains_decisions_side_by_side(monkeypatch):
+    grid = {"decision": ["probability", "balanced", "f1"]}
+    clf, given = (
+        TabularMLPClassifier(**SMALL),
+        {"scoring": "balanced_accuracy", "cv": 2},
+    )
+    began, loop = [], _Net.fit_loop
+
+    def noted(self, *args, **kwargs):
+        began.append(self)
+        return loop(self, *args, **kwargs)
+
+    monkeypatch.setattr(_Net, "fit_loop", noted)
+    packed = PackedSearchCV(clf, grid, max_members=8, **given).fit(X, Y)
+    assert len(began) == 1  # one pack
+    plain = GridSearchCV(clf, grid, **given).fit(X, Y)
+    name = "mean_test_score"
+    np.testing.assert_array_equal(packed.cv_results_[name], plain.cv_results_[name])
 
 
 def test_within_a_search_and_a_calibrator():
