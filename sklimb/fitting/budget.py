@@ -98,5 +98,7 @@ def _folds_hold(estimator, rows, seed):
     return all(
         len(np.unique(rows.y[train])) == n_classes
         and len(np.unique(rows.y[held_out])) > needs_two
-        for train, held_out in split_folds(rows, AUTO_FOLDS, seed)
+        for train, held_out in split_folds(
+            rows, AUTO_FOLDS, seed, estimator.merge_duplicates
+        )
     )

@@ -60,7 +60,8 @@ def make_fold_jobs(estimator, prepared):
 
     The encoder is that of all rows: it knows inputs of the validation rows, no labels.
     """
-    folds = split_folds(prepared.train, estimator.n_folds_, prepared.seed)
+    merge = estimator.merge_duplicates
+    folds = split_folds(prepared.train, estimator.n_folds_, prepared.seed, merge)
     estimator.n_folds_ = len(folds)  # the largest class may have fewer rows
     n_members = _members_of_fold(estimator, prepared)
     check_size(estimator, n_members * len(folds))

@@ -168,7 +168,7 @@ def _forget_unfinished(pack):
             job.without_late()
 
 
-def _train_guides(jobs, alone, until):
+def _train_guides(jobs, alone, until=None):
     """Train the guides of M2m; the error of a guide becomes that of its job."""
     if train([job.guide for job in jobs], alone=False, until=until):
         raise KeyboardInterrupt(

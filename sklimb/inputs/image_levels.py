@@ -1,4 +1,8 @@
-"""The check that images have levels of the range that the training images had."""
+"""Checks of levels of images: all are numbers, of the range that training had."""
+
+import numpy as np
+
+from sklimb.inputs.on_disk import spans
 
 # Upper ends of ranges by which levels are called.
 _ENDS = (1, 255, 1023, 4095, 16383, 65535)
@@ -34,3 +38,12 @@ def other_range(least, most, low, high, mean):
 def _called(low, high):
     end = next((end for end in _ENDS if low >= 0 and high <= end), None)
     return f"{low:.4g} to {high + 0.0:.4g}" if end is None else f"0 to {end}"
+
+
+def check_finite(pixels):
+    """Refuse NaN and infinite pixels, block by block: a mask of all is not held."""
+    flat = pixels.reshape(len(pixels), -1) if len(pixels) else pixels
+    for rows in spans(len(flat), flat[:1].nbytes):
+        if not np.isfinite(flat[rows]).all():
+            what = "NaN" if np.isnan(flat[rows]).any() else "infinity"
+            raise ValueError(f"Input X contains {what}: every pixel must be a number.")

@@ -18,9 +18,14 @@ from sklimb.exceptions import InputWarning
 from sklimb.inputs.containers import as_rows
 from sklimb.inputs.image_files import decode
 from sklimb.inputs.image_items import CHANNELS, are_items, opened
-from sklimb.inputs.image_levels import other_range
+from sklimb.inputs.image_levels import check_finite, other_range
 from sklimb.inputs.on_disk import filled, spans, take_rows
-from sklimb.inputs.table import check_container, check_is_2d, is_series
+from sklimb.inputs.table import (
+    check_container,
+    check_is_2d,
+    is_series,
+    told_of_complex,
+)
 
 # Pixels farther out, in ranges of the training images, are clamped: products overflow.
 _FARTHEST = 1e6
@@ -201,17 +206,20 @@ def _numbers(X, estimator):
     ):
         X = X.to_numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
-    # It sums, and the largest floats of both signs have no sum.
-    with np.errstate(over="ignore", invalid="ignore"), _told_of_shapes(X):
+    # Its own message of missing values is five lines long.
+    with _told_of_shapes(X), told_of_complex():
         pixels = check_array(
             X,
             dtype=None if is_bytes else (np.float32, np.float64),
             allow_nd=True,
             ensure_2d=is_series(X),
+            ensure_all_finite=False,
             estimator=name,
             input_name="X",
         )
     check_is_2d(pixels)
+    if not is_bytes:
+        check_finite(pixels)
     if pixels.ndim > 4:
         raise ValueError(
             "X must have the shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W "

@@ -23,7 +23,53 @@ def hold_out(rows, splitter, fraction, seed, merge):
     train, held_out = split_default(rows, fraction, seed)
     if not len(held_out):
         return rows, None
+    if merge:
+        train, held_out = kept_whole(rows, [(train, held_out)])[0]
     return rows.take(train), rows.take(held_out)
+
+
+def kept_whole(rows, parts):
+    """Splits after which all rows of equal X are on the side of the heaviest of them.
+
+    Rows of equal X and label are one row by then. Those of other labels would otherwise
+    train without it: a table of few different rows, all with both labels, would teach
+    that each of them has one. Splits of other tables stay as they are, and so do those
+    that would leave a class without training rows, or one class alone to validate on.
+
+    Parameters
+    ----------
+    rows : RowSet
+        Merged rows in canonical order.
+    parts : list of (train, held_out) row numbers
+        The held-out parts do not overlap.
+    """
+    if rows.group is not None:
+        return parts
+    _, x = np.unique(rows.table.row_hash(), return_inverse=True)
+    if x.max() + 1 == len(x):
+        return parts
+    # Of equally heavy rows the first of the order.
+    order = np.lexsort((np.arange(len(x))[::-1], rows.weight))
+    heaviest = np.empty(x.max() + 1, dtype=int)
+    heaviest[x[order]] = order
+    side = np.zeros(len(x), dtype=int)
+    for i, (_, held_out) in enumerate(parts, 1):
+        side[held_out] = i
+    side = side[heaviest[x]]
+    whole = [
+        (np.flatnonzero(side != i), np.flatnonzero(side == i))
+        for i in range(1, len(parts) + 1)
+    ]
+
+    def n_classes(part):
+        return len(np.unique(rows.y[part]))
+
+    fine = all(
+        n_classes(train) == n_classes(before)
+        and n_classes(held_out) >= min(2, n_classes(others))
+        for (train, held_out), (before, others) in zip(whole, parts, strict=True)
+    )
+    return whole if fine else parts
 
 
 def without_copies(pseudo, held_out):
@@ -131,10 +177,11 @@ def split_given(rows, splitter):
     return train, held_out
 
 
-def split_folds(rows, n_folds, seed):
+def split_folds(rows, n_folds, seed, merge=True):
     """(train, validation) row numbers of each fold, stratified; groups stay whole.
 
-    The only row of a class trains in every fold.
+    So do rows of equal X, if equal rows have been merged (`merge`). The only row of a
+    class trains in every fold.
 
     Raises
     ------
@@ -144,7 +191,7 @@ def split_folds(rows, n_folds, seed):
     if rows.pseudo is not None:
         labelled, pseudo = (np.flatnonzero(rows.pseudo == kind) for kind in (0, 1))
         own, others = rows.apart()
-        parts = split_folds(own, n_folds, seed)
+        parts = split_folds(own, n_folds, seed, merge)
         for i, (train, held_out) in enumerate(parts):
             kept = pseudo[without_copies(others, own.take(held_out))]
             train = np.sort(np.concatenate([labelled[train], kept]))
@@ -167,7 +214,8 @@ def split_folds(rows, n_folds, seed):
         # A fold may lack a class in validation, because all folds together hold it.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         parts = list(folds.split(np.zeros((len(others), 1)), rows.y[others], group))
-    return [
+    parts = [
         (np.sort(np.concatenate([others[train], single])), others[held_out])
         for train, held_out in parts
     ]
+    return kept_whole(rows, parts) if merge else parts

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -174,6 +175,20 @@ def check_container(X):
     )
 
 
+@contextmanager
+def told_of_complex():
+    """Refuse complex numbers in one sentence: scikit-learn prints all of them."""
+    try:
+        yield
+    except ValueError as error:
+        if "Complex data" not in str(error):
+            raise
+        raise ValueError(
+            "Complex data not supported: X holds complex numbers. Pass their real and "
+            "imaginary parts as columns of their own."
+        ) from None
+
+
 def is_series(X):
     """Whether X is a column of a data frame, which scikit-learn refuses by its name.
 
@@ -201,17 +216,18 @@ def _has_names(estimator, names):
 def _as_matrix(X, categorical_features, estimator):
     """Input that is no data frame, as a 2-D array of numbers or objects."""
     by_dtype = categorical_features is None or isinstance(categorical_features, str)
-    X = check_array(
-        X,
-        # numpy would turn a list of numbers and strings into strings.
-        dtype=object if isinstance(X, list | tuple) and not by_dtype else None,
-        ensure_all_finite=False,
-        ensure_2d=is_series(X),
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        estimator=estimator,
-        input_name="X",
-    )
+    with told_of_complex():
+        X = check_array(
+            X,
+            # numpy would turn a list of numbers and strings into strings.
+            dtype=object if isinstance(X, list | tuple) and not by_dtype else None,
+            ensure_all_finite=False,
+            ensure_2d=is_series(X),
+            ensure_min_samples=0,
+            ensure_min_features=0,
+            estimator=estimator,
+            input_name="X",
+        )
     check_is_2d(X)
     return X.astype(str) if X.dtype.kind == "S" else X
 

@@ -47,3 +47,12 @@ def check_grid(grid):
     """scikit-learn's ParameterGrid says what is wrong, but for an empty list."""
     if isinstance(grid, Iterable) and not isinstance(grid, Mapping) and not list(grid):
         raise ValueError("param_grid must hold at least one dict, got an empty list.")
+
+
+def check_refit(refit):
+    """Refuse a class: it is callable, and what it returns is no index."""
+    if isinstance(refit, type):
+        raise ValueError(
+            "refit must be a bool, the name of a score or a function that returns "
+            f"best_index_, got the class {refit.__name__}."
+        )

@@ -30,6 +30,7 @@ from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.model_selection._arguments import (
     check_grid,
+    check_refit,
     check_scoring_names,
     check_weights_of,
 )
@@ -53,10 +54,8 @@ class PackedSearchCV(BaseSearchCV):
 
     Candidates and folds become members of packs: one training loop for many networks.
     Scores, splits and seeds are those of `GridSearchCV` and `RandomizedSearchCV` with
-    the same integer `random_state`; only the training is shared. With `n_members` or
-    `validation_folds` of "auto" a candidate is one network with one split, and the best
-    one is refitted with as many as the budget pays for. A pack trains for at most
-    `max_seconds` times the number of its fits.
+    the same integer `random_state`; only the training is shared. Where the number of
+    networks is "auto" candidates have one, and refitting takes the whole budget.
 
     Parameters
     ----------
@@ -85,8 +84,7 @@ class PackedSearchCV(BaseSearchCV):
         At epochs 4, 4 f, 4 f^2, ... only the best 1 / f of a pack's candidates go on,
         by `scoring` on their internal validation rows ("roc_auc", "average_precision",
         "balanced_accuracy" or "neg_log_loss", of several the one of `refit`; else by
-        the estimator's `monitor`). The others are scored as they are. None drops
-        nobody.
+        the estimator's `monitor`). The others are scored as they are. None drops none.
     checkpoint : str or path, default=None
         Folder where finished packs are kept: after a crash the same call goes on. One
         process at a time may use it.
@@ -116,7 +114,7 @@ class PackedSearchCV(BaseSearchCV):
     `smoothing_eps`, `sam_asymmetric_rho` (above 0), `joint_ssl_weight`,
     `frequency_scale`, `class_weight`, seeds and everything about rows. What changes the
     network or the step (width, batch size, sampler, loss) starts another pack.
-    Candidates with skorch callbacks are trained alone.
+    Those with skorch callbacks are trained alone. A pack has `max_seconds` per fit.
 
     Examples
     --------
@@ -231,6 +229,7 @@ class PackedSearchCV(BaseSearchCV):
             for candidate in candidates:
                 check_halving(self.halving_factor, classifier_of(candidate))
         check_scoring_names(self.scoring)
+        check_refit(self.refit)
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(as_rows(X), as_column(y, "y"))
         if y is not None:  # no y at all is the classifier's to say

@@ -93,6 +93,11 @@ def parted(X, y, X_unlabeled, per_row, unlabeled):
             f"unlabeled={unlabeled!r} is the label of all {len(y)} rows. Give rows "
             "with labels too, or set unlabeled=None."
         )
+    if len({*y[~is_unlabeled].tolist()}) < 2:
+        raise ValueError(
+            f"unlabeled={unlabeled!r} leaves rows of one label, and there is nothing "
+            "to tell apart. Give rows of other labels too, or set unlabeled=None."
+        )
     if not is_unlabeled.any():
         return X, y, X_unlabeled, per_row
     with_label, without = (np.flatnonzero(is_unlabeled == kind) for kind in (0, 1))

@@ -96,8 +96,7 @@ class ClassifierRetrainer(
     n_epochs : int or "auto", default="auto"
         "auto" is 5 for "lws" and 10 for the others; "tau" and "ncm" train nothing.
     batch_size : int or "auto", default="auto"
-        "auto" is 128, and fewer (at least 8) where an epoch would have less than 50
-        steps.
+        "auto" is 128, and at least 8 where an epoch would have less than 50 steps.
     optimizer : {"adamw", "sgd"}, default="adamw"
         "sgd" has a momentum of 0.9.
     lr : float, default=0.01

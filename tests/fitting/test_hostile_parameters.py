@@ -100,7 +100,8 @@ def cases():
 
 @pytest.mark.filterwarnings("ignore")  # of what is legal and unusual
 @pytest.mark.parametrize(("kind", "name"), list(cases()))
-def test_it_works_or_one_sentence_says_why(kind, name, monkeypatch):
+def test_it_works_or_one_sentence_says_why(kind, name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # a checkpoint named "x" is legal
     began, loop = [], _Net.fit_loop
 
     def noted(self, *args, **kwargs):

@@ -11,6 +11,10 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+
+import sklimb
 from fuzz.inputs import draw, made
 from fuzz.oracles import (
     Fault,
@@ -23,10 +27,6 @@ from fuzz.oracles import (
     rows_of,
     same_values,
 )
-from sklearn.base import clone, is_classifier
-from sklearn.exceptions import NotFittedError
-
-import sklimb
 from sklimb.fitting import pretraining
 from sklimb.training.net import _Net
 
@@ -80,9 +80,11 @@ class Case:
             predicts = "predict" if is_classifier(estimator) else "transform"
             try:
                 getattr(estimator, predicts)(self.X)
-            except NotFittedError:
+            except (NotFittedError, AttributeError):  # the latter with refit=False
                 raise refused from None
             raise Fault("fit: refused, and predicts") from None
+        if not getattr(estimator, "refit", True):
+            return  # such a search predicts nothing
         self.p = self.predicted("predict", self.X)
         self.n = len(self.p)
         if hasattr(estimator, "classes_"):

@@ -10,6 +10,9 @@ from sklimb.inputs.few_rows import FEW_ROWS
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.device import BLOCK_ROWS, block_rows
 
+# A column of the table is empty on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:X has columns without a value")
+
 
 def frame():
     """Every kind of column, those too that are read one by one."""
