@@ -37,16 +37,13 @@ test-slow: install ## the slow tests
 
 # The lowest versions; files whose checks do not depend on newer ones. 4 minutes.
 LOWEST = .venv-lowest
-LOWEST_TESTS = tests/nn/test_packed.py tests/nn/test_stacked.py \
-	tests/nn/test_functional_call.py tests/nn/test_layouts.py \
-	tests/inputs/test_table.py tests/inputs/test_bad_input.py \
+LOWEST_TESTS = tests/nn/test_packed.py tests/nn/test_functional_call.py \
+	tests/nn/test_layouts.py tests/inputs/test_table.py \
 	tests/inputs/test_extreme_numbers.py tests/inputs/test_preprocessing_state.py \
-	tests/fitting/test_fit.py tests/fitting/test_priors.py tests/fitting/test_seeds.py \
-	tests/fitting/test_posteriors.py tests/fitting/test_probabilities.py \
+	tests/fitting/test_seeds.py tests/fitting/test_probabilities.py \
 	tests/fitting/test_interrupts.py tests/fitting/test_not_finite.py \
-	tests/training/test_losses.py tests/training/test_strategies.py \
-	tests/training/test_metabalance.py tests/training/test_mixing.py \
-	tests/estimators/test_persistence.py tests/search/test_packed_search.py
+	tests/training/test_losses.py tests/training/test_mixing.py \
+	tests/estimators/test_persistence.py
 
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(LOWEST)

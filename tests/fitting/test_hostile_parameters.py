@@ -122,6 +122,8 @@ def test_it_works_or_one_sentence_says_why(kind, name, monkeypatch, tmp_path):
             said = str(error)
             if "NaN or infinite" in said or "did not stay finite" in said:
                 continue
+            if name == "unlabeled" and "two classes" in said:
+                continue  # 0 is a label of y, and without it one class is left
             assert name in said, (shown, said)
             assert not (began and hasattr(estimator, "history_")), (shown, said)
             assert len(said) < 450 and "\n" not in said, (shown, said)
