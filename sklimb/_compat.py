@@ -1,5 +1,6 @@
 """Private imports and version differences of scikit-learn and pandas."""
 
+import numpy as np
 from sklearn.base import _fit_context
 from sklearn.ensemble._base import _set_random_states
 from sklearn.metrics._scorer import _MultimetricScorer
@@ -13,11 +14,11 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
     RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -44,6 +45,14 @@ class _NoCallbackSupport:
 def _no_callbacks(method):
     """The method itself, for versions of scikit-learn without callbacks."""
     return method
+
+
+class Interval(_Interval):
+    """The constraint of a range. Fractions and Decimals are in none."""
+
+    def is_satisfied_by(self, val):
+        """Whether a value is a number of Python or numpy in the range."""
+        return isinstance(val, int | float | np.number) and super().is_satisfied_by(val)
 
 
 def names_of(registry):

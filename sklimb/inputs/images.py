@@ -24,7 +24,7 @@ from sklimb.inputs.table import (
     check_container,
     check_is_2d,
     is_series,
-    told_of_complex,
+    told_of_numbers,
 )
 
 # Pixels farther out, in ranges of the training images, are clamped: products overflow.
@@ -207,7 +207,7 @@ def _numbers(X, estimator):
         X = X.to_numpy()
     is_bytes = getattr(X, "dtype", None) == np.uint8
     # Its own message of missing values is five lines long.
-    with _told_of_shapes(X), told_of_complex():
+    with told_of_numbers(), _told_of_shapes(X):
         pixels = check_array(
             X,
             dtype=None if is_bytes else (np.float32, np.float64),

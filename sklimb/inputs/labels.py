@@ -45,6 +45,12 @@ def _of_objects(y, name):
     kinds = {kind: _kind(kind) for kind in dict.fromkeys(map(type, values))}
     found = set(kinds.values())
     if found == {"text"}:
+        ends = next((i for i, v in enumerate(values) if v.endswith("\0")), None)
+        if ends is not None:
+            raise ValueError(
+                f"{name} holds {short(values[ends])} in row {ends}, and arrays of text "
+                "drop a NUL at the end. Give this class another name."
+            )
         return np.asarray(values)
     if found == {"boolean"}:
         return np.array(values, dtype=bool)

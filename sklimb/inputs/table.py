@@ -176,11 +176,15 @@ def check_container(X):
 
 
 @contextmanager
-def told_of_complex():
-    """Refuse complex numbers in one sentence: scikit-learn prints all of them."""
+def told_of_numbers():
+    """One sentence for complex numbers, which scikit-learn prints, and ragged rows."""
     try:
         yield
     except ValueError as error:
+        if "inhomogeneous" in str(error):
+            raise ValueError(
+                "X must have as many values in each row, got rows of unequal lengths."
+            ) from error
         if "Complex data" not in str(error):
             raise
         raise ValueError(
@@ -216,7 +220,7 @@ def _has_names(estimator, names):
 def _as_matrix(X, categorical_features, estimator):
     """Input that is no data frame, as a 2-D array of numbers or objects."""
     by_dtype = categorical_features is None or isinstance(categorical_features, str)
-    with told_of_complex():
+    with told_of_numbers():
         X = check_array(
             X,
             # numpy would turn a list of numbers and strings into strings.

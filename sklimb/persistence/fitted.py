@@ -93,7 +93,7 @@ def check_fitted(arrays, n_members, n_classes, n_encoded):
             raise ValueError(f"its {name} is not a number.")
         if name in _NOT_NEGATIVE and (value < 0).any():
             raise ValueError(f"its {name} is negative.")
-    for name in ("temperature_", "decision_factors_"):
+    for name in ("temperature_", "decision_factors_", "prior_shift_"):
         if not (arrays[name] > 0).all():
             raise ValueError(f"its {name} is not above 0.")
     if abs(arrays["member_weights_"].sum() - 1) > 1e-6:  # shares, summed in float64

@@ -1,5 +1,8 @@
 """Bad input gets one sentence before training: what, why, what to do."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -320,3 +323,24 @@ def test_labels_of_validation_rows():
     with pytest.raises(ValueError, match="y_val holds the label 7"):
         TabularMLPClassifier(**PLAIN).fit(X, Y, X_val=X, y_val=np.full(len(Y), 7))
     refused("partial_fit takes all labels", y=np.ones(len(Y), int))
+
+
+def test_numbers_that_numpy_does_not_know():
+    for value in (Fraction(1, 2), Decimal("0.5")):
+        with pytest.raises(ValueError, match="'ema_decay' parameter"):
+            TabularMLPClassifier(ema_decay=value).fit(X, Y)
+
+
+def test_labels_that_end_in_nul():
+    y = np.array(["a\0", "b"], dtype=object)[Y]
+    with pytest.raises(ValueError, match="drop a NUL at the end"):
+        TabularMLPClassifier().fit(X, y)
+
+
+def test_rows_of_unequal_lengths_and_complex_numbers():
+    ragged = [*X.tolist()[:-1], [1.0]]
+    with pytest.raises(ValueError, match="got rows of unequal lengths"):
+        TabularMLPClassifier().fit(ragged, Y)
+    with pytest.raises(ValueError, match="Complex data not supported: X holds") as told:
+        TabularMLPClassifier().fit(X.astype(complex), Y)
+    assert len(str(told.value)) < 200
