@@ -170,10 +170,10 @@ def pretrain(
         except KeyboardInterrupt:
             result.interrupted = True
     lost = result.history and np.isinf(result.best_score).any()
-    if lost:
+    if lost or not all(bool(weight.isfinite().all()) for weight in best):
         raise ValueError(
-            "The self-supervised loss became NaN or infinite before anything was "
-            "learned. Lower the pretrainer's lr."
+            "The self-supervised loss or its weights became NaN or infinite before "
+            "anything was learned. Lower the pretrainer's lr or weight_decay."
         )
     with torch.no_grad():
         torch._foreach_copy_([t.detach() for t in kept], best)

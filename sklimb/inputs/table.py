@@ -185,6 +185,10 @@ def told_of_numbers():
             raise ValueError(
                 "X must have as many values in each row, got rows of unequal lengths."
             ) from error
+        if "could not convert" in str(error):
+            raise ValueError(
+                "X must hold numbers, and one of its values cannot be read as one."
+            ) from error
         if "Complex data" not in str(error):
             raise
         raise ValueError(

@@ -392,3 +392,12 @@ def test_a_warm_start_of_the_pretrainer_keeps_its_network():
         first.set_params(estimator__d_block=wider).fit(X)
     with pytest.raises(ValueError, match="TabularResNetClassifier in a warm start"):
         first.set_params(estimator=TabularResNetClassifier(d_block=8)).fit(X)
+
+
+def test_weights_that_overflow_are_told():
+    clf = TabularMLPClassifier(d_block=8, n_blocks=1)
+    pretrainer = SelfSupervisedPretrainer(
+        clf, max_epochs=2, weight_decay=1e300, random_state=0
+    )
+    with pytest.raises(ValueError, match="Lower the pretrainer's lr or weight_decay"):
+        pretrainer.fit(X[:5])
