@@ -143,6 +143,7 @@ def _job(estimator, prepared, members, module, partial):
         epochs_before = estimator.n_iter_
     check_batches_of_one(module, p)
     attributes["module_config_"] = dict(estimator.module_config_)
+    made = factor if isinstance(p.class_weight, str) else np.ones(n_classes)
     job = Job(
         recipe,
         module,
@@ -156,7 +157,9 @@ def _job(estimator, prepared, members, module, partial):
         epochs_before,
         estimator._states,
         varied=tuple(varied(settings_of(estimator))),
-        shares=_assumed(counts, factor, plan.last, calibration, attributes),
+        shares=_assumed(
+            counts * made, factor / made, plan.last, calibration, attributes
+        ),
     )
     if p.m2m is not None:
         job.guide = _guide_job(estimator, job, prepared)
@@ -253,9 +256,10 @@ def _class_statistics(recipe, weight, plan, calibration):
 
 
 def _assumed(weight, factor, plan, calibration, attributes):
-    """Class shares that probabilities assume, but for `class_weight`.
+    """Class shares that probabilities assume, but for a `class_weight` of the user's.
 
-    That is the user's statement, which no decision undoes.
+    That is a statement, which no decision undoes. "balanced" is none: shares that it
+    has made equal are not divided out a second time (`factor` is ones then).
     """
     if calibration is not None:
         shares = class_shares(calibration, len(weight))

@@ -84,9 +84,10 @@ def set_decision(p, classifier, chosen):
     h, y, weight = chosen
     mixture = mixed(classifier.member_weights_, probabilities_of(p, h))
     shares = np.average(mixture, axis=0, weights=weight)
-    factor = class_weight_vector(classifier.class_weight, y, weight, p.classes_)
-    shares = shares / np.where(factor > 0, factor, 1)  # decisions leave class_weight
-    shares /= shares.sum()
+    if isinstance(classifier.class_weight, dict):  # which no decision undoes
+        factor = class_weight_vector(classifier.class_weight, y, weight, p.classes_)
+        shares = shares / np.where(factor > 0, factor, 1)
+        shares /= shares.sum()
     vars(p).pop("decision_scores_", None)  # of an earlier fit
     found = decide(
         classifier.decision, p.classes_, shares, lambda: (mixture, y, weight)

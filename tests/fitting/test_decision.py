@@ -369,3 +369,11 @@ def test_verbose_tells_the_recall_of_the_decision(capsys):
     clf.fit(X, Y, X_val=X_TEST, y_val=Y_TEST)
     recall = recall_score(Y_TEST, clf.predict(X_TEST))
     assert f"recall of class 1 is {recall:.2f}" in capsys.readouterr().err
+
+
+def test_too_few_rows_beside_balanced_weights_are_not_balanced_twice():
+    rows = np.r_[np.flatnonzero(Y == 0)[:200], np.flatnonzero(Y == 1)[:8]]
+    clf = TabularMLPClassifier(**SMALL, decision="f1", class_weight="balanced")
+    with pytest.warns(DecisionWarning):
+        clf.fit(X.iloc[rows], Y[rows])
+    assert clf.threshold_ == pytest.approx(0.5, abs=0.05)
