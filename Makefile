@@ -58,7 +58,7 @@ fuzz: install ## random inputs and mutated files, ten times as many as in the te
 	SKLIMB_FUZZ_INPUTS=3000 SKLIMB_FUZZ_FILES=5000 $(BIN)/python -m pytest tests/fuzz -q -s
 
 lint: install ## ruff, ruff format, codespell, pyright
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/pyright --warnings

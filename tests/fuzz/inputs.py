@@ -19,11 +19,11 @@ import polars as pl
 import pyarrow as pa
 import scipy.sparse as sp
 import torch
-from fuzz.pictures import IMAGES
-from fuzz.tables import COLUMNS, TABLES
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from sklearn.model_selection import KFold, TimeSeriesSplit
 
+from fuzz.pictures import IMAGES
+from fuzz.tables import COLUMNS, TABLES
 from sklimb import (
     FTTransformerClassifier,
     ImageResNetClassifier,

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
-from fuzz.tables import read_only
 from PIL import Image
+
+from fuzz.tables import read_only
 
 
 def pixels(*shape, dtype="u1", scale=255):

@@ -11,10 +11,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from fuzz.mutate_files import Parts, mutations
 from helpers.record import SAVED, images, rows
 
 import sklimb
+from fuzz.mutate_files import Parts, mutations
 
 N_FILES = int(os.environ.get("SKLIMB_FUZZ_FILES", "200"))
 SEED = int(os.environ.get("SKLIMB_FUZZ_SEED", "0"))
