@@ -204,6 +204,7 @@ def warn_of_foreign(rows, foreign, names):
         columns.append(f"{_name(i, names)} ({held})")
     _warn(
         f"{rows} has columns of which training has seen no value, so that all rows "
-        "count as unseen: {}. Give them values and types as in training; see input_report.",
+        "count as unseen: {}. Give them values and types as in training; see "
+        "input_report.",
         columns,
     )
