@@ -1,5 +1,7 @@
 # Two commands set a fresh machine up: `make demo` and `make test`.
-PYTHON ?= python3.11
+# The newest Python that pyproject.toml allows and torch has builds for.
+PYTHON ?= $(or $(firstword $(foreach minor,14 13 12 11,\
+	$(if $(shell python3.$(minor) -c 1 2>/dev/null && echo it),python3.$(minor)))),python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 # `make gpu GPU_PYTHON=python3.12` takes what a machine has; see benchmarks/gpu.

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sklimb._documentation import Documented
 from sklimb._compat import (
     Interval,
     StrOptions,
@@ -28,7 +29,7 @@ from sklimb.inputs.weights import check_weights
 _BLOCK_ROWS = 16384
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(Documented, TransformerMixin, BaseEstimator):
     """Encode a table with numbers, categories and missing values as one matrix.
 
     The columns of the output are, in this order: every numeric column, transformed;

@@ -12,6 +12,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import get_tags, indexable
 
+from sklimb._documentation import Documented
 from sklimb._compat import (
     BaseSearchCV,
     HasMethods,
@@ -49,7 +50,7 @@ from sklimb.model_selection._sizes import best_size, cut
 from sklimb.model_selection._workers import run_packs
 
 
-class PackedSearchCV(BaseSearchCV):
+class PackedSearchCV(Documented, BaseSearchCV):
     """Search over parameters with cross-validation, trained as few programs.
 
     Candidates and folds become members of packs: one training loop for many networks.

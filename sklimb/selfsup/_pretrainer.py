@@ -15,6 +15,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklimb._documentation import Documented
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
 from sklimb._messages import short
 from sklimb._random import root_seed
@@ -45,7 +46,7 @@ _SETTINGS = (
 
 
 class SelfSupervisedPretrainer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Documented, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Train a classifier's encoder and network on rows without labels.
 

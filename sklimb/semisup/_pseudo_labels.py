@@ -12,6 +12,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sklimb._documentation import Documented
 from sklimb._compat import (
     HasMethods,
     Interval,
@@ -47,7 +48,9 @@ def _warn_of_minus_one(y):
         )
 
 
-class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class PseudoLabelClassifier(
+    Documented, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """Self-training: learn from unlabelled rows by the labels that a model gives them.
 
     A clone of `estimator` is fitted to the labelled rows and labels `X_unlabeled`; a

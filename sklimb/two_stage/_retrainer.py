@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from sklimb._documentation import Documented
 from sklimb._compat import (
     HasMethods,
     Interval,
@@ -52,7 +53,7 @@ from sklimb.two_stage._probabilities import (
 
 
 class ClassifierRetrainer(
-    Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
 ):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 
