@@ -1,6 +1,6 @@
 """scikit-learn classifiers for class-imbalanced tables and images, trained by torch.
 
-Classifiers, with `fit`, `predict_proba`, `explain`, `save` and strategies as parameters:
+Classifiers (`fit`, `predict_proba`, `explain`, `save`), strategies as parameters:
 
 TabularMLPClassifier, TabularResNetClassifier, FTTransformerClassifier
     Tables with numbers, categories and missing values.
@@ -9,7 +9,7 @@ ImageResNetClassifier
 
 Beside them: `load` (a saved classifier), TabularEncoder (a table as one matrix),
 TabularNetworkClassifier (base of tabular networks of your own) and LOSSES (the names
-that `loss` takes). What is made for one purpose is in a module, imported when first used:
+that `loss` takes). The rest is in modules, which are imported when first used:
 
 datasets
     Published and simulated imbalanced tables and images.

@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._documentation import Documented
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb._decisions import Decisions
+from sklimb._documentation import Documented
 from sklimb._estimator_callbacks import EstimatorCallbacks
 from sklimb._inner_face import InnerFace
 from sklimb.explanation import (

@@ -8,12 +8,12 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._documentation import Documented
 from sklimb._compat import (
     Interval,
     StrOptions,
     _fit_context,
 )
+from sklimb._documentation import Documented
 from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,

@@ -13,6 +13,7 @@ from sklearn.datasets import fetch_file, get_data_home
 
 from sklimb.datasets._tables import find_file
 
+
 @dataclass(frozen=True)
 class Remote:
     """A file, its address on the web, and its published MD5."""

@@ -12,7 +12,6 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import get_tags, indexable
 
-from sklimb._documentation import Documented
 from sklimb._compat import (
     BaseSearchCV,
     HasMethods,
@@ -24,6 +23,7 @@ from sklimb._compat import (
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
+from sklimb._documentation import Documented
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing

@@ -15,8 +15,8 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._documentation import Documented
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
+from sklimb._documentation import Documented
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier

@@ -12,7 +12,6 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from sklimb._documentation import Documented
 from sklimb._compat import (
     HasMethods,
     Interval,
@@ -20,6 +19,7 @@ from sklimb._compat import (
     _fit_context,
     _safe_indexing,
 )
+from sklimb._documentation import Documented
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.exceptions import UnlabeledWarning
