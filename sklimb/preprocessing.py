@@ -13,6 +13,7 @@ from sklimb._compat import (
     StrOptions,
     _fit_context,
 )
+from sklimb._documentation import Documented
 from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,
@@ -28,7 +29,7 @@ from sklimb.inputs.weights import check_weights
 _BLOCK_ROWS = 16384
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(Documented, TransformerMixin, BaseEstimator):
     """Encode a table with numbers, categories and missing values as one matrix.
 
     The columns of the output are, in this order: every numeric column, transformed;

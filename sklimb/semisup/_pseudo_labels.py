@@ -19,6 +19,7 @@ from sklimb._compat import (
     _fit_context,
     _safe_indexing,
 )
+from sklimb._documentation import Documented
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.exceptions import UnlabeledWarning
@@ -47,7 +48,9 @@ def _warn_of_minus_one(y):
         )
 
 
-class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class PseudoLabelClassifier(
+    Documented, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """Self-training: learn from unlabelled rows by the labels that a model gives them.
 
     A clone of `estimator` is fitted to the labelled rows and labels `X_unlabeled`; a

@@ -29,8 +29,10 @@ FACES = {
 LOWEST = {
     "_compat",
     "_digest",
+    "_documentation",
     "_folders",
     "_messages",
+    "_progress",
     "_random",
     "_version",
     "exceptions",
@@ -55,8 +57,10 @@ ARROWS = {
     "_compat": set(),
     "_decisions": {"fitting"},
     "_digest": set(),
+    "_documentation": set(),
     "_folders": set(),
     "_messages": set(),
+    "_progress": set(),
     "_version": set(),
     "exceptions": set(),
     "_estimator_callbacks": {"training"},
@@ -209,7 +213,7 @@ def test_files_are_short(path):
 
 
 def test_nothing_is_printed():
-    """Messages go through `tqdm.write`, which leaves a progress bar whole."""
+    """Messages go through `_progress.say`, which leaves a progress bar whole."""
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             printed = isinstance(node, ast.Name) and node.id == "print"
