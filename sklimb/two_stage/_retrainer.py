@@ -44,6 +44,7 @@ from sklimb.two_stage._methods import (
     SecondStage,
     with_drift,
 )
+from sklimb.two_stage._plain import PlainSecondStage
 from sklimb.two_stage._probabilities import (
     joined,
     set_decision,
@@ -52,7 +53,7 @@ from sklimb.two_stage._probabilities import (
 
 
 class ClassifierRetrainer(
-    Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    PlainSecondStage, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
 ):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 

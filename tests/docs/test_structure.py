@@ -39,6 +39,7 @@ TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
     "_decisions",
+    "_deployment",
     "_estimator_callbacks",
     "_inner_face",
     "explanation",
@@ -54,6 +55,7 @@ ARROWS = {
     "_random": set(),
     "_compat": set(),
     "_decisions": {"fitting"},
+    "_deployment": {"fitting"},
     "_digest": set(),
     "_folders": set(),
     "_messages": set(),
