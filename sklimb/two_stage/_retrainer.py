@@ -45,6 +45,7 @@ from sklimb.two_stage._methods import (
     SecondStage,
     with_drift,
 )
+from sklimb.two_stage._plain import PlainSecondStage
 from sklimb.two_stage._probabilities import (
     joined,
     set_decision,
@@ -53,7 +54,12 @@ from sklimb.two_stage._probabilities import (
 
 
 class ClassifierRetrainer(
-    Documented, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented,
+    PlainSecondStage,
+    Decisions,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 

@@ -41,6 +41,7 @@ TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
     "_decisions",
+    "_deployment",
     "_estimator_callbacks",
     "_inner_face",
     "explanation",
@@ -56,6 +57,7 @@ ARROWS = {
     "_random": set(),
     "_compat": set(),
     "_decisions": {"fitting"},
+    "_deployment": {"fitting"},
     "_digest": set(),
     "_documentation": set(),
     "_folders": set(),
