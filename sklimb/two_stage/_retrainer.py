@@ -49,10 +49,11 @@ from sklimb.two_stage._probabilities import (
     set_decision,
     set_probabilities,
 )
+from sklimb.two_stage._saved import SavedRetrainer
 
 
 class ClassifierRetrainer(
-    Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    SavedRetrainer, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
 ):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 
