@@ -51,10 +51,12 @@ from sklimb.two_stage._probabilities import (
     set_decision,
     set_probabilities,
 )
+from sklimb.two_stage._saved import SavedRetrainer
 
 
 class ClassifierRetrainer(
     Documented,
+    SavedRetrainer,
     PlainSecondStage,
     Decisions,
     MetaEstimatorMixin,

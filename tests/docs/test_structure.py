@@ -72,7 +72,7 @@ ARROWS = {
     "datasets": LOWEST,
     "nn": {"_random", "_messages"},
     "inputs": {"exceptions", *LOWEST},
-    "preprocessing": {"inputs", *LOWEST},
+    "preprocessing": {"inputs", "persistence", *LOWEST},
     "explanation": {"nn", *LOWEST},
     "training": TRAINING,
     "parameters": {"training", "nn", *LOWEST},
@@ -90,7 +90,7 @@ ARROWS = {
     "analysis": {"metrics", *META},
     "plots": {"metrics", "analysis", *META},
     "export": META,
-    "__init__": {"training", *META},
+    "__init__": {"selfsup", "semisup", "training", "two_stage", *META},
 }
 OUTERMOST = {"analysis", "plots", "export"}
 # Outside of the package.
