@@ -68,6 +68,8 @@ PAIRS += [
     ("with_catboost", "with_both"),
     ("companions", "catboost"),
 ]
+# Parts without which a split does not count.
+NEEDED = ("networks", "histogram", "small_histogram", "extra_trees", "catboost")
 HEADS = ("AP", "AUC", "log loss", "Brier")
 
 
@@ -86,26 +88,28 @@ def mixtures_of(lines):
 
 
 def collect(kept):
-    """{table: {mixture: entries by split}} of the splits where all parts are there."""
+    """{table: {mixture: entries by split}} of the splits where `NEEDED` is there."""
     splits = {}
     for (table, split, part), line in kept.rows.items():
         splits.setdefault((table, split), {})[part] = line
+    found = {
+        key: mixtures_of(lines)
+        for key, lines in sorted(splits.items())
+        if set(NEEDED) <= set(lines)
+    }
+    everywhere = set.intersection(*map(set, found.values()))
     tables = {}
-    for (table, _), lines in sorted(splits.items()):
-        if "histogram" not in lines:
-            continue
-        found = mixtures_of(lines)
-        if set(found) == set(MIXTURES):
-            own = tables.setdefault(table, {name: [] for name in MIXTURES})
-            for name, entry in found.items():
-                own[name].append(entry)
+    for (table, _), entries in found.items():
+        own = tables.setdefault(table, {m: [] for m in MIXTURES if m in everywhere})
+        for name in own:
+            own[name].append(entries[name])
     return tables
 
 
 def report(question, kept, folder):
     """Write companions.md of what is kept."""
     tables = collect(kept)
-    names = list(MIXTURES)
+    names = list(next(iter(tables.values())))
     place = {name_of: ranks(tables, names, name_of) for name_of in NAMES}
     time = seconds(tables, names)
     rows = [
@@ -126,7 +130,10 @@ def report(question, kept, folder):
         markdown(["", *HEADS, "s, mean", "s of CatBoost's, median"], rows),
         "Better than 0 if the first is better: mean, 95 % interval over families "
         "(families where it is better : worse).",
-        markdown(["", *HEADS], [pair_row(tables, *pair) for pair in PAIRS]),
+        markdown(
+            ["", *HEADS],
+            [pair_row(tables, *pair) for pair in PAIRS if set(pair) <= set(names)],
+        ),
     ]
     text = "\n\n".join(parts) + "\n"
     (folder / "companions.md").write_text(text)
