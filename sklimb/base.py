@@ -320,7 +320,7 @@ class BaseNeuralClassifier(
         codes = check_explain(self, method, target, n_steps)
         start = self.baseline_
         if not isinstance(baseline, str) or baseline != "balanced_median":
-            start = self._encode(check_baseline(baseline))[0].numpy()
+            start = self._encode(check_baseline(baseline), "baseline")[0].numpy()
         encoded = self._encode(X)
         if codes is None:
             codes = decided(self.predict_proba(X), self.decision_factors_)

@@ -228,7 +228,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         X_out : ndarray of shape (n_samples, n_features_out)
             The encoded rows.
         """
-        return self._transform_table(self._read(X, reset=False), warn=True)
+        return self._transform_table(self._read(X, reset=False), "X")
 
     def get_feature_names_out(self, input_features=None):
         """Names of the output columns, such as "age", "age_missing", "job".
@@ -350,8 +350,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.n_indicators_ = len(self.indicator_columns_)
         return self
 
-    def _transform_table(self, table, warn=False):
-        """The encoded rows of a Table, which may be warned of (InputWarning)."""
+    def _transform_table(self, table, name=None):
+        """The encoded rows of a Table, warned of by `name` (InputWarning) if given."""
         widths = self.cardinalities_
         if self.category_encoding == "ordinal":
             widths = (1,) * len(widths)
@@ -366,7 +366,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         for i, width in zip(self.categorical_columns_, widths, strict=True):
             fitted, column = self._columns[i], table.column(i)
             codes = fitted.encode(column)
-            if warn and column_warnings.is_foreign(fitted, column, codes):
+            if name is not None and column_warnings.is_foreign(fitted, column, codes):
                 foreign[i] = fitted, column
             if self.category_encoding == "ordinal":
                 out[:, first] = codes
@@ -375,7 +375,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             first += width
         if foreign:
             column_warnings.warn_of_foreign(
-                foreign, getattr(self, "feature_names_in_", None)
+                name, foreign, getattr(self, "feature_names_in_", None)
             )
         return out
 

@@ -72,7 +72,7 @@ ARROWS = {
     "parameters": {"training", "nn", *LOWEST},
     "strategies": {"training"},
     "fitting": FITTING,
-    "persistence": {"fitting", *FITTING},
+    "persistence": {"_folders", "fitting", *FITTING},
     "base": BASE,
     "faces": FACE,
     "model_selection": META,
