@@ -25,6 +25,8 @@ nn
     Packed layers: networks with a leading member axis.
 parameters
     Constructor parameters of classifiers of your own.
+plots
+    Displays of fits, thresholds, gains, classes, reasons and searches.
 selfsup
     SelfSupervisedPretrainer: features without labels.
 semisup
