@@ -25,6 +25,8 @@ nn
     Packed layers: networks with a leading member axis.
 parameters
     Constructor parameters of classifiers of your own.
+plots
+    Displays of fits, thresholds, gains, classes, reasons and searches.
 selfsup
     SelfSupervisedPretrainer: features without labels.
 semisup
@@ -41,10 +43,14 @@ CONTRIBUTING.md, "Versions".
 from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
 
+# Rooms whose estimators a file may hold, so that `load` knows them.
+from sklimb import selfsup as selfsup
+from sklimb import semisup as semisup
+from sklimb import two_stage as two_stage
 from sklimb._version import __version__ as __version__
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.image_resnet import ImageResNetClassifier
-from sklimb.persistence import load
+from sklimb.persistence import load, save
 from sklimb.preprocessing import TabularEncoder
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.tabular_network import TabularNetworkClassifier
@@ -60,6 +66,7 @@ __all__ = [
     "TabularNetworkClassifier",
     "TabularResNetClassifier",
     "load",
+    "save",
 ]
 
 

@@ -152,13 +152,13 @@ class InnerFace(TrainingParameters):
         seed = int(self.member_seeds_[0])  # member 0 keeps the seed of the fit
         return split_rows(self, rows, X_val, y_val, sample_weight_val, seed)
 
-    def _encode(self, X):
+    def _encode(self, X, name="X"):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
         check_is_fitted(self, "net_")
-        return self._encode_table(self._read_table(X, reset=False), warn=True)
+        return self._encode_table(self._read_table(X, reset=False), name)
 
-    def _encode_table(self, table, warn=False):
-        encoded = torch.from_numpy(encoded_rows(self.encoder_, table, warn))
+    def _encode_table(self, table, name=None):
+        encoded = torch.from_numpy(encoded_rows(self.encoder_, table, name))
         if encoded.dtype == torch.uint8:  # the network reads bytes
             return encoded
         return encoded.to(getattr(torch, self.dtype_))

@@ -28,6 +28,7 @@ from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
 from sklimb.selfsup._checkpoint import Checkpoint
+from sklimb.selfsup._saved import SavedPretrainer
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.device import NUMBERS, resolve_device
 from sklimb.training.terms import ALL_TERMS, MoCo, make_term
@@ -46,7 +47,11 @@ _SETTINGS = (
 
 
 class SelfSupervisedPretrainer(
-    Documented, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Documented,
+    SavedPretrainer,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Train a classifier's encoder and network on rows without labels.
 

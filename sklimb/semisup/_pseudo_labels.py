@@ -27,6 +27,7 @@ from sklimb.fitting.prepare import warn_if_foreign
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.inputs.weights import check_weights
+from sklimb.semisup._saved import SavedPseudoLabels
 from sklimb.semisup._stack import check_unlabeled, parted, stacked
 
 
@@ -49,7 +50,11 @@ def _warn_of_minus_one(y):
 
 
 class PseudoLabelClassifier(
-    Documented, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented,
+    SavedPseudoLabels,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Self-training: learn from unlabelled rows by the labels that a model gives them.
 

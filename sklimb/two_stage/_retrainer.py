@@ -45,15 +45,23 @@ from sklimb.two_stage._methods import (
     SecondStage,
     with_drift,
 )
+from sklimb.two_stage._plain import PlainSecondStage
 from sklimb.two_stage._probabilities import (
     joined,
     set_decision,
     set_probabilities,
 )
+from sklimb.two_stage._saved import SavedRetrainer
 
 
 class ClassifierRetrainer(
-    Documented, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented,
+    SavedRetrainer,
+    PlainSecondStage,
+    Decisions,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 

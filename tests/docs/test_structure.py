@@ -41,6 +41,7 @@ TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
     "_decisions",
+    "_deployment",
     "_estimator_callbacks",
     "_inner_face",
     "explanation",
@@ -56,6 +57,7 @@ ARROWS = {
     "_random": set(),
     "_compat": set(),
     "_decisions": {"fitting"},
+    "_deployment": {"fitting"},
     "_digest": set(),
     "_documentation": set(),
     "_folders": set(),
@@ -70,13 +72,13 @@ ARROWS = {
     "datasets": LOWEST,
     "nn": {"_random", "_messages"},
     "inputs": {"exceptions", *LOWEST},
-    "preprocessing": {"inputs", *LOWEST},
+    "preprocessing": {"inputs", "persistence", *LOWEST},
     "explanation": {"nn", *LOWEST},
     "training": TRAINING,
     "parameters": {"training", "nn", *LOWEST},
     "strategies": {"training"},
     "fitting": FITTING,
-    "persistence": {"fitting", *FITTING},
+    "persistence": {"_folders", "fitting", *FITTING},
     "base": BASE,
     "faces": FACE,
     "model_selection": META,
@@ -88,7 +90,7 @@ ARROWS = {
     "analysis": {"metrics", *META},
     "plots": {"metrics", "analysis", *META},
     "export": META,
-    "__init__": {"training", *META},
+    "__init__": {"selfsup", "semisup", "training", "two_stage", *META},
 }
 OUTERMOST = {"analysis", "plots", "export"}
 # Outside of the package.
