@@ -97,9 +97,9 @@ def bold(found):
 
 
 def join(parts):
-    """The parts, with inline markup apart from letters, as reStructuredText wants it."""
+    """The parts; reStructuredText wants inline markup to stand apart from letters."""
     text = parts[0]
-    for i, part in enumerate(parts[1:], 1):
+    for part in parts[1:]:
         touching = text and part and (text[-1].isalnum() or part[0].isalnum())
         text += ("\\ " if touching and not part[0].isspace() else "") + part
     return text
