@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.common.kept import Kept
+from benchmarks.common.kept import Kept, digest
 from benchmarks.common.report import RESULTS, markdown
 from benchmarks.out_of_the_box.measure import make_unit, run
 from benchmarks.out_of_the_box.models import MODELS, ours
@@ -227,20 +227,24 @@ def add_plain(kept, folder):
     """Take the fits of plain models, and of what "auto" was, from the benchmark."""
     plain = Kept(folder / "partial" / "out_of_the_box.jsonl", KEY)
     for (table, split, name, code), line in plain.rows.items():
-        if name not in PLAIN or code != MODELS[name].digest():
+        if name not in PLAIN:
             continue
-        kept.rows[(table, split, name, code)] = line
+        kept.rows[(table, split, name, digest_of(name, line["n_merged"]))] = line
         if name == ("folds_of_two" if line["n_merged"] < 1000 else "folds"):
             own = digest_of("today", line["n_merged"])
             kept.rows[(table, split, "today", own)] = line
 
 
 def digest_of(name, n_merged):
-    """The model of a recipe, registered for so many rows, and its digest."""
+    """The model of a recipe, registered for so many rows, and its settings' digest.
+
+    Without the package's version: a recipe is not another one for a release.
+    """
     if name in RECIPES:
         title, settings = RECIPES[name]
         MODELS[name] = ours(title, **settings(n_merged))
-    return MODELS[name].digest()
+    model = MODELS[name]
+    return model.digest() if model.settings is None else digest(model.settings)
 
 
 def fit_all(unit, names, kept, args):
