@@ -34,8 +34,10 @@ class SearchDisplay:
         Epoch after which a candidate was dropped, NaN for those that were not.
     best : int, default=None
         The candidate that was chosen.
-    score_name, monitor : str, optional
-        What `scores` and `curves` are.
+    score_name : str, default="score"
+        What `scores` are.
+    monitor : str, default="loss"
+        What `curves` are.
 
     Attributes
     ----------

@@ -226,7 +226,7 @@ def main():
 def add_plain(kept, folder):
     """Take the fits of plain models, and of what "auto" was, from the benchmark."""
     plain = Kept(folder / "partial" / "out_of_the_box.jsonl", KEY)
-    for (table, split, name, code), line in plain.rows.items():
+    for (table, split, name, _), line in plain.rows.items():
         if name not in PLAIN:
             continue
         kept.rows[(table, split, name, digest_of(name, line["n_merged"]))] = line
