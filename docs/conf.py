@@ -44,6 +44,7 @@ if os.environ.get("SKLIMB_DOCS_LINKS") == "1":
     }
 
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
 
@@ -58,7 +59,7 @@ html_theme_options = {
     "show_nav_level": 1,
     "collapse_navigation": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "navbar_end": ["theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -91,5 +92,13 @@ def quote_names(app, what, name, thing, options, lines):
             lines[i] = re.sub(r"(?<![`\w.])(\w+)_(?![`\w])", r"\1\\_", line)
 
 
+def shorten(app, what, name, thing, options, signature, returned):
+    """Leave dozens of parameters to the list below, which tells their defaults too."""
+    if what == "class" and signature and signature.count("=") > 20:
+        return "(**parameters)", returned
+    return None
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-process-docstring", quote_names, priority=900)
