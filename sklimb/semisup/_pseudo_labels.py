@@ -24,6 +24,7 @@ from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.exceptions import UnlabeledWarning
 from sklimb.fitting.prepare import warn_if_foreign
+from sklimb.graph.models import parts_of
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.inputs.weights import check_weights
@@ -418,3 +419,6 @@ class PseudoLabelClassifier(
         """
         check_is_fitted(self, "estimator_")
         return self.estimator_.decision_function(X)
+
+    def _graph_parts(self):
+        return parts_of(self.estimator_, "the estimator")
