@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,12 +19,17 @@ def replace(temporary, path):
     with open(temporary, "rb" if posix else "rb+") as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    if posix:
-        folder = os.open(Path(path).parent, os.O_RDONLY)
+    flush(Path(path).parent)
+
+
+def flush(folder):
+    """Write the names in a folder to the disk, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)
 
 
 class LockedFolder:

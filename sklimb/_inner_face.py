@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
+from sklimb._progress import say
 from sklimb._random import member_seeds
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
 from sklimb.fitting.prepare import encoded_rows, read_rows, split_rows
@@ -152,13 +152,13 @@ class InnerFace(TrainingParameters):
         seed = int(self.member_seeds_[0])  # member 0 keeps the seed of the fit
         return split_rows(self, rows, X_val, y_val, sample_weight_val, seed)
 
-    def _encode(self, X):
+    def _encode(self, X, name="X"):
         """Encoded rows of X as a tensor on the CPU, ready for the net."""
         check_is_fitted(self, "net_")
-        return self._encode_table(self._read_table(X, reset=False), warn=True)
+        return self._encode_table(self._read_table(X, reset=False), name)
 
-    def _encode_table(self, table, warn=False):
-        encoded = torch.from_numpy(encoded_rows(self.encoder_, table, warn))
+    def _encode_table(self, table, name=None):
+        encoded = torch.from_numpy(encoded_rows(self.encoder_, table, name))
         if encoded.dtype == torch.uint8:  # the network reads bytes
             return encoded
         return encoded.to(getattr(torch, self.dtype_))
@@ -199,7 +199,7 @@ class InnerFace(TrainingParameters):
         interrupted = train(jobs, partial=partial, callbacks=callbacks, until=until)
         self._keep(jobs)
         if jobs[0].recipe.parameters.verbose:
-            tqdm.write(summary(jobs, vars(self), interrupted), file=sys.stderr)
+            say(summary(jobs, vars(self), interrupted), file=sys.stderr)
         return interrupted
 
     def _keep(self, jobs):

@@ -8,11 +8,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._compat import (
-    Interval,
-    StrOptions,
-    _fit_context,
-)
+from sklimb._compat import Interval, StrOptions, _fit_context
+from sklimb._documentation import Documented
 from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,
@@ -24,11 +21,12 @@ from sklimb.inputs.column_encodings import (
 from sklimb.inputs.few_rows import FEW_ROWS, write_few
 from sklimb.inputs.table import read_table
 from sklimb.inputs.weights import check_weights
+from sklimb.persistence.saved_encoder import SavedEncoder
 
 _BLOCK_ROWS = 16384
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
     """Encode a table with numbers, categories and missing values as one matrix.
 
     The columns of the output are, in this order: every numeric column, transformed;
@@ -228,7 +226,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         X_out : ndarray of shape (n_samples, n_features_out)
             The encoded rows.
         """
-        return self._transform_table(self._read(X, reset=False), warn=True)
+        return self._transform_table(self._read(X, reset=False), "X")
 
     def get_feature_names_out(self, input_features=None):
         """Names of the output columns, such as "age", "age_missing", "job".
@@ -350,8 +348,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.n_indicators_ = len(self.indicator_columns_)
         return self
 
-    def _transform_table(self, table, warn=False):
-        """The encoded rows of a Table, which may be warned of (InputWarning)."""
+    def _transform_table(self, table, name=None):
+        """The encoded rows of a Table, warned of by `name` (InputWarning) if given."""
         widths = self.cardinalities_
         if self.category_encoding == "ordinal":
             widths = (1,) * len(widths)
@@ -366,7 +364,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         for i, width in zip(self.categorical_columns_, widths, strict=True):
             fitted, column = self._columns[i], table.column(i)
             codes = fitted.encode(column)
-            if warn and column_warnings.is_foreign(fitted, column, codes):
+            if name is not None and column_warnings.is_foreign(fitted, column, codes):
                 foreign[i] = fitted, column
             if self.category_encoding == "ordinal":
                 out[:, first] = codes
@@ -375,7 +373,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             first += width
         if foreign:
             column_warnings.warn_of_foreign(
-                foreign, getattr(self, "feature_names_in_", None)
+                name, foreign, getattr(self, "feature_names_in_", None)
             )
         return out
 
@@ -412,6 +410,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     @classmethod
     def _from_state(cls, config, arrays):
         """The fitted encoder of a _get_state; its transform gives the same bits."""
-        encoder = cls(**config["params"])
-        encoder._columns = columns_from_state(config["columns"], arrays)
-        return encoder._set_attributes(config["names"])
+        return cls(**config["params"])._take_state(config, arrays)
+
+    def _take_state(self, config, arrays):
+        """Take the columns of a _get_state."""
+        self._columns = columns_from_state(config["columns"], arrays)
+        return self._set_attributes(config["names"])

@@ -10,6 +10,7 @@ from sklimb.training.balanced_rows import Apart, JudgedBatches, balanced_batch
 from sklimb.training.batches import Batches, Draw, Rows
 from sklimb.training.device import as_numbers, fits
 from sklimb.training.episodes import Episodes
+from sklimb.training.losses import needs_one_class
 from sklimb.training.mixing import Mixer
 from sklimb.training.monitor import Panel
 from sklimb.training.scales import one_if_equal, smoothing_table
@@ -38,7 +39,9 @@ def make_batches(jobs, layouts, module, dtype, device):
         return Episodes(*pair, p.metabalance_steps), None, shown
     size = max(job.batch_size for job in jobs)
     late = [job.plan.last for job in jobs]
-    after = None if jobs[0].plan.late is None else make(late, size)
+    after = None
+    if jobs[0].plan.late is not None:
+        after = make(late, size, mix_later=p.m2m is not None)
     batches = make(first, size)
     if make.apart is not None:
         batches = JudgedBatches(batches, make.judges())
@@ -97,11 +100,12 @@ class _BatchMaker:
         if p.mix is not None:
             n_continuous = common.n_numeric + len(common.indicators)
             size = self.recipe.image_size
-            self.mixer = Mixer(p.mix, p.mix_alpha, n_continuous, size)
+            one_class = needs_one_class(p.loss)
+            self.mixer = Mixer(p.mix, p.mix_alpha, n_continuous, size, one_class)
         if p.joint_ssl is not None:
             self.views = self.recipe.make_views(make_term(p.joint_ssl), common)
 
-    def __call__(self, phase, size):
+    def __call__(self, phase, size, mix_later=False):
         draws, members = [], []
         for job, plan in zip(self.jobs, phase, strict=True):
             weight_begin = self.rows.weight_begin(plan.weight)
@@ -123,6 +127,7 @@ class _BatchMaker:
             mixer=self.mixer,
             augment=self.recipe.augment,
             views=self.views,
+            mix_later=mix_later,
         )
 
     def _draw(self, job, plan, seed):

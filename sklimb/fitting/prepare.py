@@ -194,7 +194,7 @@ def read_unlabeled(estimator, X_unlabeled):
         raise ValueError(f"X_unlabeled cannot be read: {error}") from error
     rows = RowSet(table, np.zeros(table.n_rows, dtype=int), np.ones(table.n_rows))
     rows = rows.canonical(estimator.merge_duplicates)
-    return encoded_rows(estimator.encoder_, rows.table), rows.weight
+    return encoded_rows(estimator.encoder_, rows.table, "X_unlabeled"), rows.weight
 
 
 def _fit_encoder(estimator, rows):
@@ -222,9 +222,9 @@ def prepare_call(estimator, X, y, sample_weight, classes, first):
     return _encoded(estimator, rows, None, root_seed(estimator.random_state), False)
 
 
-def encoded_rows(encoder, table, warn=False):
+def encoded_rows(encoder, table, name=None):
     """The rows of a table as the network reads them: encoded, and not too large."""
-    X = encoder._transform_table(table, warn)
+    X = encoder._transform_table(table, name)
     if getattr(encoder, "numeric_transform", "quantile") != "quantile":
         np.clip(X, -_LARGEST, _LARGEST, out=X)
     return X
@@ -235,7 +235,9 @@ def _encoded(estimator, train, held_out, seed, foreign):
     X = encoded_rows(encoder, train.table)
     if X.shape[1] == 0:
         raise ValueError("X must have at least one column.")
-    X_held = None if held_out is None else encoded_rows(encoder, held_out.table)
+    X_held = None
+    if held_out is not None:
+        X_held = encoded_rows(encoder, held_out.table, "X_val" if foreign else None)
     names = ("classes_", "n_features_in_", "feature_names_in_", "encoder_", "_device")
     names += ("_is_categorical", "_image_shape", "n_folds_")
     fitted = {k: v for k, v in vars(estimator).items() if k in names}

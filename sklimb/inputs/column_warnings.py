@@ -185,11 +185,13 @@ def is_foreign(fitted, column, codes):
     return bool(np.all(fitted.unseen(values)))
 
 
-def warn_of_foreign(foreign, names):
-    """Warn of columns of predicted rows whose values training has not seen.
+def warn_of_foreign(rows, foreign, names):
+    """Warn of columns of rows whose values training has not seen.
 
     Parameters
     ----------
+    rows : str
+        Their name: "X", "X_val".
     foreign : dict
         {index: (CategoricalColumn, Categories)}
     names : list of str or None
@@ -201,7 +203,8 @@ def warn_of_foreign(foreign, names):
         held = f"{short(given, _NAME_WIDTH)}, not {short(known, _NAME_WIDTH)}"
         columns.append(f"{_name(i, names)} ({held})")
     _warn(
-        "X has columns of which training has seen no value, so that all rows count as "
-        "unseen: {}. Give them values and types as in training; see input_report.",
+        f"{rows} has columns of which training has seen no value, so that all rows "
+        "count as unseen: {}. Give them values and types as in training; see "
+        "input_report.",
         columns,
     )

@@ -359,7 +359,7 @@ class ImageEncoder:
             scaled = (values.astype(dtype) - low) / (span if span > 0 else 1.0)
         return np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
 
-    def _transform_table(self, pictures, warn=False):
+    def _transform_table(self, pictures, name=None):
         """Encoded rows: bytes as they are, floats in [0, 1]."""
         values = pictures.values()
         of_bytes = (self.low_, self.high_) == (0.0, 255.0)

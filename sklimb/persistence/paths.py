@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from sklimb._folders import flush
+
 try:
     import fcntl
 except ImportError:  # Windows: hidden copies that a kill leaves have to be deleted
@@ -96,7 +98,7 @@ def replacing(path):
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
+    flush(path.parent)
 
 
 def _hidden(path):
@@ -131,16 +133,6 @@ def _remove_left_behind(path):
                     os.unlink(copy)
             finally:
                 os.close(descriptor)
-
-
-def _flush_folder(folder):
-    """Write the folder itself to the disk, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _text(path):

@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
 from sklimb.training.device import as_numbers, to_device
-from sklimb.training.mixing import mix_labels
 from sklimb.training.views.columns import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
@@ -75,11 +74,13 @@ class Batches:
     """The batches of one epoch after another.
 
     A batch holds X (K, b, columns), y (K, b), weight (K, b), which sums to about 1,
-    target (K, b, classes), masks, a list of (K, b, width) or None, and active: which
-    members have rows in this step, None if all. A short last batch is padded with rows
-    of weight 0 if another member's is longer. With `views`, "views" holds X
-    (K, 2 b, columns), both views one after the other (or one view, K, b), masks of
-    their own, and real (K, b), which rows are no padding, None if all.
+    target (K, b, classes), masks, a list of (K, b, width) or None, active: which
+    members have rows in this step, None if all, and other: None, or, where a loss needs
+    one class, targets of the rows that are mixed in and their shares (K, b). A short
+    last batch is padded with rows of weight 0 if another member's is longer. With
+    `views`, "views" holds X (K, 2 b, columns), both views one after the other (or one
+    view, K, b), masks of their own, and real (K, b), which rows are no padding, None if
+    all.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ class Batches:
         BatchNorm cannot train on it.
     mixer : Mixer or None
         How rows are mixed.
+    mix_later : bool
+        Leave it to the caller: batches hold "mixing", the arguments of `mixed`.
     augment : callable or None
         (rows, generator) -> rows, before they are mixed.
     views : Views or None
@@ -124,8 +127,10 @@ class Batches:
         mixer=None,
         augment=None,
         views=None,
+        mix_later=False,
     ):
         self.skip_single, self.mixer = skip_single, mixer
+        self.mix_later = mix_later
         self.augment, self.views = augment, views
         self.X, self.y, self.weight, self.draws = X, y, weight, draws
         self.draw_of, self.weight_begin, self.dropout = (
@@ -265,8 +270,20 @@ class Batches:
             views = self._views(X, *viewing, begin, left)
         if augmenting is not None:
             X = self._augmented(X, left, augmenting)
+        other, later = None, None
         if mixing is not None:
-            X, target, weight = self._mixed(X, target, weight, left, mixing)
+            X = as_numbers(X, weight.dtype)
+            drawn = self._draw_mixing(X, left, mixing)
+            if self.mix_later:
+                later = [self._of_members(t, self._draw_index) for t in drawn]
+            else:
+                partner, share, keep = drawn
+                X = self.mixer.mix(X, partner, share, keep)
+                partner = self._of_members(partner, self._draw_index)
+                share = self._of_members(share, self._draw_index)
+                target, weight, other = self.mixer.mix_labels(
+                    target, weight, partner, share
+                )
         masks = [
             self._masks(n, width, noise, left, X).split(size, 1)
             for width in self.mask_widths
@@ -282,7 +299,11 @@ class Batches:
                 "target": t,
                 "masks": (drop or None) if seeds is None else seeds[i],
                 "active": active[i],
+                "other": other and tuple(o.split(size, 1)[i] for o in other),
             }
+            if later is not None:
+                partner, share, keep = (part.split(size, 1)[i] for part in later)
+                batch["mixing"] = partner - i * size, share, keep
             if views is not None:
                 batch["views"] = views[i]
             yield batch
@@ -328,18 +349,21 @@ class Batches:
             rows.append(own)
         return torch.stack(rows) if len(rows) > 1 else rows[0].unsqueeze(0)
 
-    def _mixed(self, X, target, weight, left, mixing):
-        """Rows, targets and weights after the mixer."""
-        X = as_numbers(X, weight.dtype)
+    def _draw_mixing(self, X, left, mixing):
+        """Partners, shares and kept columns of the rows of each draw."""
         drawn = self.mixer.draw(mixing, left, X.shape[1], self.batch_size, X.shape[2])
         partner, share, keep = (
             to_device(torch.from_numpy(part), X.device) for part in drawn
         )
-        share = share.to(X.dtype)
-        X = self.mixer.mix(X, partner, share, keep)
-        partner = self._of_members(partner, self._draw_index)
-        share = self._of_members(share, self._draw_index)
-        return X, *mix_labels(target, weight, partner, share)
+        return partner, share.to(X.dtype), keep
+
+    def mixed(self, batch):
+        """A batch after the mixing that was left to the caller."""
+        partner, share, keep = batch.pop("mixing")
+        X = self.mixer.mix(batch["X"], partner, share, keep)
+        labels = batch["target"], batch["weight"]
+        target, weight, other = self.mixer.mix_labels(*labels, partner, share)
+        return {**batch, "X": X, "target": target, "weight": weight, "other": other}
 
     def _share(self, weight, begin, left, n):
         """Weights over the rows of their batch, 0 for padding; members with rows."""

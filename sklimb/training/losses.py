@@ -5,7 +5,9 @@ shapes (K, batch, classes) x 2 -> (K, batch), and name it in LOSSES. `target` ho
 probabilities (smoothed or mixed labels). A loss whose optimal softmax is not P(y | x)
 also has `log_probability(logits)`; one that depends on the number of rows
 per class has `bind(counts)`, one that only weights classes `class_factor(counts)`. A
-temperature divides log probabilities, unless there is `tempered(logits, scale)`.
+temperature divides log probabilities, unless there is `tempered(logits, scale)`. With
+`one_class = True` the loss of a mixed row is that of its two rows, each with a target
+of its own, by their shares; else it is the loss of their mixed target.
 """
 
 from dataclasses import dataclass
@@ -217,7 +219,8 @@ class LDAMLoss(_NeedsCounts):
 
     Cross-entropy of `s (z_c - m_c [c = y])` with `m_c = max_m (n_min / n_c)^(1/4)`. The
     logits are cosines: the network gets a normalised last layer without bias. Rows'
-    classes are those of the largest target.
+    classes are those of the largest target. A row that `mix` made of two has the loss
+    of both classes, each with its margin, by their shares.
 
     At the minimum P, the posterior of the rows drawn, is the stationary distribution of
     `Q[y, k] = softmax_k(s (z_k - m_y [k = y]))`, since the slope by `z_k` is 0:
@@ -247,10 +250,8 @@ class LDAMLoss(_NeedsCounts):
 
     # The network's last layer: cosines.
     cosine_head = True
-    excludes: ClassVar[dict] = {
-        "mix": "a mixed row has two classes, and the loss needs one to put its margin "
-        "on. Set mix=None or another loss."
-    }
+    # A margin is that of one class.
+    one_class = True
     bound: ClassVar[type] = _BoundMargins
 
     def _statistics(self, counts):
@@ -370,6 +371,11 @@ LOSSES = Registry(
 def make_loss(loss):
     """The loss of a name; a callable is returned as it is."""
     return LOSSES.make(loss)
+
+
+def needs_one_class(loss):
+    """Whether a mixed row's loss is that of its two rows by their shares."""
+    return getattr(make_loss(loss), "one_class", False)
 
 
 def needs_cosines(loss):

@@ -80,8 +80,9 @@ class M2m:
     Distances between rows of a standardised table grow with the root of the number of
     columns, and so do lengths. Only numbers move, within the range of the training
     rows; categories, missing indicators and numbers that are missing are those of the
-    row that is moved. The classifier's logits are its last layer's output: cosines with
-    loss="ldam", as in the authors' code.
+    row that is moved. `mix` mixes rows as they are after the translation, and with them
+    the labels as they were drawn. The classifier's logits are its last layer's output:
+    cosines with loss="ldam", as in the authors' code.
 
     References
     ----------
@@ -106,7 +107,6 @@ class M2m:
         "sampler": "m2m draws classes equally from its start on",
         "drw_start": "each has a start of its own; M2m(start=...) sets that of m2m",
         "metabalance_sampler": "each chooses the rows of a batch",
-        "mix": "each changes the rows of a batch",
         "warm_start": "the share of epochs would begin anew",
     }
 

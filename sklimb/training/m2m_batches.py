@@ -65,7 +65,8 @@ class TranslatedBatches:
                 x, batch["y"], real, *_draws(generators, left, x)
             )
             self.shares += torch.stack(marks).sum(2)
-            yield {**batch, "X": x}
+            batch["X"] = x
+            yield batches.mixed(batch) if "mixing" in batch else batch
         self.shares /= to_device(torch.tensor(n_rows), device)
 
 

@@ -25,11 +25,13 @@ class Mixer:
         Columns that can be averaged; the codes are behind them.
     image_size : (height, width) or None
         Where rows are images, "cutmix" takes a rectangle, one per batch.
+    one_class : bool
+        The loss needs one class per row: a mixed row keeps both rows' targets.
     """
 
-    def __init__(self, kind, alpha, n_continuous, image_size=None):
+    def __init__(self, kind, alpha, n_continuous, image_size=None, one_class=False):
         self.kind, self.alpha, self.n_continuous = kind, alpha, n_continuous
-        self.image_size = image_size
+        self.image_size, self.one_class = image_size, one_class
 
     def start(self, draws, epoch):
         """Generators of an epoch, one per draw."""
@@ -72,6 +74,11 @@ class Mixer:
             mixed[..., :n] = part * X[..., :n] + (1 - part) * other[..., :n]
         return mixed
 
+    def mix_labels(self, target, weight, partner, share):
+        """Targets and weights of mixed rows, and their "other" targets or None."""
+        labels = _both_labels if self.one_class else _soft_labels
+        return labels(target, weight, partner, share)
+
 
 def _outside(rng, share, size, n_columns):
     """Pixels outside of a rectangle of 1 - share of the image, cut at its edges."""
@@ -84,15 +91,27 @@ def _outside(rng, share, size, n_columns):
     return ~np.tile(inside.ravel(), n_columns // np.prod(size))
 
 
-def mix_labels(target, weight, partner, share):
-    """Soft targets and weights of mixed rows: both rows' losses by their shares."""
-    own = weight * share
-    other = weight.gather(1, partner) * (1 - share)
-    index = partner.unsqueeze(-1).expand_as(target)
+def _soft_labels(target, weight, partner, share):
+    """Soft targets: the loss of a mixed row is that of both rows by their shares."""
+    own, other, other_target = _parts(target, weight, partner, share)
     mass = target * own.unsqueeze(-1)
-    mass = mass + target.gather(1, index) * other.unsqueeze(-1)
+    mass = mass + other_target * other.unsqueeze(-1)
     total = own + other
     safe = total.clamp_min(torch.finfo(total.dtype).tiny)
-    return torch.where(
-        (total > 0).unsqueeze(-1), mass / safe.unsqueeze(-1), target
-    ), total
+    soft = torch.where((total > 0).unsqueeze(-1), mass / safe.unsqueeze(-1), target)
+    return soft, total, None
+
+
+def _both_labels(target, weight, partner, share):
+    """Both rows' targets, of which the objective mixes the losses: the same sum."""
+    own, other, other_target = _parts(target, weight, partner, share)
+    total = own + other
+    safe = total.clamp_min(torch.finfo(total.dtype).tiny)
+    return target, total, (other_target, other / safe)
+
+
+def _parts(target, weight, partner, share):
+    """Weights of a mixed row's two rows, and the other one's target."""
+    index = partner.unsqueeze(-1).expand_as(target)
+    other = weight.gather(1, partner) * (1 - share)
+    return weight * share, other, target.gather(1, index)

@@ -88,14 +88,14 @@ class Objective(nn.Module):
         With `weights`, tensors like batch["weight"], a list of one loss for each.
         """
         given = weights or (batch["weight"],)
-        if isinstance(self.loss_function, CrossEntropy):
+        if self._is_linear(batch):
             # The same sum in one product: 30 us of a 240 us step.
             log_p = torch.log_softmax(logits, -1)
             totals = [
                 _negative_dot(log_p, batch["target"] * w.unsqueeze(-1)) for w in given
             ]
         else:
-            losses = self.loss_function(logits, batch["target"])
+            losses = self._losses(logits, batch)
             if losses.shape != batch["y"].shape:
                 raise ValueError(
                     "loss must return one value a row, shape "
@@ -105,17 +105,30 @@ class Objective(nn.Module):
             totals = [_scalar_if_one((losses * w).sum(-1)) for w in given]
         return totals if weights else totals[0]
 
+    def _is_linear(self, batch):
+        """Whether losses are cross-entropies of the batch's targets."""
+        is_entropy = isinstance(self.loss_function, CrossEntropy)
+        return is_entropy and batch.get("other") is None
+
+    def _losses(self, logits, batch):
+        """Loss of each row; of a mixed one with two classes that of both, by share."""
+        losses = self.loss_function(logits, batch["target"])
+        if batch.get("other") is None:
+            return losses
+        target, share = batch["other"]
+        return (1 - share) * losses + share * self.loss_function(logits, target)
+
     def row_losses(self, logits, batch):
         """Loss of each row (K, batch), unweighted, and its slope by the row's logits.
 
         Both detached; the slope has the logits' shape.
         """
         z, target = logits.detach(), batch["target"]
-        if isinstance(self.loss_function, CrossEntropy):
+        if self._is_linear(batch):
             log_p = torch.log_softmax(z, -1)
             slope = log_p.exp().mul_(target.sum(-1, keepdim=True)).sub_(target)
             return -(target * log_p).sum(-1), slope
-        losses = self.loss_function(z.requires_grad_(), target)
+        losses = self._losses(z.requires_grad_(), batch)
         (slope,) = torch.autograd.grad(losses, z, torch.ones_like(losses))
         return losses.detach(), slope
 
@@ -129,19 +142,26 @@ class Objective(nn.Module):
 
         - logits: `(K, batch, classes)`, output alike
         """
-        own = getattr(self.loss_function, "log_probability", None)
-        tempered = getattr(self.loss_function, "tempered", None)
-        if self.temperature is not None and tempered is not None:
-            log_p = tempered(logits, 1 / self.temperature)
-        else:
-            log_p = logits.double() if own is None else own(logits)
-            if own is None:
-                log_p = torch.log_softmax(log_p, -1)
-            if self.temperature is not None:
-                log_p = torch.log_softmax(log_p / self.temperature, -1)
-        if self.log_shift is not None:
-            log_p = torch.log_softmax(log_p - self.log_shift, -1)
-        return log_p
+        return log_probability(
+            logits, self.loss_function, self.temperature, self.log_shift
+        )
+
+
+def log_probability(logits, loss, temperature=None, log_shift=None):
+    """log P(y | x) in float64 of logits (K, batch, classes); see `Objective`."""
+    own = getattr(loss, "log_probability", None)
+    tempered = getattr(loss, "tempered", None)
+    if temperature is not None and tempered is not None:
+        log_p = tempered(logits, 1 / temperature)
+    else:
+        log_p = logits.double() if own is None else own(logits)
+        if own is None:
+            log_p = torch.log_softmax(log_p, -1)
+        if temperature is not None:
+            log_p = torch.log_softmax(log_p / temperature, -1)
+    if log_shift is not None:
+        log_p = torch.log_softmax(log_p - log_shift, -1)
+    return log_p
 
 
 def _negative_dot(log_p, mass):

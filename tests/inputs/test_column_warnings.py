@@ -203,6 +203,26 @@ def test_few_rows_warn_only_of_another_kind_of_value():
         encoder.transform(lost_zero[:1])
 
 
+def of_towns(towns):
+    return pd.DataFrame({"n": np.arange(40) % 7, "town": towns * 20})
+
+
+@pytest.mark.parametrize("name", ["X_val", "X_unlabeled", "baseline"])
+def test_rows_beside_X_are_warned_of_by_their_name(name):
+    X, y = of_towns(["a", "b"]), np.tile([0, 0, 1, 1], 10)
+    foreign = of_towns([1, 2])
+    params = {**SMALL, "categorical_features": ["town"], "batch_size": 8}
+    with pytest.warns(InputWarning, match=f"^{name} has columns of which") as told:
+        if name == "X_val":
+            TabularMLPClassifier(**params).fit(X, y, X_val=foreign, y_val=y)
+        elif name == "X_unlabeled":
+            params["joint_ssl"] = "scarf"
+            TabularMLPClassifier(**params).fit(X, y, X_unlabeled=foreign)
+        else:
+            TabularMLPClassifier(**params).fit(X, y).explain(X, baseline=foreign[:1])
+    assert len(told) == 1
+
+
 def test_rare_values_of_training_are_no_unseen_ones():
     X = pd.DataFrame({"x": [*["a"] * 100, *(f"r{i}" for i in range(20))]})
     encoder = TabularEncoder(min_frequency=2).fit(X)

@@ -22,6 +22,7 @@ from sklimb.fitting.prepare import prepare
 from sklimb.fitting.train import _train_guides
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn import PackedLinear
+from sklimb.training.batches import Batches
 from sklimb.training.callbacks import Deferred
 from sklimb.training.m2m import M2m, Translation, translate
 
@@ -422,6 +423,45 @@ def test_files_keep_predictions_and_settings(tmp_path):
     assert again.history_ == clf.history_
 
 
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+@pytest.mark.parametrize("loss", ["ce", "ldam"])
+def test_mixed_after_the_translation(kind, loss, monkeypatch):
+    seen = []
+
+    def mixed(batches, batch):
+        before = dict(batch)
+        after = of_batches(batches, batch)
+        seen.append((before, after))
+        return after
+
+    of_batches = Batches.mixed
+    monkeypatch.setattr(Batches, "mixed", mixed)
+    clf = fit(m2m=EASY, mix=kind, loss=loss)
+    assert clf.history_[-1]["translated"] > 0
+    n_late = sum("translated" in row for row in clf.history_)
+    assert len(seen) % n_late == 0 and n_late > 0
+    n_numbers = clf.encoder_.n_numeric_ + clf.encoder_.n_indicators_
+    for before, after in seen:
+        partner, share, keep = before["mixing"]
+        rows = before["X"][0]
+        expected = torch.where(keep[0], rows, rows[partner[0]])
+        if kind == "mixup":
+            part = share[0].unsqueeze(-1)
+            numbers = part * rows + (1 - part) * rows[partner[0]]
+            expected[:, :n_numbers] = numbers[:, :n_numbers]
+        torch.testing.assert_close(after["X"][0], expected)
+        assert (after["other"] is None) == (loss == "ce")
+
+
+@pytest.mark.parametrize("loss", ["ce", "ldam"])
+def test_a_mixed_pack_is_its_members(loss):
+    params = {"m2m": EASY, "mix": "mixup", "loss": loss, "dtype": "float64"}
+    pack, alone = fit(n_members=2, **params), fit(**params)
+    np.testing.assert_allclose(  # products of other sizes
+        pack.predict_proba_members(X)[0], alone.predict_proba(X), atol=1e-10
+    )
+
+
 # Refusals
 
 
@@ -431,7 +471,6 @@ def test_files_keep_predictions_and_settings(tmp_path):
         ({"sampler": "over"}, r"sampler='over' and m2m=.*draws classes equally"),
         ({"drw_start": 0.5}, r"M2m\(start=\.\.\.\) sets that"),
         ({"metabalance_sampler": "under"}, "each chooses the rows"),
-        ({"mix": "mixup"}, "each changes the rows"),
         ({"warm_start": True}, "begin anew"),
         ({"m2m": "on"}, "m2m"),
         ({"m2m": True}, "m2m"),

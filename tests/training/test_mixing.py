@@ -9,7 +9,9 @@ from sklearn.model_selection import GridSearchCV
 
 from sklimb import TabularMLPClassifier
 from sklimb.model_selection import PackedSearchCV
-from sklimb.training.mixing import MIXES, Mixer, mix_labels
+from sklimb.training.losses import CosFaceLoss, CrossEntropy, LDAMLoss
+from sklimb.training.mixing import MIXES, Mixer
+from sklimb.training.objective import Objective
 
 X, Y = fixed_table()
 
@@ -32,9 +34,15 @@ def test_mixing_is_the_formula(kind):
     weight[1, 7:] = 0.0
     tensors = [torch.from_numpy(a) for a in (rows, partner, share, keep)]
     mixed = mixer.mix(*tensors).numpy()
-    labels, total = mix_labels(
-        *(torch.from_numpy(a) for a in (target, weight, partner, share))
-    )
+    parts = [torch.from_numpy(a) for a in (target, weight, partner, share)]
+    labels, total, other = mixer.mix_labels(*parts)
+    assert other is None
+    # A loss that needs one class gets both, whose mean by the shares is the same.
+    both = Mixer(kind, 0.7, n_continuous, one_class=True)
+    own, same, (others, part) = both.mix_labels(*parts)
+    torch.testing.assert_close(same, total)
+    part = part.unsqueeze(-1)
+    torch.testing.assert_close((1 - part) * own + part * others, labels)
     for d in range(draws):
         for i in range(n):
             j, s = partner[d, i], share[d, i]
@@ -118,8 +126,47 @@ def test_searches_agree_on_a_table_with_categories_and_missing_values(kind):
     )
 
 
-def test_refused_with_losses_that_need_one_class():
-    with pytest.raises(ValueError, match=r"mix='mixup' and loss='ldam'"):
-        fit(mix="mixup", loss="ldam")
-    for loss in ("focal", "vs"):
-        assert np.isfinite(fit(mix="mixup", loss=loss).predict_proba(X)).all()
+@pytest.mark.parametrize("loss", ["focal", "vs", "ldam", "cosface"])
+def test_with_other_losses(loss):
+    plain, mixed = (fit(loss=loss, mix=m).predict_proba(X) for m in (None, "mixup"))
+    assert np.isfinite(mixed).all()
+    assert np.abs(plain - mixed).max() > 1e-3
+
+
+class OfOneClass(CrossEntropy):
+    """Cross-entropy whose mixed rows keep both targets."""
+
+    one_class = True
+
+
+def test_both_targets_are_one_soft_target_for_a_linear_loss():
+    params = {"mix": "mixup", "dtype": "float64", "smoothing_eps": 0.1}
+    soft, both = fit(**params), fit(**params, loss=OfOneClass())
+    np.testing.assert_allclose(  # sums in another order
+        both.predict_proba(X), soft.predict_proba(X), atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("loss", [LDAMLoss(), CosFaceLoss()])
+def test_the_margins_of_a_mixed_row_are_those_of_both_classes(loss):
+    bound = loss.bind(torch.tensor([[90.0, 9.0, 1.0]], dtype=torch.float64))
+    margin, s = bound.statistics[0][0, 0], loss.s
+    z = torch.linspace(-1, 1, 12, dtype=torch.float64).view(1, 4, 3)
+    eye = torch.eye(3, dtype=torch.float64)
+    own, others = torch.tensor([[0, 1, 2, 2]]), torch.tensor([[1, 1, 0, 1]])
+    part = torch.tensor([[0.3, 0.5, 0.0, 1.0]], dtype=torch.float64)
+    weight = torch.tensor([[1.0, 2.0, 3.0, 0.5]], dtype=torch.float64)
+    batch = {"y": own, "target": eye[own], "other": (eye[others], part)}
+    batch["weight"] = weight
+    objective = Objective(torch.nn.Linear(1, 1), bound)
+    expected = 0.0
+    for i in range(4):
+        for c, share in ((own[0, i], 1 - part[0, i]), (others[0, i], part[0, i])):
+            log_p = torch.log_softmax(s * (z[0, i] - margin * eye[c]), -1)
+            expected = expected - weight[0, i] * share * log_p[c]
+    torch.testing.assert_close(objective.loss(z, batch), expected)
+    losses, slope = objective.row_losses(z, batch)
+    torch.testing.assert_close((losses * weight).sum(), expected)
+    free = z.detach().clone().requires_grad_()
+    (of_sum,) = torch.autograd.grad(objective.loss(free, batch), free)
+    torch.testing.assert_close(slope * weight.unsqueeze(-1), of_sum)
