@@ -143,16 +143,12 @@ MODELS = {
     "auto": ours(
         "sklimb", n_members="auto", validation_folds="auto", max_epochs="auto"
     ),
-    "short": ours("1 network", n_members=1, validation_folds=None, max_epochs="auto"),
-    "one": ours(
-        "1 patient network", n_members=1, validation_folds=None, max_epochs=200
-    ),
+    "one": ours("1 network", n_members=1, validation_folds=None),
     "latest": ours(
         "1 network, latest rows validate",
         fit_latest,
         n_members=1,
         validation_folds=None,
-        max_epochs="auto",
         temporal_only=True,
     ),
 }

@@ -8,15 +8,13 @@ from benchmarks.out_of_the_box.models import MODELS
 from benchmarks.out_of_the_box.summary import NAMES, collect, mean_of, slices, summary
 from benchmarks.out_of_the_box.tables import TEMPORAL, tables_of
 
-COMPARED = ("auto", "short", "one", "catboost", "xgboost", "histogram", "logistic")
+COMPARED = ("auto", "one", "catboost", "xgboost", "histogram", "logistic")
 PAIRS = (
     ("auto", "catboost"),
     ("auto", "xgboost"),
     ("auto", "histogram"),
     ("auto", "logistic"),
     ("auto", "one"),
-    ("auto", "short"),
-    ("short", "one"),
     ("one", "catboost"),
 )
 HEADS = {
@@ -81,8 +79,8 @@ def as_markdown(content):
     parts = [
         "Mean ranks (1 is best; families of tables count once) and seconds. Each model "
         "got all training rows. sklimb is what `n_members`, `validation_folds` and "
-        '`max_epochs` are with "auto"; 1 network is the short training of '
-        '`max_epochs="auto"`, 1 patient network that of `max_epochs=200`.\n'
+        '`max_epochs` are with "auto"; 1 network is `n_members=1, '
+        "validation_folds=None`.\n"
     ]
     if content["missing_tables"]:
         parts.append(f"Not fitted yet: {', '.join(content['missing_tables'])}.\n")
