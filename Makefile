@@ -1,5 +1,7 @@
 # Two commands set a fresh machine up: `make demo` and `make test`.
-PYTHON ?= python3.11
+# The newest Python here of those that pyproject.toml allows.
+PYTHON ?= $(or $(firstword $(foreach minor,14 13 12 11,\
+	$(if $(shell python3.$(minor) -c 1 2>/dev/null && echo it),python3.$(minor)))),python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 # `make gpu GPU_PYTHON=python3.12` takes what a machine has; see benchmarks/gpu.
@@ -11,7 +13,7 @@ export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
 .PHONY: help install demo test test-slow test-lowest fuzz lint bench clean
-.PHONY: papers papers-quick
+.PHONY: papers papers-quick dist
 .PHONY: gpu gpu-accuracy gpu-rehearse
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -63,6 +65,15 @@ lint: install ## ruff, ruff format, codespell, pyright
 	$(BIN)/codespell
 	$(BIN)/pyright --warnings
 
+DIST = .venv-dist
+dist: install ## sdist and wheel in dist/, checked, and the wheel of the sdist tried
+	rm -rf dist $(DIST)
+	$(BIN)/python -m build -q
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/python -m pip install -q -c constraints.txt dist/*.whl
+	cd dist && PYTHONPATH= ../$(DIST)/bin/python -W error ../tests/docs/smoke.py
+
 bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/loop_overhead/run.py
 	$(BIN)/python benchmarks/packed_search/run.py
@@ -102,4 +113,4 @@ gpu-rehearse: $(GPU_NEEDS) ## all parts of both, on the CPU, in a minute
 	$(GPU_PYTHON) benchmarks/gpu/run.py --rehearse
 
 clean: ## what the commands above made
-	rm -rf $(VENV) $(LOWEST) demo_output build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(DIST) demo_output build dist *.egg-info

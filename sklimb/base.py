@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb._decisions import Decisions
+from sklimb._deployment import Deployment
+from sklimb._documentation import Documented
 from sklimb._estimator_callbacks import EstimatorCallbacks
 from sklimb._inner_face import InnerFace
 from sklimb.explanation import (
@@ -36,9 +38,11 @@ from sklimb.persistence import Saved
 
 
 class BaseNeuralClassifier(
+    Documented,
     Saved,
     InnerFace,
     Decisions,
+    Deployment,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import Interval, StrOptions, _fit_context
+from sklimb._documentation import Documented
 from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,
@@ -25,7 +26,7 @@ from sklimb.persistence.saved_encoder import SavedEncoder
 _BLOCK_ROWS = 16384
 
 
-class TabularEncoder(SavedEncoder, TransformerMixin, BaseEstimator):
+class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
     """Encode a table with numbers, categories and missing values as one matrix.
 
     The columns of the output are, in this order: every numeric column, transformed;

@@ -23,6 +23,7 @@ from sklimb._compat import (
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
+from sklimb._documentation import Documented
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
@@ -49,7 +50,7 @@ from sklimb.model_selection._sizes import best_size, cut
 from sklimb.model_selection._workers import run_packs
 
 
-class PackedSearchCV(BaseSearchCV):
+class PackedSearchCV(Documented, BaseSearchCV):
     """Search over parameters with cross-validation, trained as few programs.
 
     Candidates and folds become members of packs: one training loop for many networks.

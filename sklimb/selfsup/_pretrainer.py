@@ -16,6 +16,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
+from sklimb._documentation import Documented
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
@@ -46,7 +47,11 @@ _SETTINGS = (
 
 
 class SelfSupervisedPretrainer(
-    SavedPretrainer, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Documented,
+    SavedPretrainer,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Train a classifier's encoder and network on rows without labels.
 

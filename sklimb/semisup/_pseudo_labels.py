@@ -19,6 +19,7 @@ from sklimb._compat import (
     _fit_context,
     _safe_indexing,
 )
+from sklimb._documentation import Documented
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.exceptions import UnlabeledWarning
@@ -49,7 +50,11 @@ def _warn_of_minus_one(y):
 
 
 class PseudoLabelClassifier(
-    SavedPseudoLabels, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented,
+    SavedPseudoLabels,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Self-training: learn from unlabelled rows by the labels that a model gives them.
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sklimb.nn.packed import PackedLinear, draw_uniform, packed_linear
+from sklimb.nn.packed import PackedLinear, draw_uniform
 from sklimb.training.losses import CrossEntropy
 
 SCALE = 16.0  # of the cosines
@@ -60,9 +60,9 @@ class ModulatedHead(nn.Module):
             distance = torch.cdist(
                 v, centroids, compute_mode="donot_use_mm_for_euclid_dist"
             ).amin(-1, keepdim=True)
-        called = packed_linear(v, self.hallucinator.weight, self.hallucinator.bias)
+        called = self.hallucinator(v)
         memory = called.softmax(-1) @ centroids
-        selected = packed_linear(v, self.selector.weight, self.selector.bias).tanh()
+        selected = self.selector(v).tanh()
         # NOTE[DIFF]: the authors divide by d_min alone, which is 0 at a centroid.
         m = REACH / (distance + EPS) * (v + selected * memory)
         m = m / (1 + m.norm(dim=-1, keepdim=True))

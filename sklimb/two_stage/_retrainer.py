@@ -24,6 +24,7 @@ from sklimb._compat import (
     _routing_enabled,
 )
 from sklimb._decisions import Decisions
+from sklimb._documentation import Documented
 from sklimb._random import member_seeds, root_seed
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
@@ -44,6 +45,7 @@ from sklimb.two_stage._methods import (
     SecondStage,
     with_drift,
 )
+from sklimb.two_stage._plain import PlainSecondStage
 from sklimb.two_stage._probabilities import (
     joined,
     set_decision,
@@ -53,7 +55,13 @@ from sklimb.two_stage._saved import SavedRetrainer
 
 
 class ClassifierRetrainer(
-    SavedRetrainer, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented,
+    SavedRetrainer,
+    PlainSecondStage,
+    Decisions,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 
@@ -82,9 +90,10 @@ class ClassifierRetrainer(
         "auto" takes the first of 0, 0.1, ..., 2 with the best balanced accuracy on
         the held-out rows, for each member by itself. 0 only drops the bias. With two
         classes it hardly matters: their weights are nearly opposite, so of one length.
-    smoothing_head, smoothing_tail : float in [0, 1), default=0.3, 0.0
-        Label smoothing of the most frequent and the rarest class ("mislas"); classes
-        with equal rows all get `smoothing_tail`.
+    smoothing_head : float in [0, 1), default=0.3
+        Label smoothing of the most frequent class ("mislas").
+    smoothing_tail : float in [0, 1), default=0.0
+        Of the rarest class; classes with equal rows all get it.
     smoothing_shape : {"concave", "linear", "convex"} or float, default="concave"
         How smoothing grows with the rows of a class; a number is a power.
     lr_factor : float, default=0.5

@@ -29,8 +29,10 @@ FACES = {
 LOWEST = {
     "_compat",
     "_digest",
+    "_documentation",
     "_folders",
     "_messages",
+    "_progress",
     "_random",
     "_version",
     "exceptions",
@@ -39,6 +41,7 @@ TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
     "_decisions",
+    "_deployment",
     "_estimator_callbacks",
     "_inner_face",
     "explanation",
@@ -54,9 +57,12 @@ ARROWS = {
     "_random": set(),
     "_compat": set(),
     "_decisions": {"fitting"},
+    "_deployment": {"fitting"},
     "_digest": set(),
+    "_documentation": set(),
     "_folders": set(),
     "_messages": set(),
+    "_progress": set(),
     "_version": set(),
     "exceptions": set(),
     "_estimator_callbacks": {"training"},
@@ -209,7 +215,7 @@ def test_files_are_short(path):
 
 
 def test_nothing_is_printed():
-    """Messages go through `tqdm.write`, which leaves a progress bar whole."""
+    """Messages go through `_progress.say`, which leaves a progress bar whole."""
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             printed = isinstance(node, ast.Name) and node.id == "print"
