@@ -1,5 +1,6 @@
-"""Searches whose candidates train as one program."""
+"""Searches whose candidates train as one program, and what is worth searching."""
 
 from sklimb.model_selection._search import PackedSearchCV
+from sklimb.model_selection._spaces import search_space
 
-__all__ = ["PackedSearchCV"]
+__all__ = ["PackedSearchCV", "search_space"]

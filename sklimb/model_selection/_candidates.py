@@ -22,7 +22,7 @@ _FREE |= {"temperature_scaling"}  # comes after training
 _FREE -= {"dtype", "device", "early_stopping"}
 
 
-def classifier_of(estimator):
+def classifier_of(estimator, caller="PackedSearchCV"):
     """The sklimb classifier that an estimator is or ends in.
 
     Raises
@@ -34,10 +34,13 @@ def classifier_of(estimator):
     if isinstance(estimator, Pipeline):
         final = estimator.steps[-1][1]
     if not isinstance(final, BaseNeuralClassifier):
+        why = {
+            "PackedSearchCV": "which cannot be trained in one program with others. Use "
+            "sklearn.model_selection.GridSearchCV for it."
+        }.get(caller, "which is none.")
         raise ValueError(
-            "PackedSearchCV needs a sklimb classifier or a pipeline that ends in one, "
-            f"got {short(final)}, which cannot be trained in one program with others. "
-            "Use sklearn.model_selection.GridSearchCV for it."
+            f"{caller} needs a sklimb classifier or a pipeline that ends in one, got "
+            f"{short(final)}, {why}"
         )
     return final
 

@@ -19,6 +19,7 @@ from sklimb._compat import (
     _fit_context,
     _safe_indexing,
 )
+from sklimb._documentation import Documented
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.exceptions import UnlabeledWarning
@@ -27,6 +28,7 @@ from sklimb.graph.models import parts_of
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.inputs.weights import check_weights
+from sklimb.semisup._saved import SavedPseudoLabels
 from sklimb.semisup._stack import check_unlabeled, parted, stacked
 
 
@@ -48,7 +50,13 @@ def _warn_of_minus_one(y):
         )
 
 
-class PseudoLabelClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class PseudoLabelClassifier(
+    Documented,
+    SavedPseudoLabels,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
     """Self-training: learn from unlabelled rows by the labels that a model gives them.
 
     A clone of `estimator` is fitted to the labelled rows and labels `X_unlabeled`; a
