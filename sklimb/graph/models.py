@@ -51,6 +51,9 @@ def parts_of(model, where="the estimator"):
     if hasattr(type(model), "_graph_parts"):
         check_is_fitted(model)
         return model._graph_parts()
+    if hasattr(type(model), "_graph_of"):
+        check_is_fitted(model, model._graph_of)
+        return parts_of(getattr(model, model._graph_of), f"the estimator of {where}")
     if isinstance(model, FrozenEstimator):
         return parts_of(model.estimator, where)
     if hasattr(model, "best_estimator_"):

@@ -241,6 +241,18 @@ def test_a_missing_extra_is_one_sentence(monkeypatch, tmp_path, mlp):
         mlp.to_onnx(tmp_path / "graph.onnx")
 
 
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, mlp, monkeypatch):
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(b"old")
+    with pytest.raises(FileNotFoundError):
+        mlp.to_onnx(tmp_path / "nowhere" / "graph.onnx")
+    monkeypatch.setattr(onnx.checker, "check_model", lambda proto: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        mlp.to_onnx(path)
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["graph.onnx"]
+
+
 def test_column_types(tmp_path, mlp):
     types = {"amount": "float32", "n_last_24h": "int64", "abroad": "bool"}
     to_onnx(mlp, tmp_path / "graph.onnx", column_types=types)
