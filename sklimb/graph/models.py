@@ -65,6 +65,8 @@ def parts_of(model, where="the estimator"):
     if isinstance(model, TabularEncoder):
         check_is_fitted(model)
         return Parts([model])
+    if hasattr(model, "refit"):  # a search
+        check_is_fitted(model)
     raise TypeError(
         f"{where} is a {type(model).__name__}, which cannot be written into a graph: "
         "only classifiers, second stages and encoders of sklimb can, in Pipelines, "
