@@ -1,6 +1,7 @@
 """The training loss around a fit: along random directions, or to another fit."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import torch
@@ -138,7 +139,7 @@ def loss_landscape(
         raise ValueError(
             f"batch_norm must be one of {list(BATCH_NORM)}, got {short(batch_norm)}."
         )
-    if not (np.isscalar(span) and np.isreal(span) and 0 < span < np.inf):
+    if not isinstance(span, Real) or not 0 < float(span) < np.inf:
         raise ValueError(f"span must be a number above 0, got {short(span)}.")
     rows = labelled(clf, X, y, sample_weight, function=name)
     if other is not None:
@@ -148,7 +149,7 @@ def loss_landscape(
     if other is None:
         random = check_random_state(random_state)
         ways = [surface.random_direction(random) for _ in range(directions)]
-        positions = np.linspace(-span, span, n_points)
+        positions = float(span) * np.linspace(-1, 1, n_points)
     else:
         ways = [surface.way_to(objective_of(other).model)]
         positions = np.linspace(0, 1, n_points)
