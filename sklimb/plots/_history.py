@@ -188,11 +188,11 @@ class HistoryDisplay:
         if self.best_epoch is None:
             return
         epoch, best = np.asarray(self.epoch), np.asarray(self.best_epoch)
-        row = np.searchsorted(epoch, best)
-        there = (row < len(epoch)) & np.isin(best, epoch)  # not of an earlier call
+        there = np.isin(best, epoch)  # not of an earlier call
         if not there.any():
             return
-        own = np.asarray(values, dtype=float)[row[there], np.flatnonzero(there)]
+        row = np.searchsorted(epoch, best[there])
+        own = np.asarray(values, dtype=float)[row, np.flatnonzero(there)]
         kept = np.unique(best[there])
         label = f"kept epoch {kept[0]}" if len(kept) == 1 else "kept epochs"
         ax.plot(
