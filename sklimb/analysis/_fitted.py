@@ -64,7 +64,7 @@ def labelled(clf, X, y, sample_weight=None, *, function, two_classes=True):
             f"{function} needs rows of at least two classes, and y holds only "
             f"{short(clf.classes_.tolist()[rows.y[0]])}."
         )
-    return Encoded(clf._encode_table(rows.table, warn=True), rows.y, rows.weight)
+    return Encoded(clf._encode_table(rows.table, "X"), rows.y, rows.weight)
 
 
 def codes_of(clf, classes, y):
