@@ -54,6 +54,11 @@ ARRAYS = {
             best=0,
         ).plot(**k),
     ),
+    "LandscapeDisplay": (
+        1,
+        lambda cls, **k: cls({"all": [[2.0, 1.0, 3.0]]}, [-1, 0, 1]).plot(**k),
+    ),
+    "SpectrumDisplay": (1, lambda cls, **k: cls({"all": [[2.0, 1.0]]}).plot(**k)),
 }
 ALL = [*MAKERS, *ARRAYS]
 N_PANELS = {name: n for name, (n, _) in {**MAKERS, **ARRAYS}.items()}
