@@ -7,6 +7,7 @@ from plots.conftest import small
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from sklimb.analysis import ClassCurves, class_curves
 from sklimb.plots import HistoryDisplay
 
 
@@ -82,6 +83,23 @@ def test_measures_by_class():
     assert shown == ["class  _rare", r"class \$much\$"]
     alone = display.plot(Figure().subplots(), panels="recall")
     assert len(alone.ax_) == 1
+
+
+def test_curves_of_classes_that_a_callback_has_recorded(payments):
+    clf = small(callbacks=[ClassCurves()]).fit(*payments)
+    curves = class_curves(clf)
+    display = HistoryDisplay.from_estimator(clf)
+    _, loss, recall = display.ax_
+    for ax, expected in ((loss, curves.valid_loss), (recall, curves.valid_recall)):
+        found = [one.get_ydata() for one in ax.lines]
+        np.testing.assert_array_equal(np.transpose(found), expected)
+    assert recall.get_ylabel() == "recall of held-out rows"
+    (ax,) = display.plot(panels="train_class_recall").ax_
+    found = [one.get_ydata() for one in ax.lines]
+    np.testing.assert_array_equal(np.transpose(found), curves.train_recall)
+    # Without held-out rows those of training are drawn.
+    clf = small(callbacks=[ClassCurves()], early_stopping=False).fit(*payments)
+    assert len(HistoryDisplay.from_estimator(clf).ax_) == 3
 
 
 def test_in_a_pipeline(fitted):
