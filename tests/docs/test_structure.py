@@ -46,18 +46,20 @@ BASE = {
     "_inner_face",
     "explanation",
     "fitting",
+    "graph",
     "parameters",
     "persistence",
     "preprocessing",
     *FITTING,
 }
 FACE = {"base", *BASE}
-META = {"faces", *FACE}
+META = {"_wrapped", "faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
     "_decisions": {"fitting"},
-    "_deployment": {"fitting"},
+    "_deployment": {"fitting", "graph"},
+    "graph": {"inputs", "preprocessing", *LOWEST},
     "_digest": set(),
     "_documentation": set(),
     "_folders": set(),
@@ -66,6 +68,7 @@ ARROWS = {
     "_version": set(),
     "exceptions": set(),
     "_estimator_callbacks": {"training"},
+    "_wrapped": {"base", "_messages"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random", "_messages"},
     # scikit-learn's own way to take rows of anything is in `_compat`.
