@@ -12,6 +12,7 @@ from sklearn.model_selection._search import (
 from sklearn.model_selection._validation import _score
 from sklearn.utils import _safe_indexing
 from sklearn.utils._metadata_requests import _routing_enabled
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     HasMethods,
     RealNotInt,
@@ -94,6 +95,7 @@ __all__ = [
     "_score",
     "_set_random_states",
     "_warn_or_raise_about_fit_failures",
+    "check_matplotlib_support",
     "names_of",
     "pandas_column",
     "validate_data",

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
+from sklimb._progress import say
 from sklimb._random import member_seeds
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
 from sklimb.fitting.prepare import encoded_rows, read_rows, split_rows
@@ -199,7 +199,7 @@ class InnerFace(TrainingParameters):
         interrupted = train(jobs, partial=partial, callbacks=callbacks, until=until)
         self._keep(jobs)
         if jobs[0].recipe.parameters.verbose:
-            tqdm.write(summary(jobs, vars(self), interrupted), file=sys.stderr)
+            say(summary(jobs, vars(self), interrupted), file=sys.stderr)
         return interrupted
 
     def _keep(self, jobs):

@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import CallbackSupportMixin, _fit_context, with_callbacks
 from sklimb._decisions import Decisions
+from sklimb._deployment import Deployment
+from sklimb._documentation import Documented
 from sklimb._estimator_callbacks import EstimatorCallbacks
 from sklimb._inner_face import InnerFace
 from sklimb.explanation import (
@@ -30,14 +32,18 @@ from sklimb.fitting.decision import decided
 from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
+from sklimb.fitting.schedule import schedule_of
 from sklimb.fitting.train import all_or_nothing, time_limit
 from sklimb.parameters.attributes import ATTRIBUTES
-from sklimb.persistence import note_classifier, save
+from sklimb.persistence import Saved
 
 
 class BaseNeuralClassifier(
+    Documented,
+    Saved,
     InnerFace,
     Decisions,
+    Deployment,
     CallbackSupportMixin,  # pyright: ignore[reportGeneralTypeIssues]
     ClassifierMixin,
     BaseEstimator,
@@ -46,10 +52,6 @@ class BaseNeuralClassifier(
     """Base of all classifiers of sklimb."""
 
     _attributes: ClassVar[dict] = ATTRIBUTES
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        note_classifier(cls)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -123,7 +125,9 @@ class BaseNeuralClassifier(
         seen = {"X": X, "y": y}
         if sample_weight is not None:
             seen["metadata"] = {"sample_weight": sample_weight}
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context = self._init_callback_context(
+            max_subtasks=schedule_of(self)["max_epochs"]
+        )
         callbacks = [] if context is None else [EstimatorCallbacks(self, context, seen)]
         with all_or_nothing(self):
             rows = prepare(
@@ -378,23 +382,3 @@ class BaseNeuralClassifier(
         """
         check_is_fitted(self, "net_")
         return self.encoder_.input_report(X)
-
-    def save(self, path):
-        """Write the fitted classifier to one safetensors file; see `sklimb.load`.
-
-        Parameters
-        ----------
-        path : str or path
-            A file that is there is replaced, at once and as a whole: a kill leaves the
-            old or the new one. Of a link what it leads to is replaced.
-
-        Raises
-        ------
-        ValueError
-            The path is a device, a pipe or a socket, or a name that no file can have;
-            or the loss or the labels are none that a file can hold.
-        OSError
-            It cannot be written: FileNotFoundError for a path in no folder.
-        """
-        check_is_fitted(self, "net_")
-        save(self, path)

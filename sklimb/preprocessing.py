@@ -8,11 +8,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklimb._compat import (
-    Interval,
-    StrOptions,
-    _fit_context,
-)
+from sklimb._compat import Interval, StrOptions, _fit_context
+from sklimb._documentation import Documented
 from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,
@@ -24,11 +21,12 @@ from sklimb.inputs.column_encodings import (
 from sklimb.inputs.few_rows import FEW_ROWS, write_few
 from sklimb.inputs.table import read_table
 from sklimb.inputs.weights import check_weights
+from sklimb.persistence.saved_encoder import SavedEncoder
 
 _BLOCK_ROWS = 16384
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
     """Encode a table with numbers, categories and missing values as one matrix.
 
     The columns of the output are, in this order: every numeric column, transformed;
@@ -412,6 +410,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     @classmethod
     def _from_state(cls, config, arrays):
         """The fitted encoder of a _get_state; its transform gives the same bits."""
-        encoder = cls(**config["params"])
-        encoder._columns = columns_from_state(config["columns"], arrays)
-        return encoder._set_attributes(config["names"])
+        return cls(**config["params"])._take_state(config, arrays)
+
+    def _take_state(self, config, arrays):
+        """Take the columns of a _get_state."""
+        self._columns = columns_from_state(config["columns"], arrays)
+        return self._set_attributes(config["names"])

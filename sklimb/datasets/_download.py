@@ -7,14 +7,11 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
-from sklearn.datasets import get_data_home
+from sklearn.datasets import fetch_file, get_data_home
 
 from sklimb.datasets._tables import find_file
-
-_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -57,30 +54,24 @@ def get_file(remote, data_home=None):
 
 
 def _download(remote, path):
-    digest = hashlib.md5(usedforsecurity=False)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            try:
-                with urlopen(remote.url, timeout=_SECONDS) as page:
-                    while block := page.read(2**20):
-                        digest.update(block)
-                        out.write(block)
-            except OSError as error:
-                raise OSError(
-                    f"{remote.file} could not be downloaded from {remote.url}: {error}."
-                    " Check the connection, or put the file into the folder that the "
-                    "environment variable SKLIMB_DATA names."
-                ) from error
-        if digest.hexdigest() != remote.md5:
+    # In a folder of its own until its content is known to be the published one: what
+    # is published beside the files are MD5s, and scikit-learn compares SHA256s.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name) as folder:
+        try:
+            part = fetch_file(remote.url, folder, remote.file, n_retries=1)
+        except OSError as error:
+            raise OSError(
+                f"{remote.file} could not be downloaded from {remote.url}: {error}."
+                " Check the connection, or put the file into the folder that the "
+                "environment variable SKLIMB_DATA names."
+            ) from error
+        got = md5_of(part)
+        if got != remote.md5:
             raise ValueError(
-                f"What {remote.url} sent must have the MD5 {remote.md5}, got "
-                f"{digest.hexdigest()}. It was cut on the way, or has been replaced: "
-                "try again."
+                f"What {remote.url} sent must have the MD5 {remote.md5}, got {got}. It "
+                "was cut on the way, or has been replaced: try again."
             )
         os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
     return path
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
+from sklimb._progress import say
 from sklimb.fitting.portfolio import MIN_MINORITY_ROWS, mixture_of, select
 from sklimb.fitting.probabilities import (
     bound_loss,
@@ -156,7 +156,7 @@ def _selected(jobs):
     rarest = int(counts[counts > 0].min())
     if rarest < MIN_MINORITY_ROWS or (counts > 0).sum() < 2:
         if p.verbose:
-            tqdm.write(
+            say(
                 f"portfolio: the rarest class has {rarest} validation rows, fewer than "
                 f"{MIN_MINORITY_ROWS}: all members weigh the same."
             )

@@ -6,8 +6,8 @@ from functools import partial as bound
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
+from sklimb._progress import say
 from sklimb.fitting.decision import decide, held_out_of
 from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
@@ -140,7 +140,7 @@ def _train_pack(jobs, alone, partial, callbacks, drop, until):
         finish(job, net, keep, own, partial)
     net.release()
     if verbose and pack.module.reason:
-        tqdm.write(pack.module.reason)
+        say(pack.module.reason)
     if not net.interrupted_:
         return None
     return (

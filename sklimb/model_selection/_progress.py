@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from tqdm.auto import tqdm
+
+from sklimb._progress import progress_bar
 
 
 class SearchBar:
@@ -12,7 +13,8 @@ class SearchBar:
     def __init__(self, search, n_candidates, results):
         self.search = search
         total = n_candidates * search.n_splits_
-        self.bar = tqdm(total=total, initial=len(results), desc="fits", unit="fit")
+        done = len(results)
+        self.bar = progress_bar(total=total, initial=done, desc="fits", unit="fit")
         self.finished = len(results)
 
     def within(self, n_done):

@@ -192,7 +192,8 @@ class PackedMLP(nn.Module):
         """Widths of the dropout masks that `forward` takes, in order."""
         return [self.d_block] * self.n_blocks
 
-    def _inputs(self, x):
+    def inputs(self, x):
+        """What the first layer sees, (K, batch, sum of widths)."""
         if x.shape[0] != self.n_members:
             x = x.expand(self.n_members, -1, -1)
         if self.numbers is None and self.categories is None:
@@ -214,7 +215,7 @@ class PackedMLP(nn.Module):
 
     def embed(self, x, masks=None):
         """Penultimate features, (K, batch, d_block)."""
-        h = self._inputs(x)
+        h = self.inputs(x)
         for i, block in enumerate(self.blocks):
             h = torch.relu(block(h))
             if masks is not None:

@@ -20,7 +20,7 @@ _TABLE = {
 _IMAGES = {"mean": torch.float64, "std": torch.float64}
 
 
-def check_encoder(of, config, arrays, n_features, dtype):
+def check_encoder(of, config, arrays, n_features, dtype, encodings=("ordinal",)):
     """Refuse a state that no fitted encoder has.
 
     Parameters
@@ -35,6 +35,8 @@ def check_encoder(of, config, arrays, n_features, dtype):
         Columns of X.
     dtype : str
         Type of encoded rows.
+    encodings : tuple of str
+        How categories may be written; networks read codes.
 
     Raises
     ------
@@ -49,8 +51,12 @@ def check_encoder(of, config, arrays, n_features, dtype):
             raise ValueError(f"{name} of its encoder has type {arrays[name].dtype}.")
         if name != "stats" and arrays[name].isnan().any():
             raise ValueError(f"{name} of its encoder is not a number.")
-    check = _check_images if of == "images" else _check_table
-    check(config, arrays, n_features, dtype)
+    if of == "images":
+        _check_images(config, arrays, n_features, dtype)
+        return
+    _check_table(config, arrays, n_features, dtype)
+    if config["params"].get("category_encoding") not in encodings:
+        raise ValueError("its encoder does not write codes, which networks read.")
 
 
 def _check_images(config, arrays, n_features, dtype):
@@ -82,8 +88,6 @@ def _check_table(config, arrays, n_features, dtype):
     params, names = config["params"], config["names"]
     if not isinstance(params, dict) or params.get("dtype") != dtype:
         raise ValueError("its encoder and its network are not of one dtype.")
-    if params.get("category_encoding") != "ordinal":
-        raise ValueError("its encoder does not write codes, which networks read.")
     check_names(names, n_features)
     flags = arrays["is_categorical"]
     n_categorical = int(flags.sum())

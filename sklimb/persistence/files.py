@@ -5,7 +5,8 @@ import json
 import math
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+import torch
+from safetensors import SafetensorError, deserialize, safe_open
 from safetensors.torch import save as serialized
 
 from sklimb._version import __version__
@@ -13,7 +14,17 @@ from sklimb.persistence.paths import check_readable, replaceable, replacing
 
 FORMAT = 2
 # Types of tensors that `write` writes, as safetensors names them.
-_TYPES = ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "F32", "F64")
+_TYPES = {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "I16": torch.int16,
+    "I32": torch.int32,
+    "I64": torch.int64,
+    "F16": torch.float16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+}
 # Lists and dicts within each other; those that `write` writes have about ten.
 _DEEPEST = 64
 
@@ -29,12 +40,17 @@ def write(path, tensors, header):
         The file cannot be written; no part of it is left behind.
     """
     path = replaceable(path)
+    content = to_bytes(tensors, header)
+    with replacing(path) as file:
+        file.write(content)
+
+
+def to_bytes(tensors, header):
+    """The content of the file that `write` writes."""
     text = json.dumps({**header, "version": __version__})
     # One entry: safetensors writes several in an order that changes.
     metadata = {"sklimb": f"{_checksum(text, tensors)} {text}"}
-    content = serialized(tensors, metadata)
-    with replacing(path) as file:
-        file.write(content)
+    return serialized(tensors, metadata)
 
 
 def read(path):
@@ -50,7 +66,16 @@ def read(path):
         It is no such file, or not as it was written.
     """
     check_readable(path)
-    metadata, tensors = _content(path)
+    return _checked(path, *_content(path))
+
+
+def from_bytes(data):
+    """Header and tensors of a `to_bytes`; errors are those of `read`."""
+    return _checked("the state", *_content_of(data))
+
+
+def _checked(path, metadata, tensors):
+    """(header, tensors) of a content that agrees with its checksum."""
     if "sklimb" not in metadata:
         raise ValueError(f"{path} was not written by sklimb's save.")
     checksum, text = "", metadata["sklimb"]
@@ -59,7 +84,7 @@ def read(path):
     if checksum and checksum != _checksum(text, tensors):
         raise ValueError(
             f"{path} is damaged: its content does not agree with its checksum. Save "
-            "the classifier again, or take a copy of the file."
+            "the estimator again, or take a copy of the file."
         )
     header = _header(path, text)
     if header["format"] > FORMAT:
@@ -88,18 +113,38 @@ def _content(path):
         with safe_open(path, framework="pt", device="cpu") as file:
             for name in file.keys():
                 part = file.get_slice(name)
-                kind, shape = part.get_dtype(), part.get_shape()
-                if kind not in _TYPES:
-                    raise ValueError(f"{path} is damaged: it has numbers of {kind}.")
-                # An empty tensor may have any other length.
-                if math.prod(max(n, 1) for n in shape) > 8 * n_bytes:
-                    raise ValueError(
-                        f"{path} is damaged: a tensor has more numbers than the file."
-                    )
+                _check_sizes(path, part.get_dtype(), part.get_shape(), n_bytes)
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             return file.metadata() or {}, tensors
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _content_of(data):
+    """`_content` of the bytes of a file."""
+    try:
+        parts = deserialize(data)
+        length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    except (SafetensorError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the state is no safetensors content: {error}") from error
+    tensors = {}
+    for name, part in parts:
+        kind, shape = part["dtype"], part["shape"]
+        _check_sizes("the state", kind, shape, len(data))
+        # A copy, because bytes are read-only and shared.
+        flat = torch.frombuffer(part["data"] or bytearray(8), dtype=_TYPES[kind])
+        tensors[name] = flat.clone()[: math.prod(shape)].reshape(shape)
+    return metadata, tensors
+
+
+def _check_sizes(path, kind, shape, n_bytes):
+    """Refuse numbers of another type, and more of them than there are bytes."""
+    if kind not in _TYPES:
+        raise ValueError(f"{path} is damaged: it has numbers of {kind}.")
+    # An empty tensor may have any other length.
+    if math.prod(max(n, 1) for n in shape) > 8 * n_bytes:
+        raise ValueError(f"{path} is damaged: a tensor has more numbers than the file.")
 
 
 def _header(path, text):

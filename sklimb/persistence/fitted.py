@@ -21,6 +21,10 @@ FITTED = {
     "best_epoch_": "K",
     "best_score_": "K",
 }
+# Arrays that only some fits leave.
+OPTIONAL = ("decision_scores_",)
+# What a network that was trained without labels has, which predicts no classes.
+BARE = ("member_seeds_",)
 _WHOLE = ("member_seeds_", "best_epoch_")
 # Below 0 nothing is meant by them.
 _NOT_NEGATIVE = (
@@ -73,10 +77,12 @@ def check_labels(dtype, labels):
 
 def check_fitted(arrays, n_members, n_classes, n_encoded):
     """Refuse arrays of other names, types, shapes or values than those of a fit."""
-    if set(arrays) != set(FITTED):
-        differ = sorted(set(arrays) ^ set(FITTED))[0]
+    own = set(arrays) - set(OPTIONAL)
+    if own != set(FITTED):
+        differ = sorted(own ^ set(FITTED))[0]
         what = "lacks" if differ in FITTED else "has another"
         raise ValueError(f"it {what} fitted attribute {differ!r}.")
+    check_scores(arrays.get("decision_scores_"), n_classes)
     lengths = {"K": n_members, "C": n_classes, "E": n_encoded}
     for name, shape in FITTED.items():
         value, wanted = arrays[name], tuple(lengths[axis] for axis in shape)
@@ -98,3 +104,25 @@ def check_fitted(arrays, n_members, n_classes, n_encoded):
             raise ValueError(f"its {name} is not above 0.")
     if abs(arrays["member_weights_"].sum() - 1) > 1e-6:  # shares, summed in float64
         raise ValueError("its member_weights_ do not add up to 1.")
+
+
+def check_scores(scores, n_classes):
+    """Refuse what is no table of tried decisions and their values."""
+    if scores is None:
+        return
+    widths = (2, n_classes + 1)
+    fine = scores.ndim == 2 and scores.shape[1] in widths
+    if not fine or scores.dtype != torch.float64 or scores.isnan().any():
+        raise ValueError("its decision_scores_ are no table of numbers.")
+
+
+def neutral(n_members, n_classes, n_encoded):
+    """The arrays that a network without labels lacks, which change nothing."""
+    lengths = {"K": n_members, "C": n_classes, "E": n_encoded}
+    found = {}
+    for name, shape in FITTED.items():
+        kind = torch.int64 if name in _WHOLE else torch.float64
+        found[name] = torch.ones([lengths[axis] for axis in shape], dtype=kind)
+    found["intercept_"].zero_()
+    found["member_weights_"] /= max(n_members, 1)
+    return found

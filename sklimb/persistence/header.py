@@ -1,11 +1,10 @@
 """The header of a saved classifier: a closed table of its keys, and their types."""
 
-import inspect
-
 from sklimb._version import __version__
 from sklimb.persistence.encoders import check_names
 from sklimb.persistence.files import writer
 from sklimb.persistence.fitted import check_labels
+from sklimb.persistence.settings import is_settings
 from sklimb.persistence.values import from_json
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -21,31 +20,15 @@ _OLD_PARAMETERS = {
         "query_batch_size",
     )
 }
-# Classifiers that a file may name: all subclasses of BaseNeuralClassifier.
-_CLASSIFIERS = {}
 
 
-def note_classifier(cls):
-    """Register a classifier that files may name; `load` imports no names.
-
-    Parameters
-    ----------
-    cls : type
-        A later class of the same name and package replaces an earlier one.
-    """
-    _CLASSIFIERS[_package(cls.__module__), cls.__qualname__] = cls
-
-
-def _package(module_name):
-    """The package of a module; its classes may have moved since a file was written."""
-    return module_name.split(".")[0]
-
-
-def _is_texts(value):
+def is_texts(value):
+    """Whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(v, str) for v in value)
 
 
-def _is_history(value):
+def is_history(value):
+    """Whether a value is a list of epochs."""
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
@@ -62,33 +45,39 @@ def _is_table(value):
     )
 
 
-def _is_count(value):
+def is_count(value):
+    """Whether a value is a number of things."""
     return type(value) is int and 0 <= value < 2**31
 
 
-# Key -> (what it must be, how that is told). A file has all keys and no other.
+# Key -> (what it must be, how that is told). A file has all keys but the optional ones,
+# and no other.
 _KEYS = {
-    "format": (_is_count, "a number"),
-    "class": (lambda v: _is_texts(v) and len(v) == 2, "a module and a name"),
+    "format": (is_count, "a number"),
+    "class": (lambda v: is_texts(v) and len(v) == 2, "a module and a name"),
     "params": (lambda v: isinstance(v, dict), "a dict of parameters"),
     "loss": (lambda v: isinstance(v, dict), "a loss"),
-    "dropped": (_is_texts, "a list of names"),
+    "dropped": (is_texts, "a list of names"),
     "classes": (lambda v: isinstance(v, list) and len(v) == 2, "a type and labels"),
-    "n_features_in": (lambda v: _is_count(v) and v > 0, "a number of columns"),
-    "feature_names_in": (lambda v: v is None or _is_texts(v), "a list of names"),
+    "n_features_in": (lambda v: is_count(v) and v > 0, "a number of columns"),
+    "feature_names_in": (lambda v: v is None or is_texts(v), "a list of names"),
     "encoder": (lambda v: isinstance(v, dict), "an encoder"),
     "module": (lambda v: isinstance(v, dict), "a network"),
     "one_by_one": (lambda v: isinstance(v, str), "a text"),
     "dtype": (lambda v: v in _DTYPES, " or ".join(_DTYPES)),
-    "n_iter": (_is_count, "a number of epochs"),
-    "n_folds": (_is_count, "a number of folds"),
-    "history": (_is_history, "a list of epochs"),
+    "n_iter": (is_count, "a number of epochs"),
+    "n_folds": (is_count, "a number of folds"),
+    "history": (is_history, "a list of epochs"),
     "portfolio": (_is_table, "a table"),
+    "settings": (is_settings, "requests and an output"),
+    "bare": (lambda v: isinstance(v, bool), "true or false"),
     "version": (lambda v: isinstance(v, str), "a text"),
     "checked": (lambda v: isinstance(v, bool), "set by read"),
 }
 # What files of earlier versions lack, and what that means.
 _DEFAULTS = {"one_by_one": "", "version": "", "n_folds": 0}
+# What only some files hold, and what holds for the others.
+_OPTIONAL = {"settings": {}, "bare": False}
 
 
 def checked_header(header):
@@ -99,7 +88,7 @@ def checked_header(header):
     ValueError
         A key is missing, not known here, or not of its type.
     """
-    header = {**_DEFAULTS, **header}
+    header = {**_DEFAULTS, **_OPTIONAL, **header}
     for name in header:
         if name not in _KEYS:
             raise ValueError(
@@ -119,28 +108,8 @@ def checked_header(header):
     return header
 
 
-def classifier_of(header):
-    """The class that a header names.
-
-    Raises
-    ------
-    ValueError
-        No such classifier is registered here, or it is a base class.
-    """
-    module_name, class_name = header["class"]
-    cls = _CLASSIFIERS.get((_package(module_name), class_name))
-    if cls is None:
-        raise ValueError(
-            f"it holds a {class_name!r} of {module_name!r}, and no such classifier is "
-            "defined here. Import the module that defines it before loading."
-        )
-    if inspect.isabstract(cls):
-        raise ValueError(f"it holds a {class_name}, which is no classifier itself.")
-    return cls
-
-
 def params_of(cls, header):
-    """{name: value} of a classifier's parameters.
+    """{name: value} of the parameters of an object.
 
     Raises
     ------
@@ -152,15 +121,16 @@ def params_of(cls, header):
     for name, value in header["params"].items():
         if name not in known and header["format"] == 1:
             name = _OLD_PARAMETERS.get(name, name)
-        _check_known(cls, name, known, header)
+        check_known(cls, name, header)
         params[name] = from_json(value)
     for name in header["dropped"]:
-        _check_known(cls, name, known, header)
+        check_known(cls, name, header)
     return params
 
 
-def _check_known(cls, name, known, header):
-    if name not in known:
+def check_known(cls, name, header):
+    """Refuse the name of a parameter that a class does not have."""
+    if name not in cls._get_param_names():
         raise ValueError(
             f"{cls.__name__} has no parameter {name[:40]!r} in this sklimb "
             f"({__version__}); {writer(header)} wrote it. Update sklimb, or the module "

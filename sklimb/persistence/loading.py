@@ -1,4 +1,4 @@
-"""load: the classifier that a file describes, each part checked before it is taken."""
+"""load: the estimator that a file describes, each part checked before it is taken."""
 
 import warnings
 
@@ -9,16 +9,19 @@ import torch
 from sklimb.fitting.probabilities import make_net, set_prior, set_temperature
 from sklimb.persistence.encoders import check_encoder
 from sklimb.persistence.files import read
-from sklimb.persistence.fitted import check_fitted, check_labels
-from sklimb.persistence.header import checked_header, classifier_of, params_of
+from sklimb.persistence.fitted import BARE, FITTED, check_fitted, check_labels, neutral
+from sklimb.persistence.header import checked_header, params_of
 from sklimb.persistence.networks import build, try_one_row
+from sklimb.persistence.objects import is_object, restored_object
+from sklimb.persistence.registry import class_at, made
+from sklimb.persistence.settings import set_settings
 from sklimb.persistence.values import fitted_loss_from_json
 from sklimb.training.device import resolve_device
 from sklimb.training.losses import bind
 
 
 def load(path, device="auto"):
-    """Read a classifier that `save` wrote.
+    """Read an estimator that `save` wrote.
 
     A file is data: it names classes, parameters and strategies of closed tables, and no
     code runs that is not defined here already. Sizes are compared with the tensors in
@@ -33,7 +36,7 @@ def load(path, device="auto"):
 
     Returns
     -------
-    estimator : fitted classifier
+    estimator : fitted estimator
         Its predictions have the same bits as those of the saved one on the same kind
         of device.
 
@@ -68,25 +71,47 @@ def load(path, device="auto"):
     resolved = resolve_device(device)
     header, tensors = read(path)
     try:
-        header = checked_header(header)
-        estimator = _restored(header, tensors, device, resolved)
+        estimator, dropped = restored(header, tensors, device, resolved)
     except ValueError as error:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
     if not header["checked"]:
         warnings.warn(
             f"{path} was written by an earlier sklimb and has no checksum, so that a "
-            "changed bit would not be noticed. Save the classifier again.",
+            "changed bit would not be noticed. Save the estimator again.",
             UserWarning,
             stacklevel=2,
         )
-    if header["dropped"]:
+    if dropped:
         warnings.warn(
-            f"{path} could not hold {', '.join(header['dropped'])}: set them anew "
+            f"{path} could not hold {', '.join(dropped)}: set them anew "
             "before fitting again. Predictions do not need them.",
             UserWarning,
             stacklevel=2,
         )
     return estimator
+
+
+def restored(header, tensors, device, resolved):
+    """The fitted estimator of a header and tensors, and what it could not hold.
+
+    Raises
+    ------
+    ValueError
+        It says what is wrong.
+    """
+    dropped = []
+
+    def part(header, tensors):
+        of_file = {"version": "", "checked": True}
+        if is_object(header):
+            made = restored_object({**of_file, **header}, tensors, part)
+        else:
+            header = checked_header({**of_file, **header})
+            made = _restored(header, tensors, device, resolved)
+        dropped.extend(header["dropped"])
+        return made
+
+    return part(header, tensors), dropped
 
 
 def _restored(header, tensors, device, resolved):
@@ -113,20 +138,19 @@ def _restored(header, tensors, device, resolved):
     set_temperature(estimator.net_, estimator.temperature_)
     set_prior(estimator.net_, estimator.prior_shift_, estimator.intercept_)
     try_one_row(estimator, module, dtype)
+    set_settings(estimator, header["settings"])
+    if header["bare"]:
+        for name in (*set(FITTED) - set(BARE), "n_iter_", "n_folds_", "history_"):
+            delattr(estimator, name)
     return estimator
 
 
 def _unfitted(header, device):
     """The classifier with its parameters, which are checked as in `fit`."""
-    cls = classifier_of(header)
-    params = params_of(cls, header)
-    try:
-        estimator = cls(**{**params, "device": device})
-    # The class may be a user's, with a constructor of its own.
-    except Exception as error:
-        raise ValueError(f"{cls.__name__} cannot be made: {error}") from error
-    estimator._validate_params()
-    return estimator
+    cls = class_at(header["class"])
+    if not hasattr(cls, "_encoder_class"):
+        raise ValueError(f"a {cls.__name__} is no classifier.")
+    return made(cls, {**params_of(cls, header), "device": device})
 
 
 def _set_encoder(estimator, header, arrays):
@@ -164,12 +188,11 @@ def _set_fitted(estimator, header, arrays):
     n_members = header["module"].get("n_members")
     plain = torch.ones(len(estimator.classes_), dtype=torch.float64)
     arrays = {"decision_factors_": plain, **arrays}  # older files have none
-    check_fitted(
-        arrays,
-        n_members,
-        len(estimator.classes_),
-        0 if estimator._of == "images" else n_encoded,
-    )
+    sizes = len(estimator.classes_), 0 if estimator._of == "images" else n_encoded
+    if header["bare"]:
+        n_seeds = len(arrays.get("member_seeds_", ()))  # as many as the file holds
+        arrays = {**neutral(n_seeds, *sizes), **arrays}
+    check_fitted(arrays, n_members, *sizes)
     for name, value in arrays.items():
         setattr(estimator, name, value.numpy())
     estimator.module_config_ = header["module"]

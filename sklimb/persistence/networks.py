@@ -41,12 +41,8 @@ def build(estimator, config, state, dtype):
     _check_config(estimator, config, state)
     n_members = config["n_members"]
     one = {**config, "n_members": 1}
-    n_numbers = sum(t.numel() for t in state.values())
-    budget = _Budget(
-        3 * n_numbers + _SPARE_NUMBERS, _CALLS_PER_TENSOR * len(state) + _SPARE_CALLS
-    )
     with _told():
-        with budget:
+        with _budget(state):
             single = estimator._build_module(one).to(dtype)
         _compare(single, state, n_members)
         module = single if n_members == 1 else estimator._build_module(config).to(dtype)
@@ -54,17 +50,63 @@ def build(estimator, config, state, dtype):
     return module
 
 
+def build_part(make, state):
+    """A module beside the network, such as a last layer, with the tensors of its file.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the module.
+    state : dict
+        Name -> tensor.
+
+    Raises
+    ------
+    ValueError
+        The module has other tensors.
+    """
+    with _told():
+        with _budget(state):
+            module = make()
+        kept = module.state_dict()
+        if set(kept) != set(state):
+            raise ValueError("the tensors of a part are not those of its kind.")
+        for name, own in kept.items():
+            check_like(name, state[name], own)
+        module.load_state_dict(state)
+    return module
+
+
+def check_like(name, value, own):
+    """Refuse a tensor of another shape or type than `own`, or without values."""
+    if value.shape != own.shape or value.dtype != own.dtype:
+        raise ValueError(
+            f"its {name} has shape {tuple(value.shape)} and type {value.dtype}, not "
+            f"{tuple(own.shape)} and {own.dtype}."
+        )
+    if value.is_floating_point() and not value.isfinite().all():
+        raise ValueError(f"its {name} has values that are no numbers.")
+
+
 def try_one_row(estimator, module, dtype):
     """Refuse a network that cannot read a row of the encoder, or answers no numbers."""
-    n_columns = _n_columns(estimator)
-    if n_columns > _LONGEST_TRIAL:
+    width = n_columns(estimator)
+    if width > _LONGEST_TRIAL:
         return
     net, n_classes = estimator.net_, len(estimator.classes_)
     with _told(), torch.no_grad():
-        x = torch.zeros(1, 1, n_columns, dtype=dtype, device=net.device)
+        x = torch.zeros(1, 1, width, dtype=dtype, device=net.device)
         log_p = net.criterion_.log_probability(module(x))
     if log_p.shape != (module.n_members, 1, n_classes) or log_p.isnan().any():
         raise ValueError("its network gives no probabilities.")
+
+
+def _budget(state):
+    """What a module of these tensors may take to be made."""
+    n_numbers = sum(t.numel() for t in state.values())
+    return _Budget(
+        3 * n_numbers + _SPARE_NUMBERS, _CALLS_PER_TENSOR * len(state) + _SPARE_CALLS
+    )
 
 
 class _Budget(TorchFunctionMode):
@@ -182,7 +224,7 @@ def _take(module, state):
         module.all_live = bool(module.live.all())
 
 
-def _n_columns(estimator):
+def n_columns(estimator):
     """Columns of an encoded row."""
     encoder = estimator.encoder_
     return encoder.n_numeric_ + encoder.n_indicators_ + len(encoder.cardinalities_)

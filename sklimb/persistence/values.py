@@ -4,7 +4,9 @@ import math
 from dataclasses import fields
 
 import numpy as np
+import torch
 
+from sklimb.persistence.registry import class_at, made, place_of
 from sklimb.training.augment.operations import AUGMENTS
 from sklimb.training.losses import LOSSES, CrossEntropy
 from sklimb.training.m2m import M2MS
@@ -55,6 +57,22 @@ def params_to_json(estimator):
     return params, dropped
 
 
+def plain(value):
+    """A value of a history as JSON: plain numbers for numpy's and torch's.
+
+    What a callback has put there and JSON does not have is told as a text.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    return str(value)
+
+
 def to_json(value):
     """A value as JSON; dicts and strategies are tagged: JSON has only text keys.
 
@@ -78,6 +96,10 @@ def to_json(value):
         if type(value) in _registered(tag).values():
             own = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
             return {tag: [type(value).__name__, own]}
+    if place_of(type(value)) is not None:  # an estimator that a fit would clone
+        own = value.get_params(deep=False)
+        own = {name: to_json(of) for name, of in own.items()}
+        return {"estimator": [place_of(type(value)), own]}
     if hasattr(value, "log_probability"):
         raise ValueError(
             f"loss={value!r} has a log_probability of its own, which a file of numbers "
@@ -104,6 +126,8 @@ def from_json(value):
     (tag, content), *rest = value.items()
     if tag == "dict":
         return _dict_of(content, rest)
+    if tag == "estimator":
+        return _estimator_of(content, rest)
     if tag not in _TAGS:
         raise ValueError(f"it holds a {tag!r}, which this sklimb does not know.")
     if isinstance(content, str):  # files of format 1: the fields are beside the name
@@ -130,6 +154,15 @@ def _dict_of(pairs, rest):
             raise ValueError("it holds a dict with a key that is no plain value.")
         made[key] = from_json(pair[1])
     return made
+
+
+def _estimator_of(content, rest):
+    """An estimator that is not fitted, of [[module, name], parameters]."""
+    fine = not rest and isinstance(content, list) and len(content) == 2
+    if not fine or not isinstance(content[1], dict):
+        raise ValueError("it holds an estimator that is no class with its parameters.")
+    own = {name: from_json(value) for name, value in content[1].items()}
+    return made(class_at(content[0]), own)
 
 
 def _object_of(tag, name, own):

@@ -16,6 +16,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
+from sklimb._documentation import Documented
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
@@ -27,6 +28,7 @@ from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.rowset import RowSet
 from sklimb.nn.join import Layout
 from sklimb.selfsup._checkpoint import Checkpoint
+from sklimb.selfsup._saved import SavedPretrainer
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.device import NUMBERS, resolve_device
 from sklimb.training.terms import ALL_TERMS, MoCo, make_term
@@ -45,7 +47,11 @@ _SETTINGS = (
 
 
 class SelfSupervisedPretrainer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Documented,
+    SavedPretrainer,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Train a classifier's encoder and network on rows without labels.
 

@@ -10,8 +10,8 @@ import warnings
 import numpy as np
 import torch
 from skorch.callbacks import Callback
-from tqdm.auto import tqdm
 
+from sklimb._progress import finish, progress_bar
 from sklimb.training.device import to_device
 
 
@@ -307,7 +307,7 @@ class EpochBar(Callback):
     """One tqdm bar over the epochs: loss, validation score, time left."""
 
     def on_train_begin(self, net, **kwargs):
-        self.bar_ = tqdm(total=net.max_epochs, desc="epochs", unit="epoch")
+        self.bar_ = progress_bar(total=net.max_epochs, desc="epochs", unit="epoch")
 
     def on_epoch_end(self, net, **kwargs):
         row = net.history[-1]
@@ -318,5 +318,8 @@ class EpochBar(Callback):
         self.bar_.update()
 
     def on_train_end(self, net, **kwargs):
-        self.bar_.close()
+        if net.interrupted_:
+            self.bar_.close()
+        else:  # early stopping is no failure
+            finish(self.bar_)
         del self.bar_

@@ -142,19 +142,26 @@ class Objective(nn.Module):
 
         - logits: `(K, batch, classes)`, output alike
         """
-        own = getattr(self.loss_function, "log_probability", None)
-        tempered = getattr(self.loss_function, "tempered", None)
-        if self.temperature is not None and tempered is not None:
-            log_p = tempered(logits, 1 / self.temperature)
-        else:
-            log_p = logits.double() if own is None else own(logits)
-            if own is None:
-                log_p = torch.log_softmax(log_p, -1)
-            if self.temperature is not None:
-                log_p = torch.log_softmax(log_p / self.temperature, -1)
-        if self.log_shift is not None:
-            log_p = torch.log_softmax(log_p - self.log_shift, -1)
-        return log_p
+        return log_probability(
+            logits, self.loss_function, self.temperature, self.log_shift
+        )
+
+
+def log_probability(logits, loss, temperature=None, log_shift=None):
+    """log P(y | x) in float64 of logits (K, batch, classes); see `Objective`."""
+    own = getattr(loss, "log_probability", None)
+    tempered = getattr(loss, "tempered", None)
+    if temperature is not None and tempered is not None:
+        log_p = tempered(logits, 1 / temperature)
+    else:
+        log_p = logits.double() if own is None else own(logits)
+        if own is None:
+            log_p = torch.log_softmax(log_p, -1)
+        if temperature is not None:
+            log_p = torch.log_softmax(log_p / temperature, -1)
+    if log_shift is not None:
+        log_p = torch.log_softmax(log_p - log_shift, -1)
+    return log_p
 
 
 def _negative_dot(log_p, mass):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sklimb.nn.packed import PackedLinear, draw_uniform, packed_linear
+from sklimb.nn.packed import PackedLinear, draw_uniform
 from sklimb.training.losses import CrossEntropy
 
 SCALE = 16.0  # of the cosines
@@ -57,12 +57,10 @@ class ModulatedHead(nn.Module):
         # Only the centroid loss trains the memory, as in the authors' code.
         centroids = self.centroids.detach()
         with torch.no_grad():
-            distance = torch.cdist(
-                v, centroids, compute_mode="donot_use_mm_for_euclid_dist"
-            ).amin(-1, keepdim=True)
-        called = packed_linear(v, self.hallucinator.weight, self.hallucinator.bias)
+            distance = _distances(v, centroids).amin(-1, keepdim=True)
+        called = self.hallucinator(v)
         memory = called.softmax(-1) @ centroids
-        selected = packed_linear(v, self.selector.weight, self.selector.bias).tanh()
+        selected = self.selector(v).tanh()
         # NOTE[DIFF]: the authors divide by d_min alone, which is 0 at a centroid.
         m = REACH / (distance + EPS) * (v + selected * memory)
         m = m / (1 + m.norm(dim=-1, keepdim=True))
@@ -87,3 +85,10 @@ class ModulatedHead(nn.Module):
         attract = squares.masked_fill(~own, 0).sum((1, 2)) / (2 * v.shape[1])
         others = squares.masked_fill(own, 0).mean((1, 2))
         return attract + REPEL_WEIGHT * (MARGIN - others).clamp_min(0)
+
+
+def _distances(v, centroids):
+    """Euclidean distances (K, rows, classes)."""
+    if torch.compiler.is_compiling():  # ONNX has no such operator
+        return (v.unsqueeze(2) - centroids.unsqueeze(1)).square().sum(-1).sqrt()
+    return torch.cdist(v, centroids, compute_mode="donot_use_mm_for_euclid_dist")

@@ -24,7 +24,14 @@ from sklimb._compat import (
     _routing_enabled,
 )
 from sklimb._decisions import Decisions
+from sklimb._documentation import Documented
 from sklimb._random import member_seeds, root_seed
+from sklimb._wrapped import (
+    check_known,
+    check_no_validation_rows,
+    transformed,
+    unwrap,
+)
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.training.optimizers import OPTIMIZERS
@@ -32,11 +39,8 @@ from sklimb.training.samplers import DRAWS
 from sklimb.two_stage._checks import check_first_stage
 from sklimb.two_stage._first_stage import (
     Backbone,
-    check_known,
     first_stage,
     read_stage,
-    transformed,
-    unwrap,
 )
 from sklimb.two_stage._methods import (
     CHOOSING,
@@ -44,15 +48,23 @@ from sklimb.two_stage._methods import (
     SecondStage,
     with_drift,
 )
+from sklimb.two_stage._plain import PlainSecondStage
 from sklimb.two_stage._probabilities import (
     joined,
     set_decision,
     set_probabilities,
 )
+from sklimb.two_stage._saved import SavedRetrainer
 
 
 class ClassifierRetrainer(
-    Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented,
+    SavedRetrainer,
+    PlainSecondStage,
+    Decisions,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Second stage of two-stage training: features stay, the last layer is made anew.
 
@@ -81,9 +93,10 @@ class ClassifierRetrainer(
         "auto" takes the first of 0, 0.1, ..., 2 with the best balanced accuracy on
         the held-out rows, for each member by itself. 0 only drops the bias. With two
         classes it hardly matters: their weights are nearly opposite, so of one length.
-    smoothing_head, smoothing_tail : float in [0, 1), default=0.3, 0.0
-        Label smoothing of the most frequent and the rarest class ("mislas"); classes
-        with equal rows all get `smoothing_tail`.
+    smoothing_head : float in [0, 1), default=0.3
+        Label smoothing of the most frequent class ("mislas").
+    smoothing_tail : float in [0, 1), default=0.0
+        Of the rarest class; classes with equal rows all get it.
     smoothing_shape : {"concave", "linear", "convex"} or float, default="concave"
         How smoothing grows with the rows of a class; a number is a power.
     lr_factor : float, default=0.5
@@ -289,7 +302,7 @@ class ClassifierRetrainer(
         -------
         self : object
         """
-        before, classifier, prefix = unwrap(self.estimator)
+        before, classifier, prefix = unwrap(self.estimator, "ClassifierRetrainer")
         check_first_stage(self, classifier, y)
         routed = given = dict(fit_params)
         if sample_weight is not None:
@@ -299,14 +312,8 @@ class ClassifierRetrainer(
             routed = process_routing(self, "fit", **given).estimator.fit
         given = {name.removeprefix(prefix): value for name, value in given.items()}
         if isinstance(self.estimator, FrozenEstimator):
-            check_known(given)
-        if before and given.get("X_val") is not None:
-            raise ValueError(
-                "X_val cannot be used with a Pipeline inside ClassifierRetrainer: the "
-                "second stage would not know whether its steps have been applied. Put "
-                "the ClassifierRetrainer at the end of the Pipeline, or use "
-                "validation_split of the classifier."
-            )
+            check_known(given, "ClassifierRetrainer")
+        check_no_validation_rows("ClassifierRetrainer", before, given)
         with all_or_nothing(self):
             if isinstance(self.estimator, FrozenEstimator):
                 self.estimator_ = self.estimator.estimator

@@ -43,7 +43,9 @@ def test_a_shared_network_gives_what_each_method_gives_alone(script, monkeypatch
     keys = [("lt100", method, 0, "digest") for method in FAMILY]
     assert len({fits.network_of(key) for key in keys}) == 1
     seen = []
-    monkeypatch.setattr(fits, "_line", lambda predicted, *rest: seen.append(predicted))
+    monkeypatch.setattr(
+        fits, "_line", lambda predicted, *_, **more: seen.append(predicted)
+    )
     fits.run(keys, settings, None, "cpu")
     (X, y), (X_test, _) = fits.images(None)
     X_test = X_test[np.random.default_rng(0).permutation(len(X_test))]
@@ -59,6 +61,38 @@ def test_a_shared_network_gives_what_each_method_gives_alone(script, monkeypatch
         assert np.array_equal(predicted, model.fit(X, y).predict(X_test))
     # Or the check would pass for any three equal answers.
     assert len({tuple(predicted) for predicted in seen}) == 3
+
+
+class Given:
+    """Probabilities that are given as rows."""
+
+    classes_ = np.array([0, 1, 2])
+
+    def predict_proba(self, X):
+        return X
+
+
+def test_thresholds_of_the_largest_class():
+    measure = importlib.import_module(f"{PAPERS}.cifar_lt.measure")
+    p = [[0.1, 0.8, 0.1], [0.3, 0.4, 0.3], [0.4, 0.5, 0.1], [0.2, 0.6, 0.2]]
+    pairs = measure.matched_accuracies(
+        Given(), np.array(p), np.array([1, 1, 0, 2]), majority=1
+    )
+    # At the margin of the second row of class 1 that of class 2 is taken for it too; at
+    # that of the first, ties of the others go to class 0.
+    assert pairs == [[1.0, 0.75], [0.5, 0.5], [0.0, 0.25]]
+
+
+@pytest.mark.filterwarnings("ignore:m2m translated no row")
+def test_every_method_runs_beside_the_network_of_its_set_up(script):
+    """Not on every image: with all parameters checked before training."""
+    fits = importlib.import_module(f"{PAPERS}.cifar_lt.measure")
+    methods = importlib.import_module(f"{PAPERS}.cifar_lt.methods")
+    (X, y), _ = fits.images(None)
+    for method in methods.METHODS:
+        settings = {**script.SCALES["tiny"], "batch_size": 8}
+        model = fits.classifier(method, settings, 0, "cpu").set_params(max_seconds=1e-9)
+        assert model.fit(X, y).n_iter_ == 1
 
 
 def test_a_network_is_trained_once_and_kept_lines_are_not_run_again(
@@ -98,8 +132,8 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
     monkeypatch.setattr(measure, "images", lambda data_home: parts)
     scale = {**curves.SCALES["tiny"], "total": 40, "rates": (0.1, 0.01)}
     monkeypatch.setitem(curves.SCALES, "tiny", scale)
-    # Two batch sizes x two rates, two more augmentations, one more network.
-    assert len(curves.settings_of(scale)) == 7
+    # Two batch sizes x two rates, three more augmentations, one more network.
+    assert len(curves.settings_of(scale)) == 8
     for ratio in (1.0, 0.1):
         train, validation, order = measure.make_rows(y, 40, ratio, 2, seed=0)
         assert not set(train) & set(validation) and len(validation) == 8
@@ -117,7 +151,7 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
         assert (tmp_path / f"image_curves{suffix}").stat().st_size > 500
     kept = (tmp_path / "partial" / "image_curves-tiny.jsonl").read_text()
     rows = [json.loads(line) for line in kept.splitlines()]
-    assert len(rows) == 7 * 2 * 2
+    assert len(rows) == 8 * 2 * 2
     own = [
         row
         for row in rows

@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.papers.cifar_lt.measure import network_of, run
-from benchmarks.papers.cifar_lt.methods import METHODS, SEVERE
+from benchmarks.papers.cifar_lt.methods import METHODS, ONLY_SEVERE, SEVERE
 from benchmarks.papers.cifar_lt.report import (
     TITLES,
     claims,
@@ -93,7 +93,8 @@ def all_jobs(scale, methods):
     for seed in range(scale["seeds"]):
         for setup in scale["setups"]:
             for method in methods:
-                if setup.startswith("lt") or method in SEVERE:
+                of_tail = setup.startswith("lt")
+                if method in SEVERE if not of_tail else method not in ONLY_SEVERE:
                     # Other parameters, other figures.
                     _, *how = METHODS[method]
                     yield (setup, method, seed), {**settings, "how": repr(how)}

@@ -14,6 +14,9 @@ AUGMENTS = {
     "trivial": ["crop", "flip", "trivial"],
     "randaugment": ["crop", "flip", "randaugment"],
     "augmix": ["crop", "flip", "augmix"],
+    "autoaugment": ["crop", "flip", "autoaugment"],
+    "erasing": ["crop", "flip", "erasing"],
+    "mixup": ["crop", "flip"],
 }
 
 
@@ -45,6 +48,7 @@ def run(key, settings, data_home, device):
     model = ImageResNetClassifier(
         backbone=backbone,
         augment=AUGMENTS[augment],
+        mix="mixup" if augment == "mixup" else None,
         channels_last=True,
         batch_size=batch_size,
         max_epochs=settings["epochs"],

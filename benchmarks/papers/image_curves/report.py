@@ -90,6 +90,9 @@ def claims(curves, scale):
     batch = gain("batch_size", long, "accuracy", small, base)
     trivial = [gain("augment", r, "rare", "trivial", "none") for r in (long, even)]
     kinds = [spread("augment", r, "rare") for r in (long, even)]
+    auto = [
+        gain("augment", r, "accuracy", "autoaugment", "trivial") for r in (long, even)
+    ]
     sizes = [spread("batch_size", r, "accuracy") for r in (long, even)]
     deep = [gain("backbone", r, "rare", last, first) for r in (even, long)]
     return [
@@ -97,6 +100,10 @@ def claims(curves, scale):
         _claim("the batch size matters more (best - worst)", both, sizes),
         _claim("TrivialAugment lifts rare classes more", both, trivial),
         _claim("the kind of augmentation matters more to rare classes", both, kinds),
+        _claim("AutoAugment is better than TrivialAugment", where, auto[0]),
+        _claim(
+            "TrivialAugment is better than AutoAugment", f"ratio {even:g}", -auto[1]
+        ),
         _claim(f"{last} gains less on rare classes over {first}", both, deep),
     ]
 

@@ -1,0 +1,92 @@
+"""HistoryDisplay shows the numbers of `history_` and marks the kept epochs."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from plots.conftest import small
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklimb.plots import HistoryDisplay
+
+
+def line(ax, label):
+    """x and y of the line whose label begins with this text."""
+    (found,) = [one for one in ax.lines if one.get_label().startswith(label)]
+    return np.asarray(found.get_xdata()), np.asarray(found.get_ydata(), dtype=float)
+
+
+def test_losses_and_the_kept_epoch_are_those_of_the_history(fitted):
+    display = HistoryDisplay.from_estimator(fitted)
+    (ax,) = display.ax_
+    rows = fitted.history_
+    for label, name in (
+        ("training objective", "train_loss"),
+        ("held-out log loss", "valid_loss"),
+    ):
+        x, y = line(ax, label)
+        assert x.tolist() == [row["epoch"] for row in rows]
+        np.testing.assert_array_equal(y, [row[name] for row in rows])
+    x, y = line(ax, "kept epoch")
+    assert x.tolist() == fitted.best_epoch_.tolist()
+    np.testing.assert_array_equal(y, fitted.best_score_)
+    assert ax.get_xlabel() == "epoch" and "nats" in ax.get_ylabel()
+    assert ax.figure is display.figure_
+
+
+def test_each_member_has_a_line_and_a_mark(payments):
+    clf = small(n_members=3, monitor="average_precision", n_iter_no_change=2)
+    clf.set_params(max_epochs=12).fit(*payments)
+    display = HistoryDisplay.from_estimator(clf)
+    losses, scores = display.ax_
+    assert "held-out log loss" not in [one.get_label() for one in losses.lines]
+    members = np.array([row["valid_score_members"] for row in clf.history_])
+    assert np.isnan(members).any()  # one has ended before the others
+    thin = [one.get_ydata() for one in scores.lines[:3]]
+    np.testing.assert_array_equal(np.transpose(thin), members)
+    _, mean = line(scores, "held-out rows, mean of 3")
+    np.testing.assert_allclose(mean, np.nanmean(members, 1), rtol=1e-15)
+    x, y = line(scores, "kept epoch")
+    assert x.tolist() == clf.best_epoch_.tolist()
+    np.testing.assert_array_equal(y, clf.best_score_)
+    assert scores.get_ylabel() == "average precision"
+    assert not losses.get_xlabel() and scores.get_xlabel() == "epoch"
+
+
+def test_without_held_out_rows_there_is_the_objective_alone(payments):
+    clf = small(early_stopping=False).fit(*payments)
+    (ax,) = HistoryDisplay.from_estimator(clf).ax_
+    assert [one.get_label() for one in ax.lines] == ["training objective"]
+
+
+def test_the_mark_of_an_earlier_call_is_not_drawn(payments):
+    X, y = payments
+    clf = small().partial_fit(X, y).partial_fit(X, y)
+    (ax,) = HistoryDisplay.from_estimator(clf).ax_
+    assert len(ax.lines) == 1
+
+
+def test_measures_by_class():
+    recall = np.array([[0.1, 0.9], [0.4, 0.8]])
+    display = HistoryDisplay(
+        [1, 2],
+        np.ones((2, 1)),
+        by_class={"recall": recall},
+        classes=["_rare", "$much$"],
+    ).plot()
+    ax = display.ax_[1]
+    np.testing.assert_array_equal([one.get_ydata() for one in ax.lines], recall.T)
+    assert ax.get_ylabel() == "recall"
+    display.figure_.canvas.draw()  # a dollar sign is no formula
+    shown = [entry.get_text() for entry in ax.get_legend().get_texts()]
+    assert shown == ["class  _rare", r"class \$much\$"]
+    alone = display.plot(Figure().subplots(), panels="recall")
+    assert len(alone.ax_) == 1
+
+
+def test_in_a_pipeline(fitted):
+    pipe = make_pipeline(FunctionTransformer(), fitted)
+    display = HistoryDisplay.from_estimator(pipe)
+    assert len(display.epoch) == fitted.n_iter_
+    with pytest.raises(ValueError, match=r"panels must be among \['loss'\], got"):
+        display.plot(panels="gain")
