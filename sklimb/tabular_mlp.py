@@ -79,7 +79,8 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         "auto",
         [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         'int or "auto"',
-        """Units of a hidden layer; "auto" is 256, or 128 with `max_epochs="auto"`.""",
+        """Units of a hidden layer; "auto" is 256, and 128 where `max_epochs="auto"` is
+        beside `validation_folds`.""",
     )
     dropout: float | str = parameter(
         "auto",
@@ -112,29 +113,29 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         200,
         [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         'int or "auto"',
-        """Largest number of passes over the training rows. "auto" is a short training:
-        20 epochs of 16 to 96 steps, in which the learning rate falls by a cosine from
-        0.005, of a narrower network. What you set beside it is taken as it is. It is
-        200 epochs at a constant rate with `lr_schedule="constant"`, another optimizer
-        than "adamw", warm_start, portfolio, joint_ssl, m2m, metabalance_sampler,
-        row_weighting or drw_start.""",
+        """Largest number of passes over the training rows. "auto" is 200, and with
+        `validation_folds` a short training: 20 epochs of 16 to 96 steps, in which the
+        learning rate falls by a cosine from 0.005, of a narrower network. What you set
+        beside it is taken as it is. It stays 200 with `lr_schedule="constant"`, another
+        optimizer than "adamw", warm_start, portfolio, joint_ssl, m2m,
+        metabalance_sampler, row_weighting or drw_start.""",
     )
     lr_schedule: str = parameter(
         "auto",
         [StrOptions({"auto", "constant", "cosine"})],
         one_of("auto", "constant", "cosine"),
         """Schedule of the learning rate over `max_epochs`; "auto" is "constant", and
-        "cosine" in the short training of `max_epochs="auto"`.""",
+        "cosine" in the short training of `max_epochs`.""",
     )
     lr: float | str = parameter(
         "auto",
         doc="""Learning rate; "auto" is 0.001, and 0.005 in the short training of
-        `max_epochs="auto"`.""",
+        `max_epochs`.""",
     )
     batch_size: int | str = parameter(
         "auto",
         doc="""Rows per step; "auto" is 256, or all rows if there are fewer, and in the
-        short training of `max_epochs="auto"` 32 or 64 below some 8,000 rows and then
+        short training of `max_epochs` 32 or 64 below some 8,000 rows and then
         as many as make 96 steps, to a power of 2, up to 4096.""",
     )
     n_bins: int = parameter(

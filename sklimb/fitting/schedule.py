@@ -5,6 +5,8 @@ it throws away. A cosine over a few epochs ends by itself: with smaller batches 
 rows are few, so that there are steps enough, a larger rate and a narrower network it
 takes a fifth of the time for probabilities as good (benchmarks/studies/out_of_the_box).
 
+That holds for networks of several folds, which average what is hasty in each. Without
+folds the patient training stays: one short network on few rows is worse (same study).
 Strategies that have a schedule of their own, or whose defaults were chosen for the
 patient training, keep that.
 """
@@ -31,7 +33,7 @@ _KEEP_THEIRS = (
 
 def is_short(estimator):
     """Whether a fit is the short training."""
-    if estimator.max_epochs != "auto" or estimator.lr_schedule == "constant":
+    if not _may_be_short(estimator) or estimator.lr_schedule == "constant":
         return False
     if estimator.optimizer != "adamw" or estimator.warm_start:
         return False
@@ -73,4 +75,8 @@ def value_of(estimator, name):
     value = getattr(estimator, name)
     if name != "d_block" or value != "auto":
         return value
-    return WIDTH if estimator.max_epochs == "auto" else PATIENT_WIDTH
+    return WIDTH if _may_be_short(estimator) else PATIENT_WIDTH
+
+
+def _may_be_short(estimator):
+    return estimator.max_epochs == "auto" and estimator.validation_folds is not None

@@ -7,7 +7,6 @@ from sklimb.plots._history import HistoryDisplay
 from sklimb.plots._input_report import InputReportDisplay
 from sklimb.plots._reasons import ReasonsDisplay
 from sklimb.plots._search import SearchDisplay
-from sklimb.plots._spectrum import SpectrumDisplay
 from sklimb.plots._thresholds import ThresholdDisplay
 
 __all__ = [
@@ -18,6 +17,5 @@ __all__ = [
     "InputReportDisplay",
     "ReasonsDisplay",
     "SearchDisplay",
-    "SpectrumDisplay",
     "ThresholdDisplay",
 ]

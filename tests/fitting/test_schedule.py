@@ -19,6 +19,7 @@ from sklimb.selfsup import SelfSupervisedPretrainer
 
 X, Y = fixed_table(400)
 PLAIN = {"num_embeddings": None, "random_state": 0}
+SHORT = {"max_epochs": "auto", "validation_folds": 3}
 TOLD = {
     "max_epochs": EPOCHS,
     "lr_schedule": "cosine",
@@ -29,12 +30,18 @@ TOLD = {
 
 
 def fit(**params):
-    return TabularMLPClassifier(**{**PLAIN, "max_epochs": "auto", **params}).fit(X, Y)
+    return TabularMLPClassifier(**{**PLAIN, **SHORT, **params}).fit(X, Y)
 
 
-@pytest.mark.parametrize("folds", [None, 3])
-def test_auto_is_the_fit_with_the_numbers_that_it_takes(folds):
-    assert same_bits(fit(validation_folds=folds), fit(validation_folds=folds, **TOLD))
+def test_auto_is_the_fit_with_the_numbers_that_it_takes():
+    assert same_bits(fit(), fit(**TOLD))
+
+
+def test_without_folds_the_training_is_patient():
+    alone = {"validation_folds": None, "d_block": 8}
+    clf = TabularMLPClassifier(max_epochs="auto")
+    assert not is_short(clf) and value_of(clf, "d_block") == 256
+    assert same_bits(fit(**alone), fit(**alone, max_epochs=PATIENT_EPOCHS))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +52,7 @@ def test_what_the_caller_sets_is_taken_as_it_is(set_by_caller):
 
 
 def test_an_epoch_has_neither_few_nor_many_steps():
-    clf = TabularMLPClassifier(max_epochs="auto")
+    clf = TabularMLPClassifier(**SHORT)
     sizes = {1: 32, 800: 32, 1000: 64, 8000: 64, 16_000: 128, 10**5: 1024, 10**6: 4096}
     for n, expected in sizes.items():
         assert rows_per_step(clf, n) == expected
@@ -69,27 +76,23 @@ def test_an_epoch_has_neither_few_nor_many_steps():
     ],
 )
 def test_what_has_another_schedule_keeps_the_patient_one(params):
-    clf = TabularMLPClassifier(max_epochs="auto", **params)
+    clf = TabularMLPClassifier(**SHORT, **params)
     assert not is_short(clf) and rows_per_step(clf, 100) == 256
     expected = {"max_epochs": PATIENT_EPOCHS, "lr_schedule": "constant"}
     assert schedule_of(clf) == expected
-    assert schedule_of(clf.set_params(lr_schedule="cosine")) == {
-        **expected,
-        "lr_schedule": "cosine",
-    } or is_short(clf)
 
 
 def test_numbers_are_patient():
-    clf = TabularMLPClassifier(max_epochs=7)
+    clf = TabularMLPClassifier(max_epochs=7, validation_folds=3)
     assert not is_short(clf) and value_of(clf, "d_block") == 256
     assert schedule_of(clf) == {"max_epochs": 7, "lr_schedule": "constant"}
 
 
 def test_repeated_rows_and_their_order_change_nothing():
-    clf = TabularMLPClassifier(**PLAIN, max_epochs="auto")
+    clf = TabularMLPClassifier(**PLAIN, **SHORT)
     once = clf.fit(X, Y, np.full(400, 2.0))
     order = np.random.default_rng(0).permutation(800)
-    twice = TabularMLPClassifier(**PLAIN, max_epochs="auto")
+    twice = TabularMLPClassifier(**PLAIN, **SHORT)
     twice.fit(np.vstack([X, X])[order], np.append(Y, Y)[order])
     assert same_bits(once, twice)
 
@@ -97,7 +100,10 @@ def test_repeated_rows_and_their_order_change_nothing():
 def test_calls_of_partial_fit_have_no_end_to_fall_towards():
     short, patient = (
         TabularMLPClassifier(**PLAIN, **params)
-        for params in ({"max_epochs": "auto"}, {"max_epochs": 3, "d_block": WIDTH})
+        for params in (
+            {"max_epochs": "auto", "validation_folds": "auto"},
+            {"max_epochs": 3, "d_block": WIDTH},
+        )
     )
     for part in (slice(0, 200), slice(200, 400)):
         for clf in (short, patient):
@@ -106,7 +112,7 @@ def test_calls_of_partial_fit_have_no_end_to_fall_towards():
 
 
 def test_a_network_that_is_there_has_its_own_width():
-    clf = fit(warm_start=True, max_epochs=1)
+    clf = fit(warm_start=True, max_epochs=1, validation_folds="auto")
     assert clf.module_config_["d_block"] == 256
     with pytest.raises(ValueError, match="d_block cannot change from 256 to 128"):
         clf.set_params(max_epochs="auto").fit(X, Y)

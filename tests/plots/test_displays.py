@@ -53,7 +53,6 @@ ARRAYS = {
             best=0,
         ).plot(**k),
     ),
-    "SpectrumDisplay": (1, lambda cls, **k: cls({"all": [[2.0, 1.0]]}).plot(**k)),
 }
 ALL = [*MAKERS, *ARRAYS]
 N_PANELS = {name: n for name, (n, _) in {**MAKERS, **ARRAYS}.items()}

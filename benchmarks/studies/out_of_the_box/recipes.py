@@ -195,8 +195,14 @@ RECIPES = {
 }
 
 
-# Models of benchmarks/out_of_the_box, of which there are kept fits on the same splits.
-PLAIN = ("one", "four", "folds", "folds_of_two", "catboost")
+# What benchmarks/out_of_the_box had fitted on the same splits when the study began.
+PLAIN = {
+    "one": {"n_members": 1, "validation_folds": None},
+    "four": {"n_members": 4, "validation_folds": None},
+    "folds": {"n_members": 1, "validation_folds": 5},
+    "folds_of_two": {"n_members": 2, "validation_folds": 5},
+}
+MODELS.update({name: ours(name, **settings) for name, settings in PLAIN.items()})
 
 
 def main():
@@ -227,7 +233,7 @@ def add_plain(kept, folder):
     """Take the fits of plain models, and of what "auto" was, from the benchmark."""
     plain = Kept(folder / "partial" / "out_of_the_box.jsonl", KEY)
     for (table, split, name, _), line in plain.rows.items():
-        if name not in PLAIN:
+        if name not in (*PLAIN, "catboost"):
             continue
         kept.rows[(table, split, name, digest_of(name, line["n_merged"]))] = line
         if name == ("folds_of_two" if line["n_merged"] < 1000 else "folds"):
