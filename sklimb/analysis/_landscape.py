@@ -95,6 +95,7 @@ def loss_landscape(
         each position from the rows of X.
     sample_weight : array-like of shape (n_samples,), default=None
     random_state : int, RandomState instance or None, default=0
+        Of the directions.
 
     Returns
     -------

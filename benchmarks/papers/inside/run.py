@@ -64,7 +64,7 @@ SCALES = {
         "planes": 20,
         "toy_rows": 400,
         "toy_epochs": 100,
-        "toy_seeds": 10,
+        "toy_seeds": 5,
         "toy_ratio": 0.05,
     },
     "tiny": {
