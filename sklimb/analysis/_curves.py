@@ -47,6 +47,7 @@ class ClassCurves(Callback):
         Parameters
         ----------
         net : skorch net
+            The one that trains.
         dataset_train : Rows, default=None
             The training rows.
         **kwargs : object

@@ -95,6 +95,7 @@ def loss_landscape(
         each position from the rows of X.
     sample_weight : array-like of shape (n_samples,), default=None
     random_state : int, RandomState instance or None, default=0
+        Of the directions.
 
     Returns
     -------
@@ -230,8 +231,10 @@ class _Surface:
                 way.append(torch.zeros_like(p))
                 continue
             draw = torch.from_numpy(random.standard_normal(tuple(p.shape))).to(p)
-            length = draw.norm(dim=dims, keepdim=True).clamp_min(1e-10)
-            way.append(draw / length * p.norm(dim=dims, keepdim=True))
+            length, wanted = (
+                torch.linalg.vector_norm(t, dim=dims, keepdim=True) for t in (draw, p)
+            )
+            way.append(draw / length.clamp_min(1e-10) * wanted)
         return way, [torch.zeros_like(b) for b in self.buffers]
 
     def way_to(self, model):

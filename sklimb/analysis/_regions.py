@@ -55,6 +55,7 @@ def region_volumes(
         By rights the training rows.
     y : array-like of shape (n_samples,)
     n_planes : int, default=100
+        Triples that are drawn.
     resolution : int, default=21
         Points along a side of the square, at least 2.
     margin : float, default=0.25
@@ -65,6 +66,7 @@ def region_volumes(
     sample_weight : array-like of shape (n_samples,), default=None
         Only for `n_rows`; rows of weight 0 are no corners.
     random_state : int, RandomState instance or None, default=0
+        Of the triples.
 
     Returns
     -------

@@ -8,7 +8,11 @@ import torch
 from helpers.analysed import QUICK, LinearClassifier, blobs
 from scipy.special import log_softmax
 
-from sklimb import TabularMLPClassifier, TabularResNetClassifier
+from sklimb import (
+    ImageResNetClassifier,
+    TabularMLPClassifier,
+    TabularResNetClassifier,
+)
 from sklimb.analysis import _landscape, hessian_eigenvalues, loss_landscape
 from sklimb.analysis._fitted import labelled
 
@@ -115,6 +119,25 @@ def test_every_filter_keeps_its_length(kind):
         a, b = (t.square().sum(sums[name]) for t in (d, p))
         # Bins of "ple" and the shared code may be zeros as they were drawn.
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-9)
+
+
+def test_images_have_filters_of_all_their_pixels():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, (30, 8, 8), dtype=np.uint8), np.arange(30) % 2
+    clf = ImageResNetClassifier(backbone="resnet8", max_epochs=1, random_state=0)
+    surface = surface_of(clf.fit(X, y), X, y)
+    way, _ = surface.random_direction(np.random.RandomState(0))
+    n_filters = 0
+    for (_, _, p), d in zip(surface.places, way, strict=True):
+        if p.ndim == 5:  # (members, filters, channels, height, width)
+            a, b = (t.square().flatten(2).sum(2) for t in (d, p))
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-9)
+            n_filters += a.numel()
+        if p.ndim == 2:  # of BatchNorm
+            assert (d == 0).all()
+    assert n_filters > 100
+    found = loss_landscape(clf, X, y, n_points=3)
+    assert found.loss[1] < found.loss[[0, 2]].mean()
 
 
 def test_batch_norm_statistics():
