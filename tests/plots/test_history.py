@@ -60,11 +60,18 @@ def test_without_held_out_rows_there_is_the_objective_alone(payments):
     assert [one.get_label() for one in ax.lines] == ["training objective"]
 
 
-def test_the_mark_of_an_earlier_call_is_not_drawn(payments):
+def test_an_epoch_that_is_not_in_the_history_has_no_mark(payments):
     X, y = payments
     clf = small().partial_fit(X, y).partial_fit(X, y)
     (ax,) = HistoryDisplay.from_estimator(clf).ax_
     assert len(ax.lines) == 1
+    losses = np.array([[0.5, 0.6], [0.4, 0.5]])
+    display = HistoryDisplay([5, 6], losses, valid_score=losses, best_epoch=[2, 6])
+    (ax,) = display.plot().ax_
+    assert line(ax, "kept epoch 6")[1].tolist() == [0.5]
+    display.best_epoch = [2, 3]
+    (ax,) = display.plot().ax_
+    assert not [one for one in ax.lines if one.get_label().startswith("kept")]
 
 
 def test_measures_by_class():
