@@ -182,7 +182,7 @@ def main(argv=None):
 
 def start(run, doc, argv=None):
     """Read the command line and call `run` with one thread for each fit."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     parser.add_argument("--jobs", type=int, default=2, help="parallel fits")
     parser.add_argument("--quick", action="store_true", help="tiny; figures are void")

@@ -85,7 +85,7 @@ def test_validation_rows_are_the_given_ones(example, rows, monkeypatch):
 def test_without_validation_rows_there_are_folds(example, rows):
     X, y = rows
     model = example.SklimbModel(**QUICK).fit(X=X, y=y)
-    assert model.model.n_folds_ == 5
+    assert model.model.validation_folds == "auto"
     assert model.model.random_state == 0 and model.model.max_seconds is None
 
 
