@@ -30,7 +30,7 @@ ROWS = 8
 
 def main(argv=None):
     """Write augmented_images.png."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     parser.add_argument("--data", choices=["digits", "cifar10"], default="digits")
     args = parser.parse_args(argv)

@@ -133,7 +133,7 @@ def run(quick):
 
 def main(argv=None):
     """Serve a graph, or show all of it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--serve", metavar="PATH", help="answer requests by a graph")
     args = parser.parse_args(argv)

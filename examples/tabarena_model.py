@@ -6,7 +6,7 @@ the time limit, and uses as many threads and GPUs as it may. Without validation 
 takes folds.
 
 `make demo` runs nothing of it: sklimb does not need AutoGluon. Where it is installed
-(`pip install autogluon.tabular`):
+(`pip install autogluon.tabular`)::
 
     from autogluon.tabular import TabularPredictor
     from tabarena_model import SklimbModel
