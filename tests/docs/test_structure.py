@@ -77,6 +77,7 @@ ARROWS = {
     "inputs": {"exceptions", *LOWEST},
     "preprocessing": {"inputs", "persistence", *LOWEST},
     "explanation": {"nn", *LOWEST},
+    "importances": LOWEST,
     "training": TRAINING,
     "parameters": {"training", "nn", *LOWEST},
     "strategies": {"training"},
