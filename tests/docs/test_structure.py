@@ -59,7 +59,7 @@ ARROWS = {
     "_compat": set(),
     "_decisions": {"fitting"},
     "_deployment": {"fitting", "graph"},
-    "graph": {"inputs", "preprocessing", *LOWEST},
+    "graph": {"inputs", "persistence", "preprocessing", *LOWEST},
     "_digest": set(),
     "_documentation": set(),
     "_folders": set(),
