@@ -92,6 +92,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/step_costs/run.py
 	$(BIN)/python benchmarks/prediction/run.py
 	$(BIN)/python benchmarks/decisions/run.py
+	$(BIN)/python benchmarks/analysis/run.py
 	$(BIN)/python benchmarks/second_stages/run.py
 
 papers: install ## the papers' tables, resumable (hours; images want a GPU)
@@ -100,6 +101,7 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/representation/run.py
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale full --device auto
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
+	$(BIN)/python benchmarks/papers/inside/run.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
@@ -107,6 +109,7 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/representation/run.py --quick
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale cpu
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
+	$(BIN)/python benchmarks/papers/inside/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py
