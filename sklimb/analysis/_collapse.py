@@ -6,8 +6,8 @@ import numpy as np
 
 from sklimb.analysis._fitted import labelled, log_probability
 
-# Rows whose distances to the means are computed at once.
-_BLOCK = 4096
+# Rows at once: what stays in the caches.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -95,29 +95,18 @@ def neural_collapse(clf, X, y, sample_weight=None, *, means_from=None):
     rows = labelled(clf, X, y, sample_weight, function=name)
     features = clf.net_.blocks_embed(rows.X).cpu().numpy()
     n_classes = len(clf.classes_)
-    means, variance = _moments(features, rows.y, rows.weight, n_classes)
-    nearest_to, counts = means, np.bincount(rows.y, minlength=n_classes)
+    means = nearest_to = _means(features, rows.y, rows.weight, n_classes)
     if means_from is not None:
         others = labelled(clf, *means_from, function=name)
-        counts = np.bincount(others.y, minlength=n_classes)
-        nearest_to, _ = _moments(
-            clf.net_.blocks_embed(others.X).cpu().numpy(),
-            others.y,
-            others.weight,
-            n_classes,
-        )
+        theirs = clf.net_.blocks_embed(others.X).cpu().numpy()
+        nearest_to = _means(theirs, others.y, others.weight, n_classes)
         lost = np.setdiff1d(rows.y, others.y)
         if len(lost):
             raise ValueError(
                 "means_from must hold rows of all classes of y, and has none of class "
                 f"{clf.classes_.tolist()[lost[0]]!r}."
             )
-    nearest = np.stack(
-        [
-            _nearest(own, mean, counts > 0)
-            for own, mean in zip(features, nearest_to, strict=True)
-        ]
-    )
+    variance, nearest = _distances(features, rows.y, rows.weight, means, nearest_to)
     says = log_probability(clf, rows.X).argmax(-1)
     cdnv = _cdnv(means, variance)
     right, same = nearest == rows.y, nearest == says
@@ -140,20 +129,39 @@ def neural_collapse(clf, X, y, sample_weight=None, *, means_from=None):
     )
 
 
-def _moments(features, y, weight, n_classes):
-    """Means (K, classes, d) and variances (K, classes) of each class, in float64."""
-    n_members, _, d = features.shape
-    means = np.full((n_members, n_classes, d), np.nan)
-    variance = np.full((n_members, n_classes), np.nan)
-    for c in np.unique(y):
-        of = y == c
-        share = weight[of] / weight[of].sum()
-        for k in range(n_members):
-            own = features[k, of].astype(np.float64)
-            means[k, c] = share @ own
-            own -= means[k, c]
-            variance[k, c] = share @ np.einsum("ij,ij->i", own, own)
-    return means, variance
+def _blocks(features):
+    """(member, rows, features of them in float64)."""
+    for k, own in enumerate(features):
+        for begin in range(0, len(own), _BLOCK):
+            rows = slice(begin, begin + _BLOCK)
+            yield k, rows, own[rows].astype(np.float64)
+
+
+def _means(features, y, weight, n_classes):
+    """Means (K, classes, d) of each class in float64, NaN without rows."""
+    sums = np.zeros((len(features), n_classes, features.shape[2]))
+    share = weight[:, None] * (y[:, None] == np.arange(n_classes))
+    for k, rows, own in _blocks(features):
+        sums[k] += share[rows].T @ own
+    with np.errstate(invalid="ignore"):
+        return sums / share.sum(0)[:, None]
+
+
+def _distances(features, y, weight, means, nearest_to):
+    """Variance (K, classes) around `means`, and the nearest of `nearest_to` (K, n)."""
+    n_classes = means.shape[1]
+    sums = np.zeros(means.shape[:2])
+    nearest = np.empty(features.shape[:2], dtype=np.int64)
+    there = np.flatnonzero(~np.isnan(nearest_to[0, :, 0]))
+    for k, rows, own in _blocks(features):
+        known = nearest_to[k, there]
+        apart = np.square(known).sum(1) - 2 * own @ known.T
+        nearest[k, rows] = there[apart.argmin(1)]
+        own -= means[k, y[rows]]
+        squares = weight[rows] * np.einsum("ij,ij->i", own, own)
+        sums[k] += np.bincount(y[rows], squares, n_classes)
+    with np.errstate(invalid="ignore"):
+        return sums / np.bincount(y, weight, n_classes), nearest
 
 
 def _cdnv(means, variance):
@@ -165,17 +173,6 @@ def _cdnv(means, variance):
     diagonal = np.arange(cdnv.shape[-1])
     cdnv[:, diagonal, diagonal] = np.nan
     return cdnv
-
-
-def _nearest(features, means, there):
-    """Code of the nearest mean of each row; classes that are not there have none."""
-    codes, known = np.flatnonzero(there), means[there]
-    squares = np.square(known).sum(1)
-    out = np.empty(len(features), dtype=np.int64)
-    for begin in range(0, len(features), _BLOCK):
-        own = features[begin : begin + _BLOCK].astype(np.float64)
-        out[begin : begin + _BLOCK] = codes[(squares - 2 * own @ known.T).argmin(1)]
-    return out
 
 
 def _shares(hit, y, weight, n_classes):

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from sklimb._messages import short
-from sklimb.analysis._fitted import check_classifier, n_members, objective_of
+from sklimb.analysis._fitted import check_classifier, n_members
+from sklimb.analysis._scores import Scores
 from sklimb.inputs.labels import check_labels, label_codes
-from sklimb.training.device import as_numbers
 
 BOUNDARIES = ("argmax", "decision")
 # Rows at once; rivals of each row whose boundary is tried first, at most.
@@ -117,14 +117,14 @@ def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
             raise ValueError(
                 f"y must have one label a row, {len(encoded)}, got {len(codes)}."
             )
-    scores = _Scores(clf, boundary, mixed=True)
+    scores = Scores(clf, "margins", boundary)
     distance, predicted = _distances(scores, encoded, n_steps)
     each = distance
     own = predicted
     if n_members(clf) > 1:
         each = np.empty((0, len(encoded)))
         if members:
-            scores = _Scores(clf, boundary, mixed=False)
+            scores = Scores(clf, "margins", boundary, mixed=False)
             each, own = _distances(scores, encoded, n_steps)
     distance = _signed(distance, predicted, codes, len(clf.classes_))[0]
     if len(each):
@@ -162,50 +162,6 @@ def _by_class(distance, of, n_classes):
     return out
 
 
-class _Scores:
-    """Scores of the classes, of which the largest is predicted, on encoded rows.
-
-    Groups are the members, or one group for their mixture.
-    """
-
-    def __init__(self, clf, boundary, mixed):
-        self.objective = objective_of(clf).requires_grad_(False)
-        self.device = torch.device(clf.net_.device)
-        self.dtype = next(self.objective.model.parameters()).dtype
-        self.log_weights = None
-        if mixed and n_members(clf) > 1:
-            weights = torch.tensor(clf.member_weights_, device=self.device)
-            self.log_weights = weights.log()[:, None, None]
-        self.n_groups = n_members(clf) if not mixed else 1
-        shift = np.zeros(len(clf.classes_))
-        if boundary == "decision":
-            shift = np.log(clf.decision_factors_)
-        self.shift = torch.tensor(shift, device=self.device)
-        encoder = clf.encoder_
-        # Columns that move: the numbers of a table, all pixels of an image.
-        self.n_free = getattr(encoder, "n_numeric_", None)
-        if clf._of == "images":
-            self.n_free = None
-        if self.n_free == 0:
-            raise ValueError(
-                "margins needs a numeric column: all columns are categories, which "
-                "have nothing between them."
-            )
-
-    def rows(self, encoded):
-        """Encoded rows as (groups, rows, columns), and how many columns move."""
-        x = as_numbers(encoded.to(self.device), self.dtype)
-        n_free = x.shape[1] if self.n_free is None else self.n_free
-        return x.expand(self.n_groups, *x.shape), n_free
-
-    def __call__(self, x):
-        """(groups, rows, classes), in float64."""
-        log_p = self.objective.log_probability(self.objective.model(x))
-        if self.log_weights is not None:
-            log_p = torch.logsumexp(log_p + self.log_weights, 0, keepdim=True)
-        return log_p + self.shift
-
-
 def _distances(scores, encoded, n_steps):
     """Distances (groups, rows), NaN where none was found, and predicted codes."""
     blocks = []
@@ -214,6 +170,8 @@ def _distances(scores, encoded, n_steps):
             blocks.append(_Block(scores, encoded[begin : begin + _BLOCK_ROWS]))
         _towards_other_rows(blocks)
         for block in blocks:
+            block.try_path(block.every, block.first)
+            block.share.fill_(1.0)
             for _ in range(n_steps - 1):
                 block.shorten()
         distance = torch.cat([block.distance for block in blocks], 1)
@@ -233,26 +191,37 @@ class _Block:
         self.scores = scores
         x, n_free = scores.rows(encoded)
         self.start, self.rest = x[..., :n_free].double(), x[..., n_free:]
-        step, self.value, self.predicted = _first_step(self.at, self.start)
-        every = torch.arange(self.start.shape[1], device=x.device)
-        self.path = torch.zeros_like(step)
+        self.first, self.value, self.predicted = _first_step(self.at, self.start)
+        self.every = torch.arange(self.start.shape[1], device=x.device)
+        self.path = torch.zeros_like(self.first)
         self.distance = torch.full_like(self.value, torch.inf)
         self.share = torch.ones_like(self.value)
-        self.try_path(every, step)
 
     def at(self, free, rows=slice(None)):
         """Scores where the free columns of these rows are `free`."""
         fixed = self.rest[:, rows]
         return self.scores(torch.cat([free.to(fixed.dtype), fixed], -1))
 
-    def try_path(self, rows, path):
-        """Follow `path` from some rows, and keep it where it is shorter."""
+    def try_path(self, rows, path, reach=1.5):
+        """Follow `path` from some rows, and keep it where it is shorter.
+
+        Where a way is known or `reach` is 1, not beyond `reach` times the path.
+        """
+        limit = torch.minimum(self.distance[:, rows], reach * path.norm(dim=-1))
+        if reach > 1:
+            unknown = self.distance[:, rows].isinf()
+            limit = torch.where(unknown, torch.inf, limit)
 
         def at(free, some):
             return self.at(free, rows[some])
 
         t = _crossing(
-            at, self.start[:, rows], path, self.value[:, rows], self.predicted[:, rows]
+            at,
+            self.start[:, rows],
+            path,
+            self.value[:, rows],
+            self.predicted[:, rows],
+            limit,
         )
         distance = t * path.norm(dim=-1)
         distance = torch.where(t.isinf(), torch.inf, distance)
@@ -297,9 +266,7 @@ def _towards_other_rows(blocks):
         target = target.unsqueeze(-1).expand(*target.shape, there.shape[-1])
         path = there.gather(1, target) - block.start
         path = torch.where(nearest.isinf().unsqueeze(-1), 0.0, path)
-        every = torch.arange(path.shape[1], device=path.device)
-        block.try_path(every, path)
-        block.share.fill_(1.0)
+        block.try_path(block.every, path, reach=1.0)
 
 
 def _first_step(at, start):
@@ -341,9 +308,10 @@ def _lead(s, predicted):
 
 
 @torch.no_grad()
-def _crossing(at, start, path, value, predicted):
+def _crossing(at, start, path, value, predicted, limit):
     """Share of `path` at which the prediction changes, infinite if it does not.
 
+    Where `limit` is finite, a crossing farther away is of no use and not looked for.
     The crossing is bracketed, then cut at the secant or halved (Illinois), until the
     lead of the predicted class is _ACCURACY of that at the start, or the bracket as
     narrow.
@@ -359,7 +327,8 @@ def _crossing(at, start, path, value, predicted):
         return _lead(at(free, rows), predicted[:, rows])
 
     every = torch.arange(start.shape[1], device=start.device)
-    high = torch.ones_like(length)
+    bounded = limit.isfinite() & ~dead
+    high = torch.where(bounded, limit / length, 1.0)
     high_value = lead(high, every)
     close = _ACCURACY * value
 
@@ -367,7 +336,7 @@ def _crossing(at, start, path, value, predicted):
         return open_.any(0).nonzero()[:, 0]
 
     def ahead():
-        return (high_value > close) & ~dead & ~here & (high < _FARTHEST)
+        return (high_value > close) & ~dead & ~here & ~bounded & (high < _FARTHEST)
 
     while len(rows := rows_where(ahead())):
         live, f = ahead()[:, rows], high_value[:, rows]

@@ -34,6 +34,8 @@ def to_onnx(model, path, *, column_types=None):
     ValueError
         A column or a type that there is not, or labels that are no str, int, float or
         bool.
+    FileNotFoundError
+        The folder of the path does not exist, or the path is a folder.
     NotFittedError
         The model is not fitted.
 

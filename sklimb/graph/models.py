@@ -51,6 +51,9 @@ def parts_of(model, where="the estimator"):
     if hasattr(type(model), "_graph_parts"):
         check_is_fitted(model)
         return model._graph_parts()
+    if hasattr(type(model), "_graph_of"):
+        check_is_fitted(model, model._graph_of)
+        return parts_of(getattr(model, model._graph_of), f"the estimator of {where}")
     if isinstance(model, FrozenEstimator):
         return parts_of(model.estimator, where)
     if hasattr(model, "best_estimator_"):
@@ -62,6 +65,8 @@ def parts_of(model, where="the estimator"):
     if isinstance(model, TabularEncoder):
         check_is_fitted(model)
         return Parts([model])
+    if hasattr(model, "refit"):  # a search
+        check_is_fitted(model)
     raise TypeError(
         f"{where} is a {type(model).__name__}, which cannot be written into a graph: "
         "only classifiers, second stages and encoders of sklimb can, in Pipelines, "

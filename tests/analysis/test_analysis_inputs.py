@@ -14,22 +14,27 @@ from sklimb import analysis
 
 # What each public function is called with.
 CALLS = {
+    "class_curves": lambda f, clf, X, y: f(clf),
     "hessian_eigenvalues": lambda f, clf, X, y: f(clf, X, y, k=1, n_probes=2),
+    "loss_landscape": lambda f, clf, X, y: f(clf, X, y, n_points=2),
     "margins": lambda f, clf, X, y: f(clf, X, y),
     "neural_collapse": lambda f, clf, X, y: f(clf, X, y),
     "refer": lambda f, clf, X, y: f(clf, X, 1, y),
+    "region_volumes": lambda f, clf, X, y: f(clf, X, y, 2, resolution=2),
     "uncertainty": lambda f, clf, X, y: f(clf, X),
 }
 # For them rows of one class have an answer.
-ONE_CLASS = {"margins", "refer", "uncertainty"}
-WITHOUT_LABELS = {"uncertainty"}
+ONE_CLASS = {"class_curves", "margins", "refer", "uncertainty"}
+WITHOUT_ROWS = {"class_curves"}
+WITHOUT_LABELS = {"class_curves", "uncertainty"}
 
 
 @pytest.fixture(scope="module")
 def fitted():
     X, y = blobs(2)
     X = pd.DataFrame(X, columns=list("abc"))
-    return LinearClassifier(max_epochs=1, **QUICK).fit(X, y), X, y
+    clf = LinearClassifier(max_epochs=1, callbacks=[analysis.ClassCurves()], **QUICK)
+    return clf.fit(X, y), X, y
 
 
 def call(name, *given):
@@ -83,7 +88,7 @@ def test_a_pipeline_and_another_classifier(name, fitted):
     sentence(e)
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", sorted(set(CALLS) - WITHOUT_ROWS))
 def test_rows_of_another_table(name, fitted):
     clf, X, y = fitted
     rows = X.to_numpy()
