@@ -64,6 +64,7 @@ def planned(parts, monkeypatch):
     monkeypatch.setattr(
         parts.networks, "make_ours", lambda seed, **p: made(seed, max_epochs=1, **p)
     )
+    monkeypatch.setattr(parts.networks, "n_networks", lambda n_rows: 10)
     monkeypatch.setattr(Search, "asked", [])
 
     def plan(left):
