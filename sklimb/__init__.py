@@ -11,6 +11,8 @@ Beside them: `load` (a saved classifier), TabularEncoder (a table as one matrix)
 TabularNetworkClassifier (base of tabular networks of your own) and LOSSES (the names
 that `loss` takes). The rest is in modules, which are imported when first used:
 
+bayes
+    Posteriors of trained networks: Laplace approximations and Monte Carlo chains.
 datasets
     Published and simulated imbalanced tables and images.
 exceptions

@@ -20,6 +20,7 @@ STREAMS = (
     "row_weighting",
     "translation",
     "retrain",
+    "posterior",
 )
 
 

@@ -14,7 +14,7 @@ from sklimb.plots._draw import (
 )
 from sklimb.plots._inputs import classifier_and_rows
 
-_SCORES = {
+SCORES = {
     "average_precision": "average precision",
     "roc_auc": "area under the ROC curve",
     "balanced_accuracy": "balanced accuracy",
@@ -153,7 +153,7 @@ class HistoryDisplay:
             elif name == "score":
                 self._draw_members(own, self.valid_score, 1, "held-out rows")
                 self._mark(own, self.valid_score)
-                own.set_ylabel(_SCORES.get(self.monitor, text(self.monitor)))
+                own.set_ylabel(SCORES.get(self.monitor, text(self.monitor)))
             else:
                 self._draw_classes(own, name)
             tidy(own)

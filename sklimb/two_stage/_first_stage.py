@@ -7,59 +7,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklimb._messages import short
 from sklimb._random import stream_generator
-from sklimb.base import BaseNeuralClassifier
+from sklimb._wrapped import SPLITTING, unwrap
 from sklimb.fitting.checks import check_fit_arguments
 from sklimb.fitting.class_weights import class_weight_vector
 from sklimb.fitting.plan import make_plan
 from sklimb.inputs.splits import split_default
 from sklimb.nn.resnets import CosineLinear
-
-# Arguments of `fit` that say which rows are held out.
-SPLITTING = ("groups", "X_val", "y_val", "sample_weight_val")
-
-
-def check_known(given):
-    """Refuse arguments of `fit` that nobody reads when no first stage is fitted."""
-    for name in given:
-        if name not in ("sample_weight", *SPLITTING):
-            raise TypeError(
-                f"fit of a ClassifierRetrainer around a FrozenEstimator takes "
-                f"{list(SPLITTING)} besides sample_weight, got {short(name)}: the "
-                "first stage is not fitted again. Leave it out."
-            )
-
-
-def unwrap(estimator):
-    """(steps before, classifier, prefix of its fit parameters) of an estimator.
-
-    Raises
-    ------
-    TypeError
-        It does not end in a sklimb classifier.
-    """
-    before, prefix, last = [], "", estimator
-    while isinstance(last, FrozenEstimator | Pipeline):
-        if isinstance(last, FrozenEstimator):
-            last = last.estimator
-        else:
-            before.append(last[:-1])
-            name, last = last.steps[-1]
-            prefix += f"{name}__"
-    if not isinstance(last, BaseNeuralClassifier):
-        raise TypeError(
-            "estimator must be a sklimb classifier, a Pipeline that ends in one, or a "
-            f"FrozenEstimator around either, got {short(estimator)}: the second stage "
-            "works on the features and the last layer of a network."
-        )
-    return [steps for steps in before if len(steps)], last, prefix
 
 
 def first_stage(estimator):
@@ -68,18 +27,11 @@ def first_stage(estimator):
     The second stage chooses on rows that the first has not seen.
     """
     estimator = clone(estimator)
-    _, classifier, _ = unwrap(estimator)
+    _, classifier, _ = unwrap(estimator, "ClassifierRetrainer")
     frozen = hasattr(classifier, "net_")  # a clone of it would not be
     if classifier.validation_folds == "auto" and not frozen:
         classifier.validation_folds = None
     return estimator
-
-
-def transformed(before, X):
-    """X as it reaches the classifier."""
-    for steps in before:
-        X = steps.transform(X)
-    return X
 
 
 @dataclass

@@ -26,6 +26,12 @@ from sklimb._compat import (
 from sklimb._decisions import Decisions
 from sklimb._documentation import Documented
 from sklimb._random import member_seeds, root_seed
+from sklimb._wrapped import (
+    check_known,
+    check_no_validation_rows,
+    transformed,
+    unwrap,
+)
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.training.optimizers import OPTIMIZERS
@@ -33,11 +39,8 @@ from sklimb.training.samplers import DRAWS
 from sklimb.two_stage._checks import check_first_stage
 from sklimb.two_stage._first_stage import (
     Backbone,
-    check_known,
     first_stage,
     read_stage,
-    transformed,
-    unwrap,
 )
 from sklimb.two_stage._methods import (
     CHOOSING,
@@ -299,7 +302,7 @@ class ClassifierRetrainer(
         -------
         self : object
         """
-        before, classifier, prefix = unwrap(self.estimator)
+        before, classifier, prefix = unwrap(self.estimator, "ClassifierRetrainer")
         check_first_stage(self, classifier, y)
         routed = given = dict(fit_params)
         if sample_weight is not None:
@@ -309,14 +312,8 @@ class ClassifierRetrainer(
             routed = process_routing(self, "fit", **given).estimator.fit
         given = {name.removeprefix(prefix): value for name, value in given.items()}
         if isinstance(self.estimator, FrozenEstimator):
-            check_known(given)
-        if before and given.get("X_val") is not None:
-            raise ValueError(
-                "X_val cannot be used with a Pipeline inside ClassifierRetrainer: the "
-                "second stage would not know whether its steps have been applied. Put "
-                "the ClassifierRetrainer at the end of the Pipeline, or use "
-                "validation_split of the classifier."
-            )
+            check_known(given, "ClassifierRetrainer")
+        check_no_validation_rows("ClassifierRetrainer", before, given)
         with all_or_nothing(self):
             if isinstance(self.estimator, FrozenEstimator):
                 self.estimator_ = self.estimator.estimator

@@ -17,6 +17,9 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
+from sklimb.bayes import LaplaceClassifier
+from sklimb.bayes._curvature import STRUCTURES
+from sklimb.bayes._jacobians import SUBSETS
 from sklimb.model_selection import PackedSearchCV
 from sklimb.nn.image_network import BACKBONES
 from sklimb.parameters.fields import described
@@ -179,6 +182,8 @@ REGISTRIES = [
     (ClassifierRetrainer, "method", _methods.METHODS),
     (ClassifierRetrainer, "sampler", samplers.DRAWS),
     (ClassifierRetrainer, "optimizer", OPTIMIZERS),
+    (LaplaceClassifier, "subset", SUBSETS),
+    (LaplaceClassifier, "structure", STRUCTURES),
 ]
 
 
@@ -209,6 +214,7 @@ LEFT_OUT = {
         PackedSearchCV,
         PseudoLabelClassifier,
         ClassifierRetrainer,
+        LaplaceClassifier,
         SelfSupervisedPretrainer,
     ],
 )

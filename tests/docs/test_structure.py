@@ -52,7 +52,7 @@ BASE = {
     *FITTING,
 }
 FACE = {"base", *BASE}
-META = {"faces", *FACE}
+META = {"_wrapped", "faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
@@ -66,6 +66,7 @@ ARROWS = {
     "_version": set(),
     "exceptions": set(),
     "_estimator_callbacks": {"training"},
+    "_wrapped": {"base", "_messages"},
     "_inner_face": {"fitting", "preprocessing", *FITTING},
     "metrics": {"_random", "_messages"},
     # scikit-learn's own way to take rows of anything is in `_compat`.

@@ -16,6 +16,7 @@ from sklimb import (
     TabularNetworkClassifier,
     TabularResNetClassifier,
 )
+from sklimb.bayes import LaplaceClassifier
 from sklimb.model_selection import PackedSearchCV
 from sklimb.preprocessing import TabularEncoder
 from sklimb.selfsup import SelfSupervisedPretrainer
@@ -69,6 +70,7 @@ MAKE = {
         backbone="resnet8", max_epochs=1, random_state=0
     ),
     "second stage": lambda: ClassifierRetrainer(mlp(), n_epochs=1),
+    "laplace": lambda: LaplaceClassifier(mlp()),
     "pretrainer": lambda: SelfSupervisedPretrainer(mlp(), max_epochs=1),
     "pseudo-labels": lambda: PseudoLabelClassifier(mlp()),
     "search": lambda: PackedSearchCV(mlp(), {"lr": [0.1]}, cv=2),

@@ -66,6 +66,10 @@ PAIRS += [
     ("networks", "catboost"),
     ("over_forest", "networks"),
     ("with_catboost", "with_both"),
+    ("with_catboost", "voting"),
+    ("with_catboost", "small_voting"),
+    ("with_catboost", "catboost"),
+    ("with_catboost", "networks"),
     ("companions", "catboost"),
 ]
 # Parts without which a split does not count.
