@@ -5,6 +5,7 @@ from sklimb.plots._embedding import EmbeddingDisplay
 from sklimb.plots._gain import GainDisplay
 from sklimb.plots._history import HistoryDisplay
 from sklimb.plots._input_report import InputReportDisplay
+from sklimb.plots._landscape import LandscapeDisplay
 from sklimb.plots._reasons import ReasonsDisplay
 from sklimb.plots._search import SearchDisplay
 from sklimb.plots._spectrum import SpectrumDisplay
@@ -16,6 +17,7 @@ __all__ = [
     "GainDisplay",
     "HistoryDisplay",
     "InputReportDisplay",
+    "LandscapeDisplay",
     "ReasonsDisplay",
     "SearchDisplay",
     "SpectrumDisplay",

@@ -245,8 +245,15 @@ class SearchDisplay:
         numbers = [v for v in values if isinstance(v, Real) and not isinstance(v, bool)]
         if len(numbers) == len(values):
             x = np.array(values, dtype=float)
-            if x.min() > 0 and x.max() >= _WIDE * x.min():
+            low, high = x.min(), x.max()
+            # By hand: matplotlib leaves candidates out that have failed.
+            if low > 0 and high >= _WIDE * low:
                 ax.set_xscale("log")
+                room = (high / low) ** 0.1
+                ax.set_xlim(low / room, high * room)
+            else:
+                room = 0.1 * (high - low) or 0.5
+                ax.set_xlim(low - room, high + room)
         else:
             kinds = list(dict.fromkeys(_shown(v) for v in values))
             # Side by side where the same value comes often.
@@ -274,7 +281,6 @@ class SearchDisplay:
                 )
         if self.best is not None:
             ax.plot(x[self.best], scores[self.best], "D", color=COLOURS[1], zorder=3)
-        ax.margins(x=0.1)
         ax.set_xlabel(text(name))
         ax.set_ylabel(f"mean test {text(self.score_name)}")
 

@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from sklimb.analysis import hessian_eigenvalues
+from sklimb.metrics._checks import check_column
 from sklimb.plots._draw import look, make_panels, text, tidy
+from sklimb.plots._inputs import classifier_and_rows
 
 
 class SpectrumDisplay:
@@ -33,6 +36,69 @@ class SpectrumDisplay:
     def __init__(self, largest=None, smallest=None):
         self.largest = largest
         self.smallest = smallest
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        k=10,
+        which="largest",
+        by_class=False,
+        sample_weight=None,
+        random_state=0,
+        ax=None,
+    ):
+        """Compute the eigenvalues and draw them.
+
+        Parameters
+        ----------
+        estimator : sklimb classifier, or Pipeline that ends in one
+            Fitted.
+        X : array-like or data frame of shape (n_samples, n_features)
+            By rights the training rows.
+        y : array-like of shape (n_samples,)
+        k, which, sample_weight, random_state : optional
+            As in `sklimb.analysis.hessian_eigenvalues`.
+        by_class : bool, default=False
+            Whether the mean loss of each class with rows has a spectrum, too.
+        ax : matplotlib Axes, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            A search; what `hessian_eigenvalues` refuses.
+        """
+        clf, X = classifier_and_rows(cls, estimator, X, "net_")
+        labels = check_column("y", y)
+        subsets = {"all rows": None}
+        if by_class:
+            there = [c for c in clf.classes_.tolist() if (labels == c).any()]
+            subsets.update({f"class {c}": [c] for c in there})
+        results = {
+            name: hessian_eigenvalues(
+                clf,
+                X,
+                y,
+                k,
+                which,
+                classes,
+                sample_weight=sample_weight,
+                n_probes=2,  # for the trace, which is not drawn
+                random_state=random_state,
+            )
+            for name, classes in subsets.items()
+        }
+        return cls.from_results(results, ax=ax)
 
     @classmethod
     def from_results(cls, results, *, ax=None):

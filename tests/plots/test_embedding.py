@@ -77,7 +77,7 @@ def test_members(payments):
 def test_images_pipelines_and_a_single_unit(payments):
     rng = np.random.default_rng(0)
     images, y = rng.random((30, 8, 8)), np.arange(30) % 3
-    clf = ImageResNetClassifier("resnet8", max_epochs=1, random_state=0)
+    clf = ImageResNetClassifier(backbone="resnet8", max_epochs=1, random_state=0)
     clf.fit(images, y)
     assert EmbeddingDisplay.from_estimator(clf, images, y).points.shape == (30, 2)
     X, y = payments

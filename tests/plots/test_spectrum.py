@@ -4,7 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from plots.conftest import small
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
+from sklimb.analysis import hessian_eigenvalues
 from sklimb.plots import SpectrumDisplay
 
 LARGEST = {
@@ -48,3 +52,21 @@ def test_results_of_the_analysis():
     assert len(display.ax_.lines) == 4
     with pytest.raises(ValueError, match="SpectrumDisplay needs eigenvalues, got none"):
         SpectrumDisplay().plot()
+
+
+def test_of_a_classifier_and_of_each_class(payments):
+    X, y = payments[0][["amount", "hour"]].fillna(0).to_numpy(), payments[1]
+    clf = small(num_embeddings=None, n_blocks=1, d_block=4, n_members=2).fit(X, y)
+    display = SpectrumDisplay.from_estimator(
+        clf, X, y, k=3, which="both", by_class=True
+    )
+    names = ["all rows", "class 0", "class 1"]
+    assert list(display.largest) == list(display.smallest) == names
+    for name, classes in zip(names, (None, [0], [1]), strict=True):
+        found = hessian_eigenvalues(clf, X, y, 3, "both", classes, n_probes=2)
+        np.testing.assert_array_equal(display.largest[name], found.largest)
+        np.testing.assert_array_equal(display.smallest[name], found.smallest)
+        assert found.largest.shape == (2, 3)
+    pipe = make_pipeline(FunctionTransformer(), clf)
+    display = SpectrumDisplay.from_estimator(pipe, X, y, k=1)
+    assert list(display.largest) == ["all rows"] and display.smallest is None
