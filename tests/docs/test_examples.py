@@ -88,6 +88,7 @@ def test_fraud_workflow(example, tmp_path):
     example("fraud_workflow").main(["--quick", "--jobs", "1", "--out", str(tmp_path)])
     table = _check_outputs(tmp_path, "fraud", ALL | {"true probability"})
     assert table["log loss"].idxmin() == "true probability"
+    assert "Under a random split" in (tmp_path / "fraud_splits_advice.txt").read_text()
     splits = pd.read_csv(tmp_path / "fraud_splits.csv", index_col="classifier")
     assert set(splits.index) == set(table.index)
     future = splits["average precision, future"]
