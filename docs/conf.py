@@ -44,6 +44,7 @@ if os.environ.get("SKLIMB_DOCS_LINKS") == "1":
     }
 
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
 
@@ -56,8 +57,9 @@ html_copy_source = False
 html_theme_options = {
     "navigation_depth": 2,
     "show_nav_level": 1,
+    "collapse_navigation": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 4,
+    "header_links_before_dropdown": 5,
     "navbar_end": ["theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -70,7 +72,7 @@ sphinx_gallery_conf = {
     "filename_pattern": written.EXECUTED,
     "ignore_pattern": r"^_",
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": (pictures,),
+    "image_scrapers": ("matplotlib", pictures),
     "reset_modules": (),
     "reset_argv": written.arguments,
     "download_all_examples": False,
@@ -90,5 +92,13 @@ def quote_names(app, what, name, thing, options, lines):
             lines[i] = re.sub(r"(?<![`\w.])(\w+)_(?![`\w])", r"\1\\_", line)
 
 
+def shorten(app, what, name, thing, options, signature, returned):
+    """Leave dozens of parameters to the list below, which tells their defaults too."""
+    if what == "class" and signature and signature.count("=") > 20:
+        return "(**parameters)", returned
+    return None
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-process-docstring", quote_names, priority=900)

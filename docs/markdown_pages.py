@@ -16,15 +16,16 @@ def to_rst(text, title=None):
     ----------
     text : str
     title : str or None, default=None
-        A title, below which those of the text are one level lower.
+        The title in place of that of the text, or above the text where it has none.
 
     Returns
     -------
     str
     """
     text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
-    has_title = text.lstrip().startswith("# ")
-    deeper = title is not None and not has_title
+    if title is not None:
+        text = re.sub(r"\A\s*# .*\n", "", text)
+    deeper = title is not None
     out = heading(title, 0) if deeper else []
     highest = min((len(m) for m in re.findall(r"^(#+) ", text, re.M)), default=1)
     lines, i = text.splitlines(), 0

@@ -32,8 +32,9 @@ FROM_MARKDOWN = {
     "results_step_costs": "benchmarks/results/step_costs.md",
     "results_metabalance": "benchmarks/results/papers/metabalance.md",
 }
-# What a page is called if its Markdown has no title.
+# What a page is called, where it is not the title of its Markdown.
 TITLES = {
+    "papers": "What the papers claim and what we found",
     "how_it_is_built": "How it is built",
     "results_tables": "Default fits on 13 tables",
     "results_defaults": "Which default settings",
@@ -45,7 +46,7 @@ TITLES = {
 GALLERY_SOURCE = "_examples"
 # Where examples write. They are run as a user runs them, with these arguments.
 OUT = Path(tempfile.gettempdir()) / "sklimb_docs"
-ARGUMENTS = {"threshold_workflow.py": ["--quick"], "tabarena_model.py": []}
+ARGUMENTS = {"threshold_workflow.py": ["--quick"]}
 # Not run: adapters, which are imported by others.
 NOT_EXECUTED = ["tabarena_model.py"]
 EXECUTED = rf"/(?!{'|'.join(map(re.escape, NOT_EXECUTED))})\w+\.py$"
@@ -90,13 +91,13 @@ def markdown_pages():
 
 
 def examples():
-    """{file: text} of the gallery: the first line of an example becomes its title."""
+    """{file: text} of the gallery; a first line may become the title."""
     files = {"GALLERY_HEADER.rst": GALLERY_INTRODUCTION}
     for path in sorted((ROOT / "examples").glob("*.py")):
         text = path.read_text()
         if not path.name.startswith("_"):
             text = re.sub(
-                r'\A(r?""")(.*)\n', lambda m: f"{m[0]}{'=' * len(m[2])}\n", text
+                r'\A(r?""")(.+)\n', lambda m: f"{m[0]}{'=' * len(m[2])}\n", text
             )
         files[path.name] = text
     return files
@@ -108,18 +109,26 @@ def api_pages():
     modules = public_modules()
     for full, thing in public_objects().items():
         pages[f"api/{full}"] = object_page(full, thing)
-    lines = [*heading("API reference", "="), "Every public name, by module.", ""]
+    index = heading("API reference", "=")
+    index += ["Every public name, by module.", "", ".. toctree::", "   :hidden:", ""]
+    index += [*(f"   {name}" for name in modules), ""]
     for name, module in modules.items():
-        lines += [*heading(name, "-"), inspect.getdoc(module).partition("\n")[0], ""]
-        lines += [".. toctree::", "   :hidden:", ""]
-        lines += [f"   {name}.{own}" for own in module.__all__] + [""]
-        lines += [".. list-table::", "   :widths: 35 65", ""]
-        for own in module.__all__:
-            lines.append(f"   * - :doc:`{own} <{name}.{own}>`")
-            lines.append(f"     - {summary(getattr(module, own))}")
-        lines.append("")
-    pages["api/index"] = "\n".join(lines)
+        told = [inspect.getdoc(module).partition("\n")[0], "", *names(name, module)]
+        index += [*heading(name, "-"), *told]
+        tree = [".. toctree::", "   :hidden:", ""]
+        tree += [*(f"   {own} <{name}.{own}>" for own in module.__all__), ""]
+        pages[f"api/{name}"] = "\n".join([*heading(name, "="), *tree, *told])
+    pages["api/index"] = "\n".join(index)
     return pages
+
+
+def names(name, module):
+    """A table of the public names of a module."""
+    lines = [".. list-table::", "   :widths: 35 65", ""]
+    for own in module.__all__:
+        lines.append(f"   * - :doc:`{own} <{name}.{own}>`")
+        lines.append(f"     - {summary(getattr(module, own))}")
+    return [*lines, ""]
 
 
 def heading(text, line):

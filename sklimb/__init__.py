@@ -23,6 +23,8 @@ export
     A fitted estimator as one ONNX graph.
 explanation
     The row that explanations compare with.
+importances
+    What columns contribute, for scikit-learn's selectors.
 metrics
     Scores for rare classes, and scorers of them.
 model_selection

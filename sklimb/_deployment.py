@@ -68,6 +68,8 @@ class Deployment:
         ValueError
             A column or a type that there is not, or labels that are no str, int, float
             or bool.
+        FileNotFoundError
+            The folder of the path does not exist, or the path is a folder.
         NotFittedError
             Before `fit`.
         """

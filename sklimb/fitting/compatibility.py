@@ -17,6 +17,7 @@ from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
 from sklimb.fitting.schedule import schedule_of
 from sklimb.parameters.fields import described
+from sklimb.training.given_callbacks import unusable
 from sklimb.training.losses import LOSSES, needs_cosines
 from sklimb.training.m2m import M2MS
 from sklimb.training.optimizers import ARGUMENTS, OPTIMIZERS
@@ -316,6 +317,9 @@ def _check_callbacks(callbacks):
                 f"callbacks must hold skorch callbacks, got {short(item)}. "
                 "scikit-learn's are given by set_callbacks."
             )
+        why = unusable(callback)
+        if why is not None:
+            raise ValueError(f"callbacks cannot be used: {why}.")
 
 
 def offers_partial_fit(estimator):

@@ -1,5 +1,6 @@
 """Categories as tables from raw values to codes: texts, whole numbers or numbers."""
 
+from decimal import Decimal
 from numbers import Real
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import nn
 
 from sklimb.graph.search import Search, entries
 from sklimb.inputs.category_texts import twins_of
-from sklimb.inputs.column_readers import Categories
+from sklimb.inputs.column_readers import Categories, to_float
 
 # What programs make of a missing value where they must write a text.
 MISSING_TEXTS = ("", "nan", "NaN", "None", "<NA>")
@@ -53,20 +54,17 @@ def text_table(column):
 
 def number_table(column, whole):
     """{number: code} of a CategoricalColumn, of integers or of floats."""
-    candidates = [value for value in column.codes if isinstance(value, Real)]
+    candidates = list(column.codes)
     for text in [*column.by_text.texts, *filter(_is_text, column.codes)]:
-        candidates += [twin for twin in twins_of(text) if isinstance(twin, Real)]
-    for value in column.codes:
-        if not isinstance(value, Real | str | None):  # Decimals
-            try:
-                candidates.append(float(value))
-            except (TypeError, ValueError):
-                continue
+        candidates += twins_of(text)
     table = {}
     for value in candidates:
-        if whole and (value != int(value) or abs(value) >= 2**63):
+        if not isinstance(value, Real | Decimal):
             continue
-        number = int(value) if whole else float(value)
+        number = to_float(value)
+        if whole and not (number.is_integer() and abs(value) < 2**63):
+            continue
+        number = int(value) if whole else number
         table[number] = code_of(column, number)
     return table
 

@@ -18,13 +18,28 @@ _THRESHOLDS = FixedThresholdClassifier, TunedThresholdClassifierCV
 
 
 @dataclass
+class Features:
+    """An encoder and the network whose features are what comes next.
+
+    Attributes
+    ----------
+    encoder : TabularEncoder or ImageEncoder
+    make_network : callable
+        () -> a network with a method `embed`.
+    """
+
+    encoder: object
+    make_network: object
+
+
+@dataclass
 class Parts:
     """The parts of a fitted estimator in the order in which rows pass them.
 
     Attributes
     ----------
     encoders : list
-        TabularEncoders, or one ImageEncoder.
+        TabularEncoders and Features; the first may be of images.
     make_module : callable or None
         () -> the ProbabilityModule; None before the classifier.
     classes : array of shape (n_classes,)
@@ -36,6 +51,11 @@ class Parts:
     make_module: object = None
     classes: object = None
     decision: object = None
+
+    @property
+    def first_encoder(self):
+        """What reads raw columns."""
+        return getattr(self.encoders[0], "encoder", self.encoders[0])
 
 
 def parts_of(model, where="the estimator"):
@@ -51,6 +71,9 @@ def parts_of(model, where="the estimator"):
     if hasattr(type(model), "_graph_parts"):
         check_is_fitted(model)
         return model._graph_parts()
+    if hasattr(type(model), "_graph_of"):
+        check_is_fitted(model, model._graph_of)
+        return parts_of(getattr(model, model._graph_of), f"the estimator of {where}")
     if isinstance(model, FrozenEstimator):
         return parts_of(model.estimator, where)
     if hasattr(model, "best_estimator_"):
@@ -62,6 +85,8 @@ def parts_of(model, where="the estimator"):
     if isinstance(model, TabularEncoder):
         check_is_fitted(model)
         return Parts([model])
+    if hasattr(model, "refit"):  # a search
+        check_is_fitted(model)
     raise TypeError(
         f"{where} is a {type(model).__name__}, which cannot be written into a graph: "
         "only classifiers, second stages and encoders of sklimb can, in Pipelines, "

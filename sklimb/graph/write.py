@@ -4,7 +4,6 @@ import json
 import logging
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,10 +14,11 @@ from sklimb.graph.categories import MISSING_TEXTS, number_table, text_table
 from sklimb.graph.encoders import column_types, is_number
 from sklimb.graph.models import parts_of
 from sklimb.graph.whole import Whole
+from sklimb.persistence.paths import replaceable, replacing
 
 TYPES = ("float64", "float32", "int64", "bool", "string")
 OUTPUTS = ("label", "probabilities")
-_OPSET = 20
+_OPSET = 18  # which runtimes have had since 2023
 
 
 def write(model, path, column_types=None):
@@ -28,11 +28,11 @@ def write(model, path, column_types=None):
         raise TypeError(
             f"A graph ends in a classifier, and {short(type(model).__name__)} has none."
         )
-    onnx = import_onnx()
-    columns = _columns(parts.encoders[0], dict(column_types or {}))
+    onnx, path = import_onnx(), replaceable(path)
+    columns = _columns(parts.first_encoder, dict(column_types or {}))
     proto = _network(Whole(parts, [kind for _, _, kind in columns]))
     _name_inside(proto.graph)
-    _put_inputs(onnx, proto.graph, parts.encoders[0], columns)
+    _put_inputs(onnx, proto.graph, parts.first_encoder, columns)
     _put_outputs(onnx, proto.graph, parts.classes)
     proto.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
     about = {
@@ -49,7 +49,8 @@ def write(model, path, column_types=None):
     proto.doc_string = proto.graph.doc_string = ""
     del proto.graph.metadata_props[:]
     onnx.checker.check_model(proto)
-    Path(path).write_bytes(proto.SerializeToString())
+    with replacing(path) as file:
+        file.write(proto.SerializeToString())
 
 
 def import_onnx():

@@ -5,8 +5,10 @@ from sklimb.plots._embedding import EmbeddingDisplay
 from sklimb.plots._gain import GainDisplay
 from sklimb.plots._history import HistoryDisplay
 from sklimb.plots._input_report import InputReportDisplay
+from sklimb.plots._landscape import LandscapeDisplay
 from sklimb.plots._reasons import ReasonsDisplay
 from sklimb.plots._search import SearchDisplay
+from sklimb.plots._spectrum import SpectrumDisplay
 from sklimb.plots._thresholds import ThresholdDisplay
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "GainDisplay",
     "HistoryDisplay",
     "InputReportDisplay",
+    "LandscapeDisplay",
     "ReasonsDisplay",
     "SearchDisplay",
+    "SpectrumDisplay",
     "ThresholdDisplay",
 ]

@@ -1,5 +1,4 @@
-"""PseudoLabelClassifier: a classifier labels unlabelled rows and a new one learns
-from both."""
+"""PseudoLabelClassifier: learns from unlabelled rows by the labels of a classifier."""
 
 import warnings
 from numbers import Integral, Real
@@ -22,7 +21,6 @@ from sklimb._documentation import Documented
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.prepare import warn_if_foreign
-from sklimb.graph.models import parts_of
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.inputs.weights import check_weights
@@ -126,6 +124,7 @@ class PseudoLabelClassifier(
     (1, 1500)
     """
 
+    _graph_of = "estimator_"  # what a graph is made of
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "omega": [Interval(Real, 0, None, closed="left")],
@@ -361,6 +360,3 @@ class PseudoLabelClassifier(
         """
         check_is_fitted(self, "estimator_")
         return self.estimator_.decision_function(X)
-
-    def _graph_parts(self):
-        return parts_of(self.estimator_, "the estimator")

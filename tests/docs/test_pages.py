@@ -49,8 +49,11 @@ def test_every_public_name_has_a_page(written):
     listed = pages["api/index"]
     for name in public_objects():
         assert f"api/{name}" in pages
-        assert f"   {name}\n" in listed and f"<{name}>`" in listed, name
-    assert all(f"\n{name}\n---" in listed for name in public_modules())
+        assert f"<{name}>`" in listed, name
+        module, _, own = name.rpartition(".")
+        assert f"   {own} <{name}>\n" in pages[f"api/{module}"]
+    for name in public_modules():
+        assert f"\n{name}\n---" in listed and f"   {name}\n" in listed
 
 
 def test_pages_of_classes_have_their_methods(written):
@@ -89,8 +92,8 @@ def test_examples_have_titles(written):
     """sphinx-gallery wants one; the scripts begin with a sentence."""
     for name, text in written.examples().items():
         if name.endswith(".py") and not name.startswith("_"):
-            title, line = text.split("\n")[:2]
-            assert title.startswith('"""') and line == "=" * len(title[3:]), name
+            title, line = text.removeprefix('"""').lstrip("\n").split("\n")[:2]
+            assert title and line == "=" * len(title), name
 
 
 MARKDOWN = """
@@ -163,6 +166,7 @@ def test_markdown_becomes_restructured_text(written):
     words = str.split
     assert words(to_rst(MARKDOWN)) == words(RST)
     assert to_rst("## A\n\ntext\n", title="T").startswith("T\n=\n\n\nA\n-\n")
+    assert to_rst("# B\n\n## A\n", title="T").split() == ["T", "=", "A", "-"]
     assert "header-rows" not in to_rst("| a |\n| :-- |\n")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from decimal import Decimal
 
 import numpy as np
 import onnx
@@ -28,6 +29,9 @@ from sklimb import (
 )
 from sklimb.datasets import make_transactions
 from sklimb.export import to_onnx
+from sklimb.graph.categories import default_type, number_table, text_table
+from sklimb.inputs.column_encodings import CategoricalColumn
+from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.semisup import PseudoLabelClassifier
 from sklimb.two_stage import ClassifierRetrainer
 
@@ -213,6 +217,12 @@ def test_pipelines_of_our_steps(tmp_path):
     check_graph(pipeline.fit(DATA.X, DATA.y), DATA.X, tmp_path / "graph.onnx")
 
 
+def test_features_of_a_pretrainer(tmp_path):
+    pretrainer = SelfSupervisedPretrainer(TabularMLPClassifier(**TINY), max_epochs=1)
+    pipeline = make_pipeline(pretrainer, TabularMLPClassifier(**TINY))
+    check_graph(pipeline.fit(DATA.X, DATA.y), DATA.X, tmp_path / "graph.onnx")
+
+
 def test_a_pipeline_inside_a_second_stage(tmp_path):
     encoder = TabularEncoder()
     classifier = TabularMLPClassifier(**TINY, categorical_features=[6, 7])
@@ -232,6 +242,8 @@ def test_what_is_not_ours_is_named_before_anything(tmp_path, mlp):
         to_onnx(TabularEncoder().fit(X), path)
     with pytest.raises(NotFittedError):
         to_onnx(TabularMLPClassifier(), path)
+    with pytest.raises(NotFittedError):
+        to_onnx(GridSearchCV(TabularMLPClassifier(), {}), path)
     assert not path.exists()
 
 
@@ -239,6 +251,18 @@ def test_a_missing_extra_is_one_sentence(monkeypatch, tmp_path, mlp):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ImportError, match=r'needs onnxscript.*"sklimb\[onnx\]"'):
         mlp.to_onnx(tmp_path / "graph.onnx")
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, mlp, monkeypatch):
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(b"old")
+    with pytest.raises(FileNotFoundError):
+        mlp.to_onnx(tmp_path / "nowhere" / "graph.onnx")
+    monkeypatch.setattr(onnx.checker, "check_model", lambda proto: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        mlp.to_onnx(path)
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["graph.onnx"]
 
 
 def test_column_types(tmp_path, mlp):
@@ -268,6 +292,19 @@ def test_columns_without_names(tmp_path):
     assert labels.dtype == bool
     inputs = session_of(tmp_path / "graph.onnx").get_inputs()
     assert [given.name for given in inputs] == ["x0", "x1", "x2"]
+
+
+def test_tables_of_categories():
+    """Decimals, infinity and integers beyond float64 among the categories."""
+    values = [Decimal("0.5"), 2**62 + 1, 7, 10**400, "8", "x", np.inf]
+    column = CategoricalColumn(values, np.zeros(0, np.uint64), 0.0)
+    assert default_type(column) == "string"
+    assert number_table(column, whole=True) == {2**62 + 1: 2, 7: 3, 8: 5}
+    floats = number_table(column, whole=False)
+    assert floats[0.5] == 1 and floats[7.0] == 3 and floats[8.0] == 5
+    texts = text_table(column)
+    assert texts["0.5"] == 1 and texts["7.0"] == 3 and texts["x"] == 6
+    assert texts[""] == texts["None"] == 0
 
 
 def test_metadata(tmp_path, mlp):

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from sklimb import plots
+from sklimb.two_stage import ClassifierRetrainer
 
 # Name -> how many panels there are, from a fitted classifier and rows.
 MAKERS = {
@@ -53,6 +54,11 @@ ARRAYS = {
             best=0,
         ).plot(**k),
     ),
+    "LandscapeDisplay": (
+        1,
+        lambda cls, **k: cls({"all": [[2.0, 1.0, 3.0]]}, [-1, 0, 1]).plot(**k),
+    ),
+    "SpectrumDisplay": (1, lambda cls, **k: cls({"all": [[2.0, 1.0]]}).plot(**k)),
 }
 ALL = [*MAKERS, *ARRAYS]
 N_PANELS = {name: n for name, (n, _) in {**MAKERS, **ARRAYS}.items()}
@@ -143,6 +149,11 @@ def test_searches_and_other_libraries_are_refused(name, fitted, payments):
     other = LogisticRegression().fit(numbers, y)
     with pytest.raises(ValueError, match=f"{name} needs a fitted sklimb classifier"):
         make(name, other, (numbers, y))
+    stages = ClassifierRetrainer(clone(fitted), n_epochs=1).fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"a ClassifierRetrainer\. Give its estimator_"
+    ):
+        make(name, stages, payments)
     search = GridSearchCV(clone(fitted), {"lr": [0.01]}, cv=2)
     with pytest.raises(ValueError, match=r"got a GridSearchCV\. Give its best_est"):
         make(name, search.fit(X, y), payments)
