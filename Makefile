@@ -1,6 +1,6 @@
 # Two commands set a fresh machine up: `make demo` and `make test`.
-# The newest Python here of those that pyproject.toml allows.
-PYTHON ?= $(or $(firstword $(foreach minor,14 13 12 11,\
+# The first Python here of those that pyproject.toml allows; the tests run on 3.11.
+PYTHON ?= $(or $(firstword $(foreach minor,11 12 13 14,\
 	$(if $(shell python3.$(minor) -c 1 2>/dev/null && echo it),python3.$(minor)))),python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
 .PHONY: help install demo test test-slow test-lowest fuzz lint bench clean
-.PHONY: papers papers-quick dist
+.PHONY: papers papers-quick dist docs docs-quick
 .PHONY: gpu gpu-accuracy gpu-rehearse
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -65,6 +65,14 @@ lint: install ## ruff, ruff format, codespell, pyright
 	$(BIN)/codespell
 	$(BIN)/pyright --warnings
 
+# Examples whose text has not changed are not run again. -W: a warning is an error.
+SPHINX = $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+docs: install ## the documentation, examples run: docs/_build/html/index.html
+	$(SPHINX)
+
+docs-quick: install ## the documentation, examples not run
+	SKLIMB_DOCS_EXAMPLES=0 $(SPHINX)
+
 DIST = .venv-dist
 dist: install ## sdist and wheel in dist/, checked, and the wheel of the sdist tried
 	rm -rf dist $(DIST)
@@ -83,6 +91,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/images/run.py
 	$(BIN)/python benchmarks/step_costs/run.py
 	$(BIN)/python benchmarks/prediction/run.py
+	$(BIN)/python benchmarks/export/run.py
 	$(BIN)/python benchmarks/decisions/run.py
 	$(BIN)/python benchmarks/second_stages/run.py
 
@@ -113,4 +122,5 @@ gpu-rehearse: $(GPU_NEEDS) ## all parts of both, on the CPU, in a minute
 	$(GPU_PYTHON) benchmarks/gpu/run.py --rehearse
 
 clean: ## what the commands above made
-	rm -rf $(VENV) $(LOWEST) $(DIST) demo_output build dist *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(DIST) demo_output build dist *.egg-info \
+		docs/_build docs/_examples docs/api docs/auto_examples docs/from_markdown

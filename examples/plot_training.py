@@ -17,9 +17,9 @@ from sklimb import TabularMLPClassifier
 from sklimb.datasets import make_transactions
 from sklimb.plots import ClassReportDisplay, HistoryDisplay
 
-data = make_transactions(6000, fraud_rate=0.03, random_state=0)
+data = make_transactions(4000, fraud_rate=0.03, random_state=0)
 X, X_test, y, y_test = train_test_split(data.X, data.y, stratify=data.y, random_state=0)
-small = {"d_block": 32, "max_epochs": 60, "random_state": 0}
+small = {"d_block": 32, "max_epochs": 40, "random_state": 0}
 clf = TabularMLPClassifier(**small).fit(X, y)
 HistoryDisplay.from_estimator(clf)
 plt.show()
@@ -28,7 +28,7 @@ plt.show()
 # Several networks train side by side. Each has a thin line and its own best epoch; here
 # they stop by the average precision instead of the loss, which has a panel of its own.
 
-ensemble = TabularMLPClassifier(n_members=4, monitor="average_precision", **small)
+ensemble = TabularMLPClassifier(n_members=3, monitor="average_precision", **small)
 HistoryDisplay.from_estimator(ensemble.fit(X, y))
 plt.show()
 

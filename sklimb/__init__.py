@@ -11,12 +11,20 @@ Beside them: `load` (a saved classifier), TabularEncoder (a table as one matrix)
 TabularNetworkClassifier (base of tabular networks of your own) and LOSSES (the names
 that `loss` takes). The rest is in modules, which are imported when first used:
 
+analysis
+    What a fitted classifier has learned: collapse, curvature, margins, uncertainty.
+bayes
+    Posteriors of trained networks: Laplace approximations and Monte Carlo chains.
 datasets
     Published and simulated imbalanced tables and images.
 exceptions
     Warnings of sklimb.
+export
+    A fitted estimator as one ONNX graph.
 explanation
     The row that explanations compare with.
+importances
+    What columns contribute, for scikit-learn's selectors.
 metrics
     Scores for rare classes, and scorers of them.
 model_selection

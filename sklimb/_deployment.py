@@ -1,8 +1,11 @@
-"""A fitted classifier for programs that do not know it: a plain torch module."""
+"""A fitted classifier for programs that do not know it: torch modules, ONNX graphs."""
 
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb.fitting.plain_module import plain_module
+from sklimb.graph.decisions import Factors
+from sklimb.graph.models import Parts
+from sklimb.graph.write import write
 
 
 class Deployment:
@@ -44,6 +47,41 @@ class Deployment:
         """
         check_is_fitted(self)
         return self._plain_module()
+
+    def to_onnx(self, path, *, column_types=None):
+        """Write the fitted classifier as one ONNX file, from raw columns to labels.
+
+        See `sklimb.export.to_onnx`, which takes Pipelines and threshold wrappers too.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, which is replaced if it is there.
+        column_types : dict or None, default=None
+            Types of inputs by column, where the default does not suit: "float64",
+            "float32", "int64", "bool" or, for categories, "string".
+
+        Raises
+        ------
+        ImportError
+            onnx or onnxscript is not installed.
+        ValueError
+            A column or a type that there is not, or labels that are no str, int, float
+            or bool.
+        FileNotFoundError
+            The folder of the path does not exist, or the path is a folder.
+        NotFittedError
+            Before `fit`.
+        """
+        write(self, path, column_types)
+
+    def _graph_parts(self):
+        return Parts(
+            [self.encoder_],
+            self._plain_module,
+            self.classes_,
+            Factors(self.decision_factors_),
+        )
 
     def _plain_module(self):
         return plain_module(self.net_, self.member_weights_)

@@ -32,6 +32,7 @@ from sklimb.fitting.decision import decided
 from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
+from sklimb.fitting.schedule import schedule_of
 from sklimb.fitting.train import all_or_nothing, time_limit
 from sklimb.parameters.attributes import ATTRIBUTES
 from sklimb.persistence import Saved
@@ -124,7 +125,9 @@ class BaseNeuralClassifier(
         seen = {"X": X, "y": y}
         if sample_weight is not None:
             seen["metadata"] = {"sample_weight": sample_weight}
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context = self._init_callback_context(
+            max_subtasks=schedule_of(self)["max_epochs"]
+        )
         callbacks = [] if context is None else [EstimatorCallbacks(self, context, seen)]
         with all_or_nothing(self):
             rows = prepare(

@@ -110,7 +110,8 @@ def check_count(name, value):
 def framed(classifier, X, values):
     """A data frame of one value per cell of X, with the names and the index of X."""
     names = getattr(classifier, "feature_names_in_", np.arange(values.shape[1]))
-    return pd.DataFrame(values, columns=names, index=getattr(X, "index", None))
+    index = X.index if isinstance(X, pd.DataFrame) else None  # lists have another one
+    return pd.DataFrame(values, columns=names, index=index)
 
 
 def largest(contributions, X, k):

@@ -9,10 +9,11 @@ import torch
 from sklimb._compat import Interval, StrOptions
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.budget import NETWORKS
+from sklimb.fitting.schedule import value_of
 from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
 from sklimb.parameters.columns import ColumnParameters
-from sklimb.parameters.fields import parameter
+from sklimb.parameters.fields import one_of, parameter
 from sklimb.training.losses import needs_cosines
 from sklimb.training.optimizers import one_value
 
@@ -74,11 +75,12 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         "int",
         "Hidden layers.",
     )
-    d_block: int = parameter(
-        256,
-        [Interval(Integral, 1, None, closed="left")],
-        "int",
-        "Units of a hidden layer.",
+    d_block: int | str = parameter(
+        "auto",
+        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        'int or "auto"',
+        """Units of a hidden layer; "auto" is 256, and 128 where `max_epochs="auto"` is
+        beside `validation_folds`.""",
     )
     dropout: float | str = parameter(
         "auto",
@@ -107,6 +109,35 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         deviation of the column. The most influential knob of "plr": 0.05 to 5;
         "auto" is 0.1.""",
     )
+    max_epochs: int | str = parameter(
+        200,
+        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        'int or "auto"',
+        """Largest number of passes over the training rows. "auto" is 200, and with
+        `validation_folds` a short training: 20 epochs of 16 to 96 steps, in which the
+        learning rate falls by a cosine from 0.005, of a narrower network. What you set
+        beside it is taken as it is. It stays 200 with `lr_schedule="constant"`, another
+        optimizer than "adamw", warm_start, portfolio, joint_ssl, m2m,
+        metabalance_sampler, row_weighting or drw_start.""",
+    )
+    lr_schedule: str = parameter(
+        "auto",
+        [StrOptions({"auto", "constant", "cosine"})],
+        one_of("auto", "constant", "cosine"),
+        """Schedule of the learning rate over `max_epochs`; "auto" is "constant", and
+        "cosine" in the short training of `max_epochs`.""",
+    )
+    lr: float | str = parameter(
+        "auto",
+        doc="""Learning rate; "auto" is 0.001, and 0.005 in the short training of
+        `max_epochs`.""",
+    )
+    batch_size: int | str = parameter(
+        "auto",
+        doc="""Rows per step; "auto" is 256, or all rows if there are fewer, and in the
+        short training of `max_epochs` 32 or 64 below some 8,000 rows and then
+        as many as make 96 steps, to a power of 2, up to 4096.""",
+    )
     n_bins: int = parameter(
         32,
         [Interval(Integral, 2, None, closed="left")],
@@ -128,7 +159,7 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
             "cardinalities": list(encoder.cardinalities_),
             "n_classes": len(self.classes_),
             "n_blocks": int(self.n_blocks),
-            "d_block": int(self.d_block),
+            "d_block": int(value_of(self, "d_block")),
             "num_embeddings": self.num_embeddings,
             "d_embedding": int(self.d_embedding),
             "n_frequencies": int(self.n_frequencies),

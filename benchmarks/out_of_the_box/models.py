@@ -15,10 +15,6 @@ from benchmarks.common.splits import hold_out
 from benchmarks.tables.models import fit_xgboost, make_ours, make_xgboost, strings
 from sklimb import TabularEncoder
 
-# Merged rows from which five folds of networks are not tried: they take minutes.
-MANY_ROWS = 20000
-FEW_ROWS = 1000
-
 
 def fit_plain(model, X, y, groups, seed):
     return model.fit(X, y)
@@ -85,8 +81,6 @@ class Model:
         What is done to X before the model sees it.
     goes_through : tuple of str
         Modules and packages of ours that a fit goes through.
-    rows : tuple of int
-        Fewest merged rows that it is fitted to, and the number from which it is not.
     temporal_only : bool, default=False
     settings : dict, default=None
         Parameters that differ from the defaults, of ours: the code's digest holds the
@@ -99,7 +93,6 @@ class Model:
     fit: Callable = fit_plain
     read: Callable | None = None
     goes_through: tuple[str, ...] = ()
-    rows: tuple[int, float] = (0, np.inf)
     temporal_only: bool = False
     settings: dict | None = None
 
@@ -115,15 +108,14 @@ class Model:
             settings = self.make(0).get_params()
         return digest([self.package, version(self.package), settings])
 
-    def takes(self, n_merged, in_time):
+    def takes(self, in_time):
         """Whether it is fitted to a table."""
-        low, high = self.rows
-        return low <= n_merged < high and (in_time or not self.temporal_only)
+        return in_time or not self.temporal_only
 
 
 def ours(title, fit=fit_in_groups, **settings):
     """A model of ours with these settings beside its defaults."""
-    own = {n: settings.pop(n) for n in ("rows", "temporal_only") if n in settings}
+    own = {"temporal_only": settings.pop("temporal_only", False)}
 
     def make(seed):
         return make_ours(seed, **settings)
@@ -148,13 +140,10 @@ MODELS = {
         fit_stopped,
     ),
     "catboost": Model("CatBoost", "catboost", make_catboost, fit_catboost, strings),
-    "one": ours("1 network", n_members=1, validation_folds=None),
-    "two": ours("2 networks", n_members=2, validation_folds=None),
-    "four": ours("4 networks", n_members=4, validation_folds=None),
-    "folds": ours("5 folds", n_members=1, validation_folds=5, rows=(0, MANY_ROWS)),
-    "folds_of_two": ours(
-        "5 folds x 2", n_members=2, validation_folds=5, rows=(0, FEW_ROWS)
+    "auto": ours(
+        "sklimb", n_members="auto", validation_folds="auto", max_epochs="auto"
     ),
+    "one": ours("1 network", n_members=1, validation_folds=None),
     "latest": ours(
         "1 network, latest rows validate",
         fit_latest,

@@ -8,20 +8,14 @@ from benchmarks.out_of_the_box.models import MODELS
 from benchmarks.out_of_the_box.summary import NAMES, collect, mean_of, slices, summary
 from benchmarks.out_of_the_box.tables import TEMPORAL, tables_of
 
-COMPARED = ("auto", "four", "one", "catboost", "xgboost", "histogram", "logistic")
+COMPARED = ("auto", "one", "catboost", "xgboost", "histogram", "logistic")
 PAIRS = (
     ("auto", "catboost"),
     ("auto", "xgboost"),
     ("auto", "histogram"),
     ("auto", "logistic"),
-    ("auto", "four"),
     ("auto", "one"),
     ("one", "catboost"),
-    ("four", "catboost"),
-    ("two", "one"),
-    ("folds", "four"),
-    ("folds", "one"),
-    ("folds_of_two", "folds"),
 )
 HEADS = {
     "average_precision": "AP",
@@ -32,7 +26,7 @@ HEADS = {
 
 
 def title(model):
-    return '"auto"' if model == "auto" else MODELS[model].title
+    return MODELS[model].title
 
 
 def report(question, kept, folder):
@@ -60,7 +54,6 @@ def report(question, kept, folder):
         "question": question,
         "notes": [
             "differences: more is better of every score; 95 % intervals over families",
-            "auto: derived from the fits by the networks that the budget takes",
             "seconds: processor time on one thread of a busy machine",
         ],
         "missing_tables": sorted(set(tables_of("all")) - set(found)),
@@ -85,8 +78,9 @@ def means(lines):
 def as_markdown(content):
     parts = [
         "Mean ranks (1 is best; families of tables count once) and seconds. Each model "
-        'got all training rows. "auto" is what `n_members="auto", '
-        'validation_folds="auto"` takes.\n'
+        "got all training rows. sklimb is what `n_members`, `validation_folds` and "
+        '`max_epochs` are with "auto"; 1 network is `n_members=1, '
+        "validation_folds=None`.\n"
     ]
     if content["missing_tables"]:
         parts.append(f"Not fitted yet: {', '.join(content['missing_tables'])}.\n")

@@ -6,21 +6,12 @@ from scipy import stats
 from benchmarks.common.scores import SCORES
 from benchmarks.common.statistics import corrected_mean, interval
 from benchmarks.out_of_the_box.tables import FAMILY_OF
-from sklimb.fitting.budget import NETWORKS
 
 NAMES = ("average_precision", "roc_auc", "log_loss", "brier")
-# The model whose fit is that of "auto", by the networks that it takes.
-TAKES = {10: "folds_of_two", 5: "folds", 2: "two", 1: "one"}
-
-
-def taken(n_merged):
-    """The model that "auto" is, for so many merged rows."""
-    found = (n for below, n in NETWORKS if n_merged < below)
-    return TAKES[next(found, 1)]
 
 
 def collect(kept, models, digests):
-    """{table: {model: lines by split}} with "auto" among the models.
+    """{table: {model: lines by split}}.
 
     A table has the splits of which there are fits of all `models`, at least one.
     """
@@ -30,10 +21,6 @@ def collect(kept, models, digests):
             found.setdefault(table, {}).setdefault(split, {})[model] = line
     tables = {}
     for table, splits in found.items():
-        for lines in splits.values():
-            own = taken(next(iter(lines.values()))["n_merged"])
-            if own in lines:
-                lines["auto"] = lines[own]
         whole = {s: lines for s, lines in splits.items() if set(models) <= set(lines)}
         if whole:
             tables[table] = {

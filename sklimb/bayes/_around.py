@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import _fit_context, _routing_enabled
 from sklimb._decisions import Decisions
+from sklimb._documentation import Documented
 from sklimb._wrapped import (
     SPLITTING,
     check_known,
@@ -29,7 +30,9 @@ from sklimb.fitting.decision import decide, is_tuned
 from sklimb.fitting.train import all_or_nothing
 
 
-class Posterior(Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class Posterior(
+    Documented, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """A distribution over the weights of the networks of a classifier."""
 
     def __sklearn_tags__(self):

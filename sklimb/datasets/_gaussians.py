@@ -42,6 +42,7 @@ def make_two_means(
     -------
     bunch : Bunch
         X : ndarray of shape (n_samples, 1)
+            The rows.
         y : ndarray of shape (n_samples,)
             0 or 1 (int64).
         proba : ndarray of shape (n_samples,)
@@ -116,6 +117,7 @@ def make_two_radii(
     -------
     bunch : Bunch
         X : ndarray of shape (n_samples, n_features)
+            The rows.
         y : ndarray of shape (n_samples,)
             0 or 1 (int64).
         proba : ndarray of shape (n_samples,)

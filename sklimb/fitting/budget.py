@@ -1,10 +1,10 @@
 """What "auto" stands for in n_members and validation_folds: a budget of networks.
 
-The fewer rows, the more an average of networks gains and the less it costs: a network
-of 500 rows trains in half a second, one of 50,000 in half a minute. Folds use the
-budget best, because all rows then train and all validate, so they come first. What
-the caller sets is taken as it is, and "auto" beside it is what the rest of the budget
-pays for. Where folds are not possible they give way, to one split and more members.
+The fewer rows, the more an average of networks gains and the less it costs. Folds use
+the budget best, because all rows then train and all validate, so they come first; a
+second network in each of them gains nothing that shows. What the caller sets is taken
+as it is, and "auto" beside it is what the rest of the budget pays for. Where folds are
+not possible they give way, to one split and more members.
 
 Rows are counted once they are merged and those of weight 0 have left: neither weights
 nor their order change what is taken.
@@ -17,7 +17,7 @@ from sklimb.inputs.splits import split_folds
 
 AUTO_FOLDS = 5
 # (merged rows below which, networks); one for more rows (benchmarks/out_of_the_box).
-NETWORKS = ((1_000, 10), (20_000, 5), (100_000, 2))
+NETWORKS = ((20_000, 5), (100_000, 2))
 # Parameters with which a network costs several times as much, or that ask for several
 # networks themselves: one for each.
 _DEAR = ("portfolio", "joint_ssl", "m2m", "metabalance_sampler", "row_weighting")

@@ -8,6 +8,7 @@ from sklimb._messages import listed, short, told
 from sklimb.fitting.budget import AUTO_FOLDS, is_auto
 from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
+from sklimb.fitting.schedule import value_of
 from sklimb.training.device import NUMBERS
 from sklimb.training.losses import needs_cosines
 
@@ -48,10 +49,10 @@ def check_same_network(estimator):
             "there has the other one. Set loss back, or start with a new estimator."
         )
     for name, value in there.items():
-        if hasattr(estimator, name) and getattr(estimator, name) != value:
+        if hasattr(estimator, name) and value_of(estimator, name) != value:
             raise ValueError(
                 f"{name} cannot change from {short(value)} to "
-                f"{short(getattr(estimator, name))} in a warm start or partial_fit: "
+                f"{short(value_of(estimator, name))} in a warm start or partial_fit: "
                 f"the network that is there goes on. Set {name}={short(value)}, or "
                 "start with a new estimator."
             )
@@ -71,7 +72,7 @@ def check_same_as_pretrained(estimator, pretrainer):
         free |= name in ("freeze", "pretrained", "channels_last")
         if free or "dropout" in name or not hasattr(estimator, name):
             continue
-        here, there = getattr(estimator, name), getattr(other, name)
+        here, there = value_of(estimator, name), value_of(other, name)
         if name != "categorical_features" and here != there:
             raise ValueError(
                 f"{name}={short(here)} does not agree with pretrained, whose estimator "

@@ -15,7 +15,9 @@ from sklimb._messages import short, told
 from sklimb.fitting.checks import _numbers
 from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
+from sklimb.fitting.schedule import schedule_of
 from sklimb.parameters.fields import described
+from sklimb.training.given_callbacks import unusable
 from sklimb.training.losses import LOSSES, needs_cosines
 from sklimb.training.m2m import M2MS
 from sklimb.training.optimizers import ARGUMENTS, OPTIMIZERS
@@ -80,9 +82,10 @@ def check_strategies(estimator, partial=False):
         )
     _check_net_params(p.net_params, p.optimizer)
     _check_callbacks(p.callbacks)
-    if p.warmup_epochs >= p.max_epochs:
+    epochs = schedule_of(p)["max_epochs"]
+    if p.warmup_epochs >= epochs:
         raise ValueError(
-            f"warmup_epochs must be below max_epochs={p.max_epochs}, got "
+            f"warmup_epochs must be below max_epochs={epochs}, got "
             f"{short(p.warmup_epochs)}: the learning rate would never reach lr."
         )
 
@@ -314,6 +317,9 @@ def _check_callbacks(callbacks):
                 f"callbacks must hold skorch callbacks, got {short(item)}. "
                 "scikit-learn's are given by set_callbacks."
             )
+        why = unusable(callback)
+        if why is not None:
+            raise ValueError(f"callbacks cannot be used: {why}.")
 
 
 def offers_partial_fit(estimator):

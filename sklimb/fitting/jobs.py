@@ -24,6 +24,7 @@ from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.fitting.recipe import Job, Recipe, parameters_of
+from sklimb.fitting.schedule import is_short, rows_per_step
 from sklimb.fitting.sizes import check_size
 from sklimb.inputs.on_disk import take_rows
 from sklimb.inputs.splits import check_classes_left, split_folds
@@ -51,6 +52,9 @@ def make_job(estimator, prepared, *, warm=False, partial=False):
     if not partial or not hasattr(estimator, "baseline_"):
         estimator.baseline_ = estimator._baseline(prepared)
     members = estimator._members()
+    if partial and is_short(estimator) and estimator.lr == "auto":
+        # Calls have no end that a large rate could fall towards.
+        members = [{**m, "lr": estimator._auto["lr"]} for m in members]
     module = copy.deepcopy(estimator.net_.module_) if warm else None
     return _job(estimator, prepared, members, module, partial)
 
@@ -93,14 +97,19 @@ def _members_of_fold(estimator, prepared):
     return each * len(settings_of(estimator))
 
 
-def make_recipe(estimator):
-    """The Recipe of an estimator whose rows are prepared."""
-    encoder = estimator.encoder_
+def make_recipe(estimator, prepared, partial):
+    """The Recipe of an estimator for rows that are prepared."""
+    encoder, batch_size = estimator.encoder_, estimator._auto_batch_size
+    if not partial:
+        n_rows = len(prepared.train)
+        if prepared.held_out is not None and not prepared.foreign:
+            n_rows += len(prepared.held_out)
+        batch_size = rows_per_step(estimator, n_rows)
     return Recipe(
         parameters=parameters_of(estimator),
         classes=estimator.classes_,
         device=estimator._device,
-        batch_size=estimator._auto_batch_size,
+        batch_size=batch_size,
         image_size=estimator._image_size(),
         numeric_columns=encoder.numeric_columns_,
         augment=estimator._make_augment(),
@@ -110,7 +119,7 @@ def make_recipe(estimator):
 
 
 def _job(estimator, prepared, members, module, partial):
-    recipe, train = make_recipe(estimator), prepared.train
+    recipe, train = make_recipe(estimator, prepared, partial), prepared.train
     p, n_classes = recipe.parameters, len(recipe.classes)
     counted = prepared.counted_weight
     counts = np.bincount(train.y, weights=counted, minlength=n_classes)

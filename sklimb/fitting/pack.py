@@ -19,6 +19,7 @@ from sklimb.training.callbacks import (
     WeightAverage,
 )
 from sklimb.training.compiled import Compiled
+from sklimb.training.given_callbacks import check_watched
 from sklimb.training.m2m import make_m2m
 from sklimb.training.m2m_batches import (
     TranslatedBatches,
@@ -102,6 +103,7 @@ class Pack:
         )
         p = self.recipe.parameters
         panel = make_panel(self.jobs, self.layouts, dtype, device)
+        check_watched(p.callbacks or [], p.monitor, panel is not None)
         monitor = None if panel is None else Monitor(p.monitor, panel)
         average = WeightAverage(p.ema_decay) if p.ema_decay > 0 else None
         self.keep = self._keep_best(monitor, drop, in_order)
@@ -121,6 +123,7 @@ class Pack:
         if partial and self.jobs[0].epochs_before:
             carry_on_step(step, self.jobs[0])
         self.net.prepare(self.batches, step, monitor, average, p.clip_norm)
+        self.net.show(p.callbacks, self.recipe.classes)
 
     def _joined_module(self):
         """One module with the members of all jobs, on the device."""

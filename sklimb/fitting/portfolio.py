@@ -11,6 +11,7 @@ import numpy as np
 
 from sklimb._compat import validate_parameter_constraints
 from sklimb._messages import short
+from sklimb.fitting.schedule import RATE, is_short
 
 # What "auto" stands for unless a setting of the portfolio gives another value.
 AUTO = {"lr": 1e-3, "weight_decay": 1e-4, "dropout": 0.1, "frequency_scale": 0.1}
@@ -32,7 +33,11 @@ _ROUNDS = 40
 def resolved(estimator, name):
     """A parameter's value, with "auto" resolved."""
     value = getattr(estimator, name)
-    return estimator._auto[name] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if name == "lr" and is_short(estimator):
+        return RATE
+    return estimator._auto[name]
 
 
 def is_set(estimator, name):

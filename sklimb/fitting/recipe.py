@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklimb.fitting.schedule import schedule_of
 from sklimb.nn.join import Layout
 from sklimb.parameters import TrainingParameters
 from sklimb.training.device import NUMBERS
@@ -22,7 +23,7 @@ class Recipe:
     Attributes
     ----------
     parameters : TrainingParameters
-        As the user gave them.
+        As the user gave them, but for epochs and their schedule.
     classes : array of shape (n_classes,)
     device : torch.device
     batch_size : int
@@ -61,9 +62,10 @@ class Recipe:
 
 
 def parameters_of(estimator):
-    """The TrainingParameters that an estimator has."""
+    """The TrainingParameters that an estimator has, epochs and schedule resolved."""
     names = [f.name for f in fields(TrainingParameters)]
-    return TrainingParameters(**{name: getattr(estimator, name) for name in names})
+    given = {name: getattr(estimator, name) for name in names}
+    return TrainingParameters(**{**given, **schedule_of(estimator)})
 
 
 @dataclass

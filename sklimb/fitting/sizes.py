@@ -5,6 +5,7 @@ from math import inf
 
 import torch
 
+from sklimb.fitting.schedule import value_of
 from sklimb.training.device import NUMBERS
 
 # Weights, gradients, two moments and the best weights so far.
@@ -26,7 +27,7 @@ def check_size(estimator, n_members):
     ValueError
         The parameter to lower, the bytes that are needed and those that there are.
     """
-    sizes = {name: getattr(estimator, name) for name in estimator._sizes}
+    sizes = {name: value_of(estimator, name) for name in estimator._sizes}
     n_weights = estimator._count_weights(**sizes)
     per_number = torch.empty(0, dtype=getattr(torch, NUMBERS[estimator.dtype]))
     n_bytes = n_members * n_weights * per_number.element_size() * _COPIES
@@ -34,7 +35,7 @@ def check_size(estimator, n_members):
     if n_bytes <= there:
         return
     sizes["n_members"] = n_members
-    default = {name: getattr(type(estimator), name) for name in estimator._sizes}
+    default = {name: value_of(type(estimator), name) for name in estimator._sizes}
     default["n_members"] = 1
     name = max(sizes, key=lambda name: sizes[name] / default[name])
     value = n_members if name == "n_members" else sizes[name]

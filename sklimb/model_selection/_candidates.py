@@ -11,7 +11,6 @@ from sklimb._compat import _safe_split
 from sklimb._digest import digest
 from sklimb._messages import short
 from sklimb.base import BaseNeuralClassifier
-from sklimb.fitting.budget import is_auto
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
 
@@ -60,10 +59,7 @@ def fresh(candidate, seed):
     final = classifier_of(candidate)
     if final.random_state is None:
         final.random_state = seed
-    if is_auto(final.n_members):
-        final.n_members = 1
-    if is_auto(final.validation_folds):
-        final.validation_folds = None
+    final._networks = ()  # the budget of one; what the parameters say stays
     return candidate
 
 

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from torch.nn.utils.rnn import pad_sequence
 
 from sklimb._digest import digest
 from sklimb._folders import LockedFolder, replace
 from sklimb.persistence import FORMAT as FILE_FORMAT
 from sklimb.persistence import read, write
 
-FORMAT = 3
+FORMAT = 4
 _PLAN, _NEW_PLAN = "search.json", ".search.json.new"
 _PACK = r"pack-\d+\.safetensors"
-_NUMBERS = ("fit_time", "score_time", "n_epochs", "n_test_samples")
+_NUMBERS = ("fit_time", "score_time", "n_epochs", "halved_epoch", "n_test_samples")
 
 
 def fingerprint(**parts):
@@ -176,6 +177,8 @@ class Checkpoint:
         for name in _NUMBERS:
             values = [float(r[name]) for r in results]
             tensors[name] = torch.tensor(values, dtype=torch.float64)
+        curves = [torch.tensor(r["valid_scores"], dtype=torch.float64) for r in results]
+        tensors["valid_scores"] = pad_sequence(curves, True, torch.nan)
         errors = [r["fit_error"] for r in results]
         header = {"format": FILE_FORMAT, "scores": scores, "errors": errors}
         write(self._path(i), tensors, {**header, "of": self._pack(i)})
@@ -198,6 +201,8 @@ class Checkpoint:
                 result[name] = tensors[name][i].item()
             result["n_test_samples"] = int(result["n_test_samples"])
             result["n_epochs"] = int(result["n_epochs"])
+            curve = tensors["valid_scores"][i].tolist()
+            result["valid_scores"] = curve[: result["n_epochs"]]
             results.append(result)
         return results
 

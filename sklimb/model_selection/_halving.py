@@ -1,5 +1,7 @@
 """Successive halving inside a pack: the worst candidates stop training early."""
 
+import warnings
+
 import numpy as np
 
 # Epochs before the first comparison: scores after one or two are too noisy.
@@ -30,6 +32,22 @@ def check_halving(factor, final):
             f"{final.validation_folds!r} cannot be combined: folds of a candidate "
             "train on their own, with nobody to compare with. Set one of them to None."
         )
+
+
+def halving_size(size, n_splits, max_members):
+    """Members of a pack: of a few candidates at least, which are compared in it."""
+    least = n_splits * HALVING_CANDIDATES
+    if max_members == "auto":
+        return max(size, least)
+    if size < 2 * n_splits:
+        warnings.warn(
+            f"max_members={size} leaves one candidate of {n_splits} folds in a pack, "
+            "and halving_factor compares candidates of a pack: nobody is dropped. Set "
+            f"max_members to {least} or more.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return size
 
 
 def metric_of(scoring, refit):
@@ -67,6 +85,7 @@ class Halving:
         self.metric = metric or jobs[pairs[0]].recipe.parameters.monitor
         self.sign = -1.0 if self.metric == "loss" else 1.0
         self.left = set(self.candidate.tolist())
+        self.dropped = {}  # candidate -> epoch after which it was stopped
         self.next_epoch = FIRST_EPOCH
 
     def compares_after(self, epoch):
@@ -80,6 +99,9 @@ class Halving:
             self.next_epoch *= self.factor
             keep = self._best(best)
             ends = ~np.isin(self.candidate, list(keep))
+            for c in self.left - keep:
+                if not done[self.candidate == c].all():
+                    self.dropped[c] = epoch
             self.left = keep
         if self.progress is not None:
             self.progress(int((done | ends).sum()))

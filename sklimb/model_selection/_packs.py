@@ -1,5 +1,6 @@
 """Jobs of a search that train in one program, and their results."""
 
+import math
 import time
 import traceback
 import warnings
@@ -50,7 +51,8 @@ def run_pack(task, folds, pairs, progress=None):
     Returns
     -------
     list of dict
-        One for each pair, as scikit-learn's `_fit_and_score` gives it, with "n_epochs".
+        One for each pair, as scikit-learn's `_fit_and_score` gives it, with "n_epochs",
+        "valid_scores" of all epochs and "halved_epoch" (NaN for none).
 
     An out-of-memory error splits the pack in two, and so does any other error of its
     training: then the fit that is at fault fails alone.
@@ -84,7 +86,7 @@ def _is_out_of_memory(error):
 
 def _run(task, folds, pairs, progress):
     begin = time.perf_counter()
-    candidates, jobs, results = {}, {}, {}
+    candidates, jobs, results, halved = {}, {}, {}, {}
     for pair in pairs:
         c, split = pair
         candidate = fresh(task.candidates[c], task.seed)
@@ -105,6 +107,8 @@ def _run(task, folds, pairs, progress):
         message = _train(task, [jobs[pair] for pair in group], drop)
         if message:
             raise KeyboardInterrupt(message)
+        dropped = {} if drop is None else drop.dropped
+        halved.update({pair: dropped[pair[0]] for pair in group if pair[0] in dropped})
         for pair in group:
             if jobs[pair].error is not None:
                 results[pair] = _failed(task, jobs[pair].error, len(pairs))
@@ -116,6 +120,7 @@ def _run(task, folds, pairs, progress):
         if pair not in results:
             results[pair] = _scored(task, folds, candidates[pair], pair[1])
         results[pair]["fit_time"] = share
+        results[pair]["halved_epoch"] = halved.get(pair, math.nan)
         results[pair]["n_test_samples"] = _num_samples(folds.splits[pair[1]][1])
     return [results[pair] for pair in pairs]
 
@@ -192,13 +197,18 @@ def _failed(task, error, n_fits):
     result = {"fit_error": text, "test_scores": score, "score_time": 0.0}
     if task.return_train_score:
         result["train_scores"] = score
-    return {**result, "n_epochs": 0}
+    return {**result, "n_epochs": 0, "valid_scores": []}
 
 
 def _scored(task, folds, candidate, split):
     """Scores of a fitted candidate, by scikit-learn's own rules."""
     begin = time.perf_counter()
-    result = {"fit_error": None, "n_epochs": int(classifier_of(candidate).n_iter_)}
+    history = classifier_of(candidate).history_
+    result = {
+        "fit_error": None,
+        "n_epochs": int(classifier_of(candidate).n_iter_),
+        "valid_scores": [row.get("valid_score", math.nan) for row in history],
+    }
     names = ["train_scores", "test_scores"]
     for part, name in enumerate(names):
         if part == 0 and not task.return_train_score:

@@ -1,7 +1,6 @@
 """PackedSearchCV: scikit-learn's search, its candidates and folds trained as one."""
 
 import time
-import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -43,7 +42,8 @@ from sklimb.model_selection._candidates import (
     pack_key,
 )
 from sklimb.model_selection._checkpoint import Checkpoint, fingerprint
-from sklimb.model_selection._halving import HALVING_CANDIDATES, check_halving
+from sklimb.model_selection._epochs import epochs_of
+from sklimb.model_selection._halving import check_halving, halving_size
 from sklimb.model_selection._packs import Work
 from sklimb.model_selection._progress import SearchBar
 from sklimb.model_selection._sizes import best_size, cut
@@ -108,6 +108,10 @@ class PackedSearchCV(Documented, BaseSearchCV):
     n_splits_, scorer_, refit_time_, multimetric_ : see `GridSearchCV`
     packs_ : list of list of (int, int)
         Candidate and split of each member of each pack.
+    valid_scores_ : array of shape (n_candidates, n_splits, n_epochs)
+        Score of `monitor` on held-out rows after each epoch, NaN after the last.
+    halved_epochs_ : array of shape (n_candidates,)
+        Epoch after which `halving_factor` has dropped a candidate, else NaN.
 
     Notes
     -----
@@ -253,8 +257,7 @@ class PackedSearchCV(Documented, BaseSearchCV):
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)
-        n_epochs = [result.pop("n_epochs") for result in out]
-        n_epochs = np.reshape(n_epochs, (len(candidates), -1)).mean(1)
+        n_epochs, found = epochs_of(out, len(candidates))
         results = self._format_results(
             settings, self.n_splits_, out, {"n_epochs": n_epochs}
         )
@@ -263,7 +266,7 @@ class PackedSearchCV(Documented, BaseSearchCV):
             self._refit(X, y, fit_params)
         multiple = isinstance(scorer, _MultimetricScorer)
         self.scorer_ = scorer._scorers if multiple else scorer
-        self.cv_results_ = results
+        vars(self).update(found, cv_results_=results)
 
     def _candidates(self):
         """The parameters of all candidates, in order."""
@@ -352,23 +355,8 @@ class PackedSearchCV(Documented, BaseSearchCV):
         ]
         whole = self.halving_factor is not None
         if whole:
-            sizes = [self._halving_size(n) for n in sizes]
+            sizes = [halving_size(n, self.n_splits_, self.max_members) for n in sizes]
         return cut(groups, self.n_splits_, sizes, n_jobs, whole)
-
-    def _halving_size(self, size):
-        """At least a few candidates per pack: they are compared with each other."""
-        least = self.n_splits_ * HALVING_CANDIDATES
-        if self.max_members == "auto":
-            return max(size, least)
-        if size < 2 * self.n_splits_:
-            warnings.warn(
-                f"max_members={size} leaves one candidate of {self.n_splits_} folds in "
-                "a pack, and halving_factor compares candidates of a pack: nobody is "
-                f"dropped. Set max_members to {least} or more.",
-                UserWarning,
-                stacklevel=4,
-            )
-        return size
 
     def _size(self, task, folds, group, n_jobs):
         """Members of a pack of this group, measured as its workers will train."""

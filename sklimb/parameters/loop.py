@@ -19,9 +19,9 @@ class LoopParameters(Parameters):
         [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         'int or "auto"',
         """Independent networks trained as one; their probabilities are averaged.
-        "auto" takes as many as a budget of work pays for: 10 networks below 1,000
-        merged rows, 5 below 20,000, 2 below 100,000, then 1, the networks of all
-        `validation_folds` counted. That is of `TabularMLPClassifier`; it takes 1 of the
+        "auto" takes as many as a budget of work pays for: 5 networks below 20,000
+        merged rows, 2 below 100,000, then 1, the networks of all `validation_folds`
+        counted. That is of `TabularMLPClassifier`; it takes 1 of the
         other classifiers, in `partial_fit`, of the candidates of a `PackedSearchCV`,
         and beside portfolio, pretrained, joint_ssl, m2m, metabalance_sampler and
         row_weighting, whose networks cost more.""",

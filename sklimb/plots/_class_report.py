@@ -189,7 +189,7 @@ class ClassReportDisplay:
         by_rows = sort_by == "rows"
         self.order_ = np.argsort(-rows, kind="stable") if by_rows else np.arange(n)
         self.figure_, self.ax_ = make_panels(
-            "ClassReportDisplay.plot", ax, 2, across=True, size=(7.2, height_of(n))
+            "ClassReportDisplay.plot", ax, 2, columns=2, size=(7.2, height_of(n))
         )
         at = np.arange(n)
         scores, counts = self.ax_

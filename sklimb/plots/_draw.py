@@ -19,7 +19,7 @@ _WIDTH = 28
 _MOST_LABELS = 60
 
 
-def make_panels(caller, ax, n=1, *, across=False, size=(6.4, 4.8)):
+def make_panels(caller, ax, n=1, *, columns=1, size=(6.4, 4.8)):
     """The figure and an array of `n` Axes to draw on.
 
     Parameters
@@ -29,20 +29,23 @@ def make_panels(caller, ax, n=1, *, across=False, size=(6.4, 4.8)):
     ax : Axes, sequence of n Axes, or None
         None makes a figure. One Axes for several panels becomes their frame.
     n : int
-    across : bool
-        Side by side; otherwise one below the other.
+    columns : int
+        Panels side by side; the others are below them.
     size : (float, float)
         Width and height of a new figure in inches.
     """
     check_matplotlib_support(caller)
+    columns = min(columns, n)
+    n_rows = -(-n // columns)
     if ax is None:
         import matplotlib.pyplot as plt
 
-        shape = (1, n) if across else (n, 1)
         figure, axes = plt.subplots(
-            *shape, figsize=size, squeeze=False, layout="constrained"
+            n_rows, columns, figsize=size, squeeze=False, layout="constrained"
         )
-        return figure, axes.ravel()
+        for spare in axes.ravel()[n:]:
+            spare.remove()
+        return figure, axes.ravel()[:n]
     if np.ndim(ax):
         axes = np.asarray(ax, dtype=object).ravel()
         if len(axes) != n:
@@ -53,14 +56,17 @@ def make_panels(caller, ax, n=1, *, across=False, size=(6.4, 4.8)):
     if n == 1:
         return ax.figure, np.array([ax], dtype=object)
     ax.set_axis_off()
-    gap = 0.12 if across else 0.06
-    length = (1 - gap * (n - 1)) / n
-    starts = [i * (length + gap) for i in range(n)]
-    boxes = [
-        (start, 0, length, 1) if across else (0, 1 - start - length, 1, length)
-        for start in starts
-    ]
-    return ax.figure, np.array([ax.inset_axes(box) for box in boxes], dtype=object)
+    gap = 0.06 if columns == 1 else 0.14  # of panels in a column only one has labels
+    width, height = (
+        (1 - gap * (columns - 1)) / columns,
+        (1 - gap * (n_rows - 1)) / n_rows,
+    )
+    inside = []
+    for i in range(n):
+        row, column = divmod(i, columns)
+        left, top = column * (width + gap), 1 - row * (height + gap)
+        inside.append(ax.inset_axes((left, top - height, width, height)))
+    return ax.figure, np.array(inside, dtype=object)
 
 
 def chosen_panels(panels, names):

@@ -14,10 +14,17 @@ from sklimb.plots._draw import (
 )
 from sklimb.plots._inputs import classifier_and_rows
 
-_SCORES = {
+SCORES = {
     "average_precision": "average precision",
     "roc_auc": "area under the ROC curve",
     "balanced_accuracy": "balanced accuracy",
+}
+# What `sklimb.analysis.ClassCurves` records, and what it is.
+_OF_CLASSES = {
+    "valid_class_loss": "loss of held-out rows (nats)",
+    "valid_class_recall": "recall of held-out rows",
+    "train_class_loss": "loss of training rows (nats)",
+    "train_class_recall": "recall of training rows",
 }
 
 
@@ -113,7 +120,7 @@ class HistoryDisplay:
             valid_score=scores,
             monitor=clf.monitor,
             best_epoch=clf.best_epoch_,
-            by_class=_by_class(rows, len(clf.classes_)),
+            by_class=_by_class(rows),
             classes=clf.classes_,
         )
         return display.plot(ax, panels=panels)
@@ -134,7 +141,9 @@ class HistoryDisplay:
             One for each panel, or one as a frame of all. None makes a figure.
         panels : list of str, default=None
             "loss", "score" (where `monitor` is not the loss) and the names in
-            `by_class`; None draws all that there are values for.
+            `by_class`: "valid_class_loss", "valid_class_recall", "train_class_loss" and
+            "train_class_recall" with `callbacks=[ClassCurves()]`. None draws all that
+            there are values for, of training rows only where none are held out.
 
         Returns
         -------
@@ -146,6 +155,8 @@ class HistoryDisplay:
             A panel without values; too few Axes.
         """
         names = chosen_panels(panels, self._names())
+        if panels is None and any(name.startswith("valid_class") for name in names):
+            names = [name for name in names if not name.startswith("train_class")]
         self.figure_, self.ax_ = _panels(ax, len(names))
         for own, name in zip(self.ax_, names, strict=True):
             if name == "loss":
@@ -153,7 +164,7 @@ class HistoryDisplay:
             elif name == "score":
                 self._draw_members(own, self.valid_score, 1, "held-out rows")
                 self._mark(own, self.valid_score)
-                own.set_ylabel(_SCORES.get(self.monitor, text(self.monitor)))
+                own.set_ylabel(SCORES.get(self.monitor, text(self.monitor)))
             else:
                 self._draw_classes(own, name)
             tidy(own)
@@ -188,11 +199,11 @@ class HistoryDisplay:
         if self.best_epoch is None:
             return
         epoch, best = np.asarray(self.epoch), np.asarray(self.best_epoch)
-        row = np.searchsorted(epoch, best)
-        there = (row < len(epoch)) & np.isin(best, epoch)  # not of an earlier call
+        there = np.isin(best, epoch)  # not of an earlier call
         if not there.any():
             return
-        own = np.asarray(values, dtype=float)[row[there], np.flatnonzero(there)]
+        row = np.searchsorted(epoch, best[there])
+        own = np.asarray(values, dtype=float)[row, np.flatnonzero(there)]
         kept = np.unique(best[there])
         label = f"kept epoch {kept[0]}" if len(kept) == 1 else "kept epochs"
         ax.plot(
@@ -212,7 +223,7 @@ class HistoryDisplay:
         for c in range(values.shape[1]):
             label = c if self.classes is None else self.classes[c]
             ax.plot(self.epoch, values[:, c], **look(c), label=f"class {text(label)}")
-        ax.set_ylabel(text(name))
+        ax.set_ylabel(_OF_CLASSES.get(name) or text(name))
 
 
 def _panels(ax, n):
@@ -224,6 +235,11 @@ def _members(rows, name):
     return np.array([row[name] for row in rows], dtype=float)
 
 
-def _by_class(rows, n_classes):
-    """Measures of which each epoch has one value per class."""
-    return None
+def _by_class(rows):
+    """What `sklimb.analysis.ClassCurves` has recorded, (n_epochs, n_classes) each."""
+    found = {name: [row.get(name) for row in rows] for name in _OF_CLASSES}
+    return {
+        name: np.array(values, dtype=float)
+        for name, values in found.items()
+        if values and None not in values
+    }

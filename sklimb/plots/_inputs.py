@@ -5,6 +5,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklimb._messages import listed, short
+from sklimb.base import BaseNeuralClassifier
 
 
 def last_step(estimator):
@@ -42,10 +43,12 @@ def classifier_and_rows(display, estimator, X, needs):
         if X is not None and len(steps):
             X = steps.transform(X)
         estimator = estimator[-1]
-    if not hasattr(estimator, needs):
+    if not isinstance(estimator, BaseNeuralClassifier) or not hasattr(estimator, needs):
+        inside = [n for n in ("classifier_", "estimator_") if hasattr(estimator, n)]
+        give = f" Give its {inside[0]}." if inside else ""
         raise ValueError(
             f"{name} needs a fitted sklimb classifier that has {needs}, or a Pipeline "
-            f"that ends in one, got a {type(estimator).__name__}."
+            f"that ends in one, got a {type(estimator).__name__}.{give}"
         )
     return estimator, X
 

@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+from sklearn.model_selection import FixedThresholdClassifier
 
 from sklimb._messages import short
 from sklimb.metrics._checks import POSITIVES, check_numbers, check_scores
@@ -114,8 +115,8 @@ class ThresholdDisplay:
             As in `from_predictions`.
         threshold : "auto", float or None, default="auto"
             The one to mark. "auto" is that by which `predict` chooses: `threshold_`,
-            the `best_threshold_` of `TunedThresholdClassifierCV`, or 0.5; none for
-            three and more classes.
+            that of scikit-learn's `TunedThresholdClassifierCV` and
+            `FixedThresholdClassifier`, or 0.5; none for three and more classes.
         panels, scale, ax : optional
             As in `plot`.
 
@@ -354,8 +355,9 @@ def _threshold_in_use(estimator, pos_label):
         return None
     last = last_step(estimator)
     found = 0.5
-    for name in ("threshold_", "best_threshold_"):
-        value = getattr(last, name, None)
+    fixed = "threshold" if isinstance(last, FixedThresholdClassifier) else None
+    for name in (fixed, "threshold_", "best_threshold_"):
+        value = getattr(last, name, None) if name else None
         if isinstance(value, Real):
             found = float(value)
             break

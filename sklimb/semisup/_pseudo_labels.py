@@ -1,5 +1,4 @@
-"""PseudoLabelClassifier: a classifier labels unlabelled rows and a new one learns
-from both."""
+"""PseudoLabelClassifier: learns from unlabelled rows by the labels of a classifier."""
 
 import warnings
 from numbers import Integral, Real
@@ -7,10 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from sklimb._compat import (
     HasMethods,
@@ -22,31 +20,21 @@ from sklimb._compat import (
 from sklimb._documentation import Documented
 from sklimb._random import root_seed
 from sklimb.base import BaseNeuralClassifier
-from sklimb.exceptions import UnlabeledWarning
 from sklimb.fitting.prepare import warn_if_foreign
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.inputs.weights import check_weights
+from sklimb.semisup._checks import (
+    check_estimator,
+    check_readable,
+    warn_of_minus_one,
+)
 from sklimb.semisup._saved import SavedPseudoLabels
 from sklimb.semisup._stack import check_unlabeled, parted, stacked
 
 
 def _has(name):
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
-
-
-def _warn_of_minus_one(y):
-    """Warn of a label that other classifiers take for none."""
-    labels = np.asarray(y).ravel().tolist()
-    labels = {x for x in labels if isinstance(x, int | float | str)}
-    if len(labels) > 2 and -1 in labels:
-        warnings.warn(
-            f"y holds -1 among {len(labels)} labels, and PseudoLabelClassifier learns "
-            "it as a class. If these rows have no label, as SelfTrainingClassifier "
-            "takes them, set unlabeled=-1.",
-            UnlabeledWarning,
-            stacklevel=4,
-        )
 
 
 class PseudoLabelClassifier(
@@ -136,6 +124,7 @@ class PseudoLabelClassifier(
     (1, 1500)
     """
 
+    _graph_of = "estimator_"  # what a graph is made of
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "omega": [Interval(Real, 0, None, closed="left")],
@@ -226,7 +215,7 @@ class PseudoLabelClassifier(
             "sample_weight_val": sample_weight_val,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        self._check_estimator(sample_weight, given)
+        check_estimator(self, sample_weight, given)
         if self.unlabeled is not None:
             per_row = {"sample_weight": sample_weight, "groups": groups}
             X, y, X_unlabeled, per_row = parted(
@@ -235,11 +224,11 @@ class PseudoLabelClassifier(
             sample_weight = per_row["sample_weight"]
             given.update({"groups": per_row["groups"]} if "groups" in given else {})
         elif X_unlabeled is None:
-            _warn_of_minus_one(y)
+            warn_of_minus_one(y)
         use = X_unlabeled is not None
         if use:
             check_unlabeled(X, X_unlabeled)
-            self._check_readable(X, X_unlabeled)
+            check_readable(self.estimator, X, X_unlabeled)
         template = clone(self.estimator)
         if isinstance(template, BaseNeuralClassifier):  # one split for all rounds
             template.set_params(random_state=root_seed(template.random_state))
@@ -280,53 +269,6 @@ class PseudoLabelClassifier(
         self.classes_ = model.classes_
         self.pseudo_label_counts_ = counts
         self.n_rounds_ = len(counts)
-
-    def _check_estimator(self, sample_weight, given):
-        estimator = self.estimator
-        name = type(estimator).__name__
-        if self.threshold is not None and not hasattr(estimator, "predict_proba"):
-            raise ValueError(
-                f"threshold={self.threshold} needs probabilities, and {name} has no "
-                "predict_proba. Set threshold=None, or calibrate the estimator."
-            )
-        if isinstance(estimator, BaseNeuralClassifier):
-            return
-        if isinstance(estimator, Pipeline) and isinstance(
-            estimator[-1], BaseNeuralClassifier
-        ):
-            raise ValueError(
-                "estimator must not be a Pipeline around a sklimb classifier, which "
-                "would validate on pseudo-labels. Put PseudoLabelClassifier into the "
-                'Pipeline as its last step, with transform_input=["X_unlabeled"].'
-            )
-        needs_weights = sample_weight is not None or self.omega not in (0, 1)
-        if needs_weights and not has_fit_parameter(estimator, "sample_weight"):
-            raise ValueError(
-                f"omega={self.omega} and sample_weight need an estimator whose fit "
-                f"takes sample_weight, and that of {name} does not. Set omega=1 and "
-                "give no sample_weight, or take another estimator."
-            )
-        if not self.count_pseudo_labels:
-            raise ValueError(
-                "count_pseudo_labels=False needs a sklimb classifier: "
-                f"{name} cannot tell pseudo-labels from labels. Set it to True."
-            )
-        if given:
-            raise ValueError(
-                f"{', '.join(given)} can be given to sklimb classifiers only, got "
-                f"{name} as the estimator. Leave them out."
-            )
-
-    def _check_readable(self, X, X_unlabeled):
-        """Refuse values of X_unlabeled that could not be labelled, before training."""
-        if not isinstance(self.estimator, BaseNeuralClassifier):
-            return
-        reader = clone(self.estimator)
-        reader._read_table(X, reset=True)
-        try:
-            reader._read_table(X_unlabeled, reset=False)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"X_unlabeled cannot be read: {error}") from error
 
     def _label(self, model, X_unlabeled):
         """Class code of each row, and which rows are sure enough."""

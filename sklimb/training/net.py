@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
 from sklimb.training.device import block_rows, padded_blocks, to_device
+from sklimb.training.given_callbacks import BestSoFar, hide_members, reads_labels
 from sklimb.training.steps import clip_gradients
 
 # Most rows of a validation block, members times rows: what stays in the caches.
@@ -52,6 +53,38 @@ class _Net(ClassifierMixin, NeuralNet):
         self.interrupted_ = False
         return self
 
+    def show(self, callbacks, labels):
+        """Let the user's callbacks see what skorch's own loop would show them.
+
+        Called after `prepare`. A fit without such callbacks records and shows nothing.
+
+        Parameters
+        ----------
+        callbacks : list
+        labels : array of shape (n_classes,)
+        """
+        if not callbacks:
+            return
+        hide_members([cb for _, cb in self.callbacks_])
+        better = self.monitor_ is not None and self.monitor_.greater_is_better
+        self.labels_, self.best_so_far_ = labels, BestSoFar(better)
+
+    @contextmanager
+    def _shown_to(self, callback):
+        """Within it `classes_` and `predict` are what a callback is to see."""
+        self.shown_ = self.labels_ if reads_labels(callback) else None
+        try:
+            yield
+        finally:
+            self.shown_ = None
+
+    def _seen_by(self, callback, batch):
+        """(X, y) as a callback is to see it."""
+        X, y = batch
+        if self.labels_ is None or not reads_labels(callback):
+            return batch
+        return X, self.labels_[y.cpu().numpy()]
+
     @torch.no_grad()
     def compact_(self, positions):
         """Keep only the members at `positions` of those that are here."""
@@ -90,7 +123,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self.train_split, self.callbacks, self.callbacks_ = None, None, []
         for name in ("batches_", "step_", "average_", "hooks_", "updates_", "whole_"):
             setattr(self, name, None)
-        self.evaluated_ = None
+        self.evaluated_ = self.labels_ = self.best_so_far_ = None
         for p in self.module_.parameters():
             p.grad = None
         self.criterion_.term = self.criterion_.compiled = None
@@ -98,13 +131,16 @@ class _Net(ClassifierMixin, NeuralNet):
         self._set_training(False)
         return self
 
+    # Of the user's callbacks: labels, what they are shown of these, best epochs so far.
+    labels_ = shown_ = best_so_far_ = None
+
     @property
     def _default_callbacks(self):
         return []
 
     @property
     def classes_(self):
-        return np.arange(self.n_classes)
+        return np.arange(self.n_classes) if self.shown_ is None else self.shown_
 
     def parameters(self):
         """The trained parameters, each with a leading member axis."""
@@ -115,7 +151,8 @@ class _Net(ClassifierMixin, NeuralNet):
         stopped = None
         for _, callback in self.callbacks_:
             try:
-                getattr(callback, method_name)(self, **cb_kwargs)
+                with self._shown_to(callback):
+                    getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as stop:
                 # skorch's own early stopping raises KeyboardInterrupt, like Ctrl-C. Its
                 # epoch has ended: KeepBest, which comes later, keeps the weights.
@@ -205,16 +242,22 @@ class _Net(ClassifierMixin, NeuralNet):
         seen = (batch["X"][0], batch["y"][0])
         self.history.new_batch()
         for callback in self.hooks_["on_batch_begin"]:
-            callback.on_batch_begin(self, batch=seen, training=True)
+            shown = self._seen_by(callback, seen)
+            callback.on_batch_begin(self, batch=shown, training=True)
         step = self.train_step(batch)
         loss = step["loss"]
         self.history.record_batch("train_loss", loss.mean().item())
         self.history.record_batch("train_batch_size", len(seen[0]))
         for callback in self.hooks_["on_batch_end"]:
             y_pred = self.evaluation_step(seen)
-            callback.on_batch_end(
-                self, batch=seen, training=True, loss=loss.mean(), y_pred=y_pred
-            )
+            with self._shown_to(callback):
+                callback.on_batch_end(
+                    self,
+                    batch=self._seen_by(callback, seen),
+                    training=True,
+                    loss=loss.mean(),
+                    y_pred=y_pred,
+                )
         return step
 
     @torch.no_grad()
@@ -226,8 +269,13 @@ class _Net(ClassifierMixin, NeuralNet):
             return None
         for batch in iterator if self.hooks_["on_batch_end"] else ():
             step = self.validation_step(batch)
+            self.history.new_batch()
+            self.history.record_batch("valid_loss", step["loss"].item())
+            self.history.record_batch("valid_batch_size", len(batch[1]))
             for callback in self.hooks_["on_batch_end"]:
-                callback.on_batch_end(self, batch=batch, training=False, **step)
+                shown = self._seen_by(callback, batch)
+                with self._shown_to(callback):
+                    callback.on_batch_end(self, batch=shown, training=False, **step)
         panel = self.monitor_.panel
         size = max(64, _PANEL_ROWS // len(self.members_))
         size = min(size, self._block_rows(0))
@@ -256,6 +304,10 @@ class _Net(ClassifierMixin, NeuralNet):
             if self.monitor_.name == "loss":
                 record("valid_loss", float(np.mean(score)))
         record("dur", time.perf_counter() - self.epoch_start_)
+        if self.best_so_far_ is not None:
+            n_valid = 0 if score is None else len(self.monitor_.panel.sets[0])
+            n_train = self.batches_.batch_size
+            self.best_so_far_.record(self.history, n_train, n_valid)
 
     def _of_all(self, values):
         """One value per member, NaN for those that have left."""
@@ -316,4 +368,4 @@ class _Net(ClassifierMixin, NeuralNet):
         return self._blocks(X, self.module_.embed)
 
     def predict(self, X):
-        return self.predict_proba(X).argmax(1)
+        return self.classes_[self.predict_proba(X).argmax(1)]

@@ -57,9 +57,7 @@ class ModulatedHead(nn.Module):
         # Only the centroid loss trains the memory, as in the authors' code.
         centroids = self.centroids.detach()
         with torch.no_grad():
-            distance = torch.cdist(
-                v, centroids, compute_mode="donot_use_mm_for_euclid_dist"
-            ).amin(-1, keepdim=True)
+            distance = _distances(v, centroids).amin(-1, keepdim=True)
         called = self.hallucinator(v)
         memory = called.softmax(-1) @ centroids
         selected = self.selector(v).tanh()
@@ -87,3 +85,10 @@ class ModulatedHead(nn.Module):
         attract = squares.masked_fill(~own, 0).sum((1, 2)) / (2 * v.shape[1])
         others = squares.masked_fill(own, 0).mean((1, 2))
         return attract + REPEL_WEIGHT * (MARGIN - others).clamp_min(0)
+
+
+def _distances(v, centroids):
+    """Euclidean distances (K, rows, classes)."""
+    if torch.compiler.is_compiling():  # ONNX has no such operator
+        return (v.unsqueeze(2) - centroids.unsqueeze(1)).square().sum(-1).sqrt()
+    return torch.cdist(v, centroids, compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,6 +1,7 @@
 """A second stage as one plain torch module."""
 
 import copy
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,8 @@ from torch import nn
 
 from sklimb._deployment import Deployment
 from sklimb.fitting.plain_module import Posterior, ProbabilityModule
+from sklimb.graph.decisions import Factors
+from sklimb.graph.models import parts_of
 from sklimb.nn.batch_first import AnyRowsLinear, plain, plain_members
 from sklimb.training.losses import CrossEntropy
 from sklimb.training.objective import Objective
@@ -40,7 +43,12 @@ class NewHead(nn.Module):
 
 
 class PlainSecondStage(Deployment):
-    """`to_module` of a ClassifierRetrainer."""
+    """`to_module` and `to_onnx` of a ClassifierRetrainer."""
+
+    def _graph_parts(self):
+        own = parts_of(self.estimator_, "the first stage")
+        decision = Factors(self.decision_factors_)
+        return replace(own, make_module=self._plain_module, decision=decision)
 
     def _plain_module(self):
         backbone, device = self._backbone, self._backbone.net.device

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from sklimb.fitting.budget import NETWORKS
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -59,7 +57,7 @@ def test_tables_of_a_family_count_once(parts):
     models = ("one", "catboost")
     rank = parts.summary.ranks(found, models, "average_precision")
     assert rank == {"one": 1.5, "catboost": 1.5}
-    d = parts.summary.difference(found, "auto", "catboost", "average_precision")
+    d = parts.summary.difference(found, "one", "catboost", "average_precision")
     assert (d["better"], d["worse"], d["families"]) == (1, 1, 2)
     assert d["mean"] == pytest.approx(0.0)
     assert d["interval"][0] < -1 < 1 < d["interval"][1]
@@ -76,12 +74,6 @@ def test_a_smaller_log_loss_is_better(parts):
     d = parts.summary.difference(found, "one", "catboost", "log_loss")
     assert d["mean"] == pytest.approx(0.2) and d["better"] == 2
     assert parts.summary.ranks(found, ("one", "catboost"), "log_loss")["one"] == 1.0
-
-
-def test_auto_stands_for_the_fit_that_the_budget_takes(parts):
-    for n_merged in (10, *(below for below, _ in NETWORKS)):
-        own = next((n for below, n in NETWORKS if n_merged < below), 1)
-        assert parts.summary.taken(n_merged) == parts.summary.TAKES[own]
 
 
 def test_a_table_whose_fits_are_not_all_there_is_left_out(parts):

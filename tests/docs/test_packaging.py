@@ -165,9 +165,9 @@ def test_downloads_are_those_of_scikit_learn():
 
 @pytest.mark.parametrize(
     ("there", "taken"),
-    [(["3.12", "3.13"], "python3.13"), (["3.10", "3.11"], "python3.11"), ([], None)],
+    [(["3.12", "3.13"], "python3.12"), (["3.10", "3.11"], "python3.11"), ([], None)],
 )
-def test_make_takes_the_newest_python_that_is_allowed(there, taken, tmp_path):
+def test_make_takes_the_first_python_that_is_allowed(there, taken, tmp_path):
     for version in [*there, None]:
         file = tmp_path / (f"python{version}" if version else "python3")
         file.write_text("#!/bin/sh\nexit 0\n")

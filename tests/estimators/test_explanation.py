@@ -366,6 +366,18 @@ def test_a_frame_has_the_names_and_the_index_of_x(table):
     np.testing.assert_array_equal(shares, clf.explain(part))
 
 
+def test_a_frame_of_rows_that_have_no_index_or_another_one(table):
+    """A list has a method of that name, as has a tensor."""
+    frame, y = table
+    numbers = frame.select_dtypes("number").iloc[:, :2].fillna(0).to_numpy(float)
+    clf = clone(MLP).set_params(max_epochs=1).fit(numbers, y)
+    expected = clf.explain(numbers[:3])
+    for rows in (numbers[:3].tolist(), torch.tensor(numbers[:3])):
+        shares = clf.explain(rows, as_frame=True)
+        assert list(shares.index) == [0, 1, 2]
+        np.testing.assert_array_equal(shares, expected)
+
+
 def test_reasons_are_the_largest_contributions(table):
     frame, y = table
     clf = clone(MLP).fit(frame, y)

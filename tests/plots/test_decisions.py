@@ -9,14 +9,18 @@ from sklearn.metrics import (
     precision_score,
     recall_score,
 )
-from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklimb.metrics import expected_cost, precision_at_k
 from sklimb.plots import ClassReportDisplay, GainDisplay, ThresholdDisplay
 
-COSTS = [[0.0, 5.0], [1.0, 4.0]]
+COSTS = [[0.5, 5.0], [1.0, 4.0]]
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +101,12 @@ def test_the_threshold_in_use_is_marked(payments):
     found = display.at(display.threshold)
     assert found["recall"] == recall_score(y, called)
     assert found["alerts"] == 1000 * called.mean()
-    assert (
-        ThresholdDisplay.from_estimator(tuned, X, y, threshold=None).threshold is None
-    )
+    fixed = FixedThresholdClassifier(clf, threshold=0.1).fit(X, y)
+    display = ThresholdDisplay.from_estimator(fixed, X, y)
+    assert display.threshold == 0.1
+    assert display.at(0.1)["recall"] == recall_score(y, fixed.predict(X))
+    display = ThresholdDisplay.from_estimator(tuned, X, y, threshold=None)
+    assert display.threshold is None
 
 
 def test_our_threshold_and_that_of_the_other_class(fitted, payments):

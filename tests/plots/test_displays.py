@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from sklimb import plots
+from sklimb.two_stage import ClassifierRetrainer
 
 # Name -> how many panels there are, from a fitted classifier and rows.
 MAKERS = {
@@ -34,23 +35,50 @@ MAKERS = {
         lambda cls, clf, X, y, **k: cls.from_estimator(clf, X[:3], **k),
     ),
 }
+MAKERS["EmbeddingDisplay"] = MAKERS["GainDisplay"]
+MAKERS["InputReportDisplay"] = (
+    1,
+    lambda cls, clf, X, y, **k: cls.from_estimator(clf, X, **k),
+)
 # Displays of sklimb's classifiers alone.
-OWN = {"HistoryDisplay", "ReasonsDisplay"}
+OWN = {"HistoryDisplay", "ReasonsDisplay", "EmbeddingDisplay", "InputReportDisplay"}
+# Displays of other things than classifiers, drawn from arrays.
+ARRAYS = {
+    "SearchDisplay": (
+        3,
+        lambda cls, **k: cls(
+            [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}],
+            [0.5, 0.6],
+            curves=np.array([[1.0, 0.9], [1.0, np.nan]]),
+            halved=[np.nan, 1.0],
+            best=0,
+        ).plot(**k),
+    ),
+    "LandscapeDisplay": (
+        1,
+        lambda cls, **k: cls({"all": [[2.0, 1.0, 3.0]]}, [-1, 0, 1]).plot(**k),
+    ),
+    "SpectrumDisplay": (1, lambda cls, **k: cls({"all": [[2.0, 1.0]]}).plot(**k)),
+}
+ALL = [*MAKERS, *ARRAYS]
+N_PANELS = {name: n for name, (n, _) in {**MAKERS, **ARRAYS}.items()}
 
 
 def make(name, clf, payments, **given):
     """A drawn Display."""
+    if name in ARRAYS:
+        return ARRAYS[name][1](getattr(plots, name), **given)
     return MAKERS[name][1](getattr(plots, name), clf, *payments, **given)
 
 
 def test_all_displays_are_here():
-    assert set(MAKERS) == set(plots.__all__)
+    assert set(ALL) == set(plots.__all__)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_figure_of_its_own(name, fitted, payments):
     display = make(name, fitted, payments)
-    n_panels = MAKERS[name][0]
+    n_panels = N_PANELS[name]
     axes = np.ravel(display.ax_)
     assert len(axes) == n_panels
     assert {ax.figure for ax in axes} == {display.figure_}
@@ -59,11 +87,11 @@ def test_a_figure_of_its_own(name, fitted, payments):
     display.figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", ALL)
 def test_given_axes_leave_pyplot_and_its_settings_alone(name, fitted, payments):
     ours = plt.figure()
     settings = dict(mpl.rcParams)
-    n_panels = MAKERS[name][0]
+    n_panels = N_PANELS[name]
     figure = Figure()
     one = figure.subplots()
     display = make(name, fitted, payments, ax=one)
@@ -82,7 +110,7 @@ def test_given_axes_leave_pyplot_and_its_settings_alone(name, fitted, payments):
     assert dict(mpl.rcParams) == settings
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", ALL)
 def test_drawn_again_with_the_same_numbers(name, fitted, payments):
     display = make(name, fitted, payments)
     first = display.figure_
@@ -104,7 +132,7 @@ def test_what_is_not_fitted_is_refused(name, payments):
         make(name, small(), payments)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", ALL)
 def test_without_matplotlib_there_is_scikit_learns_sentence(
     name, fitted, payments, monkeypatch
 ):
@@ -121,6 +149,11 @@ def test_searches_and_other_libraries_are_refused(name, fitted, payments):
     other = LogisticRegression().fit(numbers, y)
     with pytest.raises(ValueError, match=f"{name} needs a fitted sklimb classifier"):
         make(name, other, (numbers, y))
+    stages = ClassifierRetrainer(clone(fitted), n_epochs=1).fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"a ClassifierRetrainer\. Give its estimator_"
+    ):
+        make(name, stages, payments)
     search = GridSearchCV(clone(fitted), {"lr": [0.01]}, cv=2)
     with pytest.raises(ValueError, match=r"got a GridSearchCV\. Give its best_est"):
         make(name, search.fit(X, y), payments)

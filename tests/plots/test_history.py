@@ -7,6 +7,7 @@ from plots.conftest import small
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from sklimb.analysis import ClassCurves, class_curves
 from sklimb.plots import HistoryDisplay
 
 
@@ -59,11 +60,18 @@ def test_without_held_out_rows_there_is_the_objective_alone(payments):
     assert [one.get_label() for one in ax.lines] == ["training objective"]
 
 
-def test_the_mark_of_an_earlier_call_is_not_drawn(payments):
+def test_an_epoch_that_is_not_in_the_history_has_no_mark(payments):
     X, y = payments
     clf = small().partial_fit(X, y).partial_fit(X, y)
     (ax,) = HistoryDisplay.from_estimator(clf).ax_
     assert len(ax.lines) == 1
+    losses = np.array([[0.5, 0.6], [0.4, 0.5]])
+    display = HistoryDisplay([5, 6], losses, valid_score=losses, best_epoch=[2, 6])
+    (ax,) = display.plot().ax_
+    assert line(ax, "kept epoch 6")[1].tolist() == [0.5]
+    display.best_epoch = [2, 3]
+    (ax,) = display.plot().ax_
+    assert not [one for one in ax.lines if one.get_label().startswith("kept")]
 
 
 def test_measures_by_class():
@@ -82,6 +90,23 @@ def test_measures_by_class():
     assert shown == ["class  _rare", r"class \$much\$"]
     alone = display.plot(Figure().subplots(), panels="recall")
     assert len(alone.ax_) == 1
+
+
+def test_curves_of_classes_that_a_callback_has_recorded(payments):
+    clf = small(callbacks=[ClassCurves()]).fit(*payments)
+    curves = class_curves(clf)
+    display = HistoryDisplay.from_estimator(clf)
+    _, loss, recall = display.ax_
+    for ax, expected in ((loss, curves.valid_loss), (recall, curves.valid_recall)):
+        found = [one.get_ydata() for one in ax.lines]
+        np.testing.assert_array_equal(np.transpose(found), expected)
+    assert recall.get_ylabel() == "recall of held-out rows"
+    (ax,) = display.plot(panels="train_class_recall").ax_
+    found = [one.get_ydata() for one in ax.lines]
+    np.testing.assert_array_equal(np.transpose(found), curves.train_recall)
+    # Without held-out rows those of training are drawn.
+    clf = small(callbacks=[ClassCurves()], early_stopping=False).fit(*payments)
+    assert len(HistoryDisplay.from_estimator(clf).ax_) == 3
 
 
 def test_in_a_pipeline(fitted):

@@ -5,6 +5,7 @@ import numpy as np
 from benchmarks.common.report import markdown
 from benchmarks.common.scores import score
 from benchmarks.out_of_the_box.summary import NAMES, difference, ranks, seconds
+from benchmarks.out_of_the_box.tables import tables_of
 
 # Mixture: title and the weight of each part, before they are made to sum to 1.
 MIXTURES = {
@@ -64,12 +65,31 @@ PAIRS = [
 ]
 PAIRS += [
     ("networks", "catboost"),
+    ("networks", "voting"),
     ("over_forest", "networks"),
+    ("with_small", "small_histogram"),
+    ("with_histogram", "histogram"),
     ("with_catboost", "with_both"),
+    ("with_catboost", "voting"),
+    ("with_catboost", "small_voting"),
+    ("with_catboost", "catboost"),
+    ("with_catboost", "networks"),
     ("companions", "catboost"),
 ]
-# Parts without which a split does not count.
-NEEDED = ("networks", "histogram", "small_histogram", "extra_trees", "catboost")
+FINAL = [
+    (one, other)
+    for one in ("with_small", "with_catboost")
+    for other in ("networks", "catboost")
+]
+FINAL += [("networks", "catboost")]
+# Half: parts without which a split does not count, and pairs that are compared.
+HALVES = {
+    "chosen": (
+        ("networks", "histogram", "small_histogram", "extra_trees", "catboost"),
+        PAIRS,
+    ),
+    "confirmed": (("networks", "histogram", "small_histogram", "catboost"), FINAL),
+}
 HEADS = ("AP", "AUC", "log loss", "Brier")
 
 
@@ -87,17 +107,18 @@ def mixtures_of(lines):
     return found
 
 
-def collect(kept):
-    """{table: {mixture: entries by split}} of the splits where `NEEDED` is there."""
+def collect(kept, half, needed):
+    """{table: {mixture: entries by split}} of the splits where `needed` is there."""
     splits = {}
     for (table, split, part), line in kept.rows.items():
-        splits.setdefault((table, split), {})[part] = line
+        if table in tables_of(half):
+            splits.setdefault((table, split), {})[part] = line
     found = {
         key: mixtures_of(lines)
         for key, lines in sorted(splits.items())
-        if set(NEEDED) <= set(lines)
+        if set(needed) <= set(lines)
     }
-    everywhere = set.intersection(*map(set, found.values()))
+    everywhere = set.intersection(*map(set, found.values())) if found else set()
     tables = {}
     for (table, _), entries in found.items():
         own = tables.setdefault(table, {m: [] for m in MIXTURES if m in everywhere})
@@ -108,14 +129,30 @@ def collect(kept):
 
 def report(question, kept, folder):
     """Write companions.md of what is kept."""
-    tables = collect(kept)
+    parts = [
+        question,
+        "Processor seconds of a fit on one thread; families of tables count once. "
+        "Differences are better than 0 if the first is better: mean, 95 % interval "
+        "over families (families where it is better : worse).",
+    ]
+    for half, (needed, pairs) in HALVES.items():
+        tables = collect(kept, half, needed)
+        if len(tables) > 1:
+            parts += section(half, tables, pairs)
+    text = "\n\n".join(parts) + "\n"
+    (folder / "companions.md").write_text(text)
+    print(text)
+
+
+def section(half, tables, pairs):
+    """Ranks, seconds and differences on one half."""
     names = list(next(iter(tables.values())))
-    place = {name_of: ranks(tables, names, name_of) for name_of in NAMES}
+    place = {score: ranks(tables, names, score) for score in NAMES}
     time = seconds(tables, names)
     rows = [
         [
             MIXTURES[m][0],
-            *(f"{place[s][m]:.2f}" for s in NAMES),
+            *(f"{place[score][m]:.2f}" for score in NAMES),
             f"{time[m]['mean']:.1f}",
             f"{time[m]['median_of_catboosts']:.2f}",
         ]
@@ -123,21 +160,13 @@ def report(question, kept, folder):
     ]
     n_splits = sum(len(v["networks"]) for v in tables.values())
     families = difference(tables, "networks", "catboost", "log_loss")["families"]
-    parts = [
-        question,
-        f"{len(tables)} tables, {families} families (which count once), {n_splits} "
-        "splits; mean ranks, processor seconds of a fit on one thread.",
-        markdown(["", *HEADS, "s, mean", "s of CatBoost's, median"], rows),
-        "Better than 0 if the first is better: mean, 95 % interval over families "
-        "(families where it is better : worse).",
-        markdown(
-            ["", *HEADS],
-            [pair_row(tables, *pair) for pair in PAIRS if set(pair) <= set(names)],
-        ),
+    head = f"## {half}: {len(tables)} tables, {families} families, {n_splits} splits"
+    pairs = [pair_row(tables, *pair) for pair in pairs if set(pair) <= set(names)]
+    return [
+        head,
+        markdown(["mean rank", *HEADS, "s, mean", "s of CatBoost's, median"], rows),
+        markdown(["difference", *HEADS], pairs),
     ]
-    text = "\n\n".join(parts) + "\n"
-    (folder / "companions.md").write_text(text)
-    print(text)
 
 
 def pair_row(tables, one, other):

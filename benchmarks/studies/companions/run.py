@@ -4,9 +4,10 @@
     python benchmarks/studies/companions/run.py --report-only
 
 Each part is fitted once to four fifths of a table and its probabilities of the last
-fifth are kept; mixtures are their means. Only tables of the half that chooses, with at
-most 40,000 numbers. One thread a fit; seconds are processor time. A stopped run goes on
-where it stopped. Writes results/companions.md.
+fifth are kept; mixtures are their means. Only tables with at most 40,000 numbers: all
+mixtures on the half that chooses, two on the half that confirms (--half confirmed). One
+thread a fit; seconds are processor time. A stopped run goes on where it stopped. Writes
+results/companions.md; what follows from it is in found.md.
 
 `VotingClassifier(voting="soft")` of two classifiers is the mean of their probabilities,
 so it is computed from the kept ones.
@@ -155,7 +156,8 @@ def run(unit, part, data_home):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--half", choices=("chosen", "confirmed"), default="chosen")
+    parser.add_argument("--splits", type=int, default=1)
     parser.add_argument("--report-only", action="store_true")
     parser.add_argument("--data-home", help="folder of the tables; else SKLIMB_DATA")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -163,7 +165,7 @@ def main():
     path = args.results / "partial" / "companions.jsonl"
     kept = Kept(path, KEY, None if args.report_only else code_of)
     if not args.report_only:
-        sizes = {t: load(t, args.data_home).X.size for t in tables_of("chosen")}
+        sizes = {t: load(t, args.data_home).X.size for t in tables_of(args.half)}
         small = sorted((t for t in sizes if sizes[t] <= LARGEST), key=sizes.get)
         for split in range(args.splits):
             for table in small:

@@ -1,4 +1,4 @@
-"""Which settings of five folds are better or quicker? On the half that chooses only.
+"""Which settings of five patient folds are better or quicker? On the half that chooses.
 
     SKLIMB_DATA=... python benchmarks/studies/out_of_the_box/run.py --largest 20000
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.common.kept import Kept
 from benchmarks.common.report import RESULTS, markdown
-from benchmarks.out_of_the_box.models import MANY_ROWS, MODELS, fit_in_groups, ours
+from benchmarks.out_of_the_box.models import MODELS, fit_in_groups, ours
 from benchmarks.out_of_the_box.run import KEY, code_of_model, fit_half
 from benchmarks.out_of_the_box.summary import (
     NAMES,
@@ -47,11 +47,12 @@ def fit_pooled(model, X, y, groups, seed):
 
 
 def folds(title, fit=fit_in_groups, **settings):
-    own = {"n_members": 1, "validation_folds": 5, "rows": (0, MANY_ROWS), **settings}
+    own = {"n_members": 1, "validation_folds": 5, "max_epochs": 200, **settings}
     return ours(f"5 folds, {title}", fit, **own)
 
 
 TRIED = {
+    "folds": folds("plain"),
     "patience_8": folds("patience 8", n_iter_no_change=8),
     "narrow": folds("width 128", d_block=128),
     "lr_2e-3": folds("lr 0.002", lr=2e-3),
@@ -94,6 +95,8 @@ def report(kept, folder):
     digests = {name: MODELS[name].digest() for name in MODELS}
     rows = []
     for name, model in TRIED.items():
+        if name == "folds":
+            continue
         found = collect(kept, (name, "folds", "catboost"), digests)
         if len(by_family(dict.fromkeys(found, 0.0))) < 2:
             continue

@@ -1,0 +1,377 @@
+"""Margins: how far rows are from the boundary at which the prediction changes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sklimb._messages import short
+from sklimb.analysis._fitted import check_classifier, n_members
+from sklimb.analysis._scores import Scores
+from sklimb.inputs.labels import check_labels, label_codes
+
+BOUNDARIES = ("argmax", "decision")
+# Rows at once; rivals of each row whose boundary is tried first, at most.
+_BLOCK_ROWS, _MAX_RIVALS = 2048, 9
+# Shortening by less than this share is not worth a line.
+_WORTH = 1e-3
+# Rows towards which the others are moved, at most.
+_MAX_OTHERS = 2048
+# How far a line is followed, in lengths of the step to its linear crossing.
+_FARTHEST = 16.0
+_ACCURACY, _MAX_ROOT_STEPS = 1e-4, 40
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The result of `margins`, which tells what each field is."""
+
+    distance: np.ndarray
+    distance_members: np.ndarray
+    predicted: np.ndarray
+    classes: np.ndarray
+    class_of: np.ndarray
+    class_mean: np.ndarray
+    class_median: np.ndarray
+    class_lowest: np.ndarray
+    class_not_found: np.ndarray
+
+
+def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
+    """Signed distance of rows to the boundary at which the prediction changes.
+
+    Distances are Euclidean in encoded space: standard deviations of the transformed
+    numbers of a table, whose categories and missing indicators are held as they are, or
+    pixels from 0 to 1 of images. Each Newton-like step aims at the nearest point of the
+    boundary, linearised at the row and then where it was met, and finds where its line
+    crosses the boundary; the way to the nearest row of X that is predicted otherwise is
+    tried, too, and the shortest is kept. So a margin is exact on a linear network and
+    otherwise an upper bound, close where the boundary is not too curved.
+
+    Parameters
+    ----------
+    clf : sklimb classifier
+        Fitted.
+    X : array-like or data frame of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,), default=None
+        Labels: then distances of rows that are predicted wrongly are negative. Without
+        labels they are positive where `classes_[1]` of two classes is predicted and
+        negative elsewhere; of more classes all are positive.
+    boundary : {"argmax", "decision"}, default="argmax"
+        Of the largest probability, or of what `predict` decides by `decision`.
+    n_steps : int, default=2
+        Steps, of which each takes a gradient; more of them find shorter ways.
+    members : bool, default=True
+        Also find the margins of each member's own prediction; otherwise they are not
+        computed (and `distance_members` has no rows) where there are several.
+
+    Returns
+    -------
+    result : Margins
+        - distance: array of shape (n_samples,), of the classifier's prediction, NaN
+          where no boundary was found
+        - distance_members: array of shape (n_members, n_samples), of each member
+        - predicted: array of shape (n_samples,), labels on this side of the boundary
+        - classes: array of shape (n_classes,)
+        - class_of: array of shape (n_samples,), the label each row is summarised by:
+          that of `y`, or the predicted one
+        - class_mean, class_median, class_lowest: arrays of shape (n_classes,), mean,
+          median and 5 % quantile of the distances of each class
+        - class_not_found: array of shape (n_classes,), share without a boundary
+
+    Raises
+    ------
+    ValueError
+        `clf` is no fitted classifier of sklimb; a table without a number; an unknown
+        `boundary`.
+
+    References
+    ----------
+    Moosavi-Dezfooli et al., "DeepFool", 2016. Hasofer & Lind, "Exact and Invariant
+    Second-Moment Code Format", 1974 (the steps). Huang et al., "Understanding
+    Generalization through Visualizations", 2020.
+
+    Examples
+    --------
+    >>> from sklimb import TabularMLPClassifier
+    >>> from sklimb.analysis import margins
+    >>> from sklimb.datasets import make_transactions
+    >>> data = make_transactions(500, fraud_rate=0.1, random_state=0)
+    >>> clf = TabularMLPClassifier(max_epochs=3, random_state=0).fit(data.X, data.y)
+    >>> margins(clf, data.X, data.y).distance.shape
+    (500,)
+    """
+    check_classifier(clf, "margins")
+    if boundary not in BOUNDARIES:
+        raise ValueError(
+            f"boundary must be one of {list(BOUNDARIES)}, got {short(boundary)}."
+        )
+    if type(n_steps) is not int or n_steps < 1:
+        raise ValueError(f"n_steps must be an int of at least 1, got {short(n_steps)}.")
+    encoded = clf._encode(X)
+    codes = None
+    if y is not None:
+        y = check_labels(y)
+        codes = label_codes(y, clf.classes_, np.arange(len(y)))
+        if len(codes) != len(encoded):
+            raise ValueError(
+                f"y must have one label a row, {len(encoded)}, got {len(codes)}."
+            )
+    scores = Scores(clf, "margins", boundary)
+    distance, predicted = _distances(scores, encoded, n_steps)
+    each = distance
+    own = predicted
+    if n_members(clf) > 1:
+        each = np.empty((0, len(encoded)))
+        if members:
+            scores = Scores(clf, "margins", boundary, mixed=False)
+            each, own = _distances(scores, encoded, n_steps)
+    distance = _signed(distance, predicted, codes, len(clf.classes_))[0]
+    if len(each):
+        each = _signed(each, own, codes, len(clf.classes_))
+    predicted = predicted[0]
+    of = predicted if codes is None else codes
+    return Margins(
+        distance,
+        each,
+        clf.classes_[predicted],
+        clf.classes_.copy(),
+        clf.classes_[of],
+        *_by_class(distance, of, len(clf.classes_)),
+    )
+
+
+def _signed(distance, predicted, codes, n_classes):
+    """Distances (groups, rows) with their sign."""
+    if codes is not None:
+        return np.where(predicted == codes, distance, -distance)
+    if n_classes == 2:
+        return np.where(predicted == 1, distance, -distance)
+    return distance
+
+
+def _by_class(distance, of, n_classes):
+    """Mean, median, 5 % quantile and share of NaN of each class; NaN without rows."""
+    out = np.full((4, n_classes), np.nan)
+    for c in np.unique(of):
+        own = distance[of == c]
+        known = own[~np.isnan(own)]
+        out[3, c] = 1 - len(known) / len(own)
+        if len(known):
+            out[:3, c] = known.mean(), np.median(known), np.quantile(known, 0.05)
+    return out
+
+
+def _distances(scores, encoded, n_steps):
+    """Distances (groups, rows), NaN where none was found, and predicted codes."""
+    blocks = []
+    with torch.inference_mode(False), torch.enable_grad():
+        for begin in range(0, len(encoded), _BLOCK_ROWS):
+            blocks.append(_Block(scores, encoded[begin : begin + _BLOCK_ROWS]))
+        _towards_other_rows(blocks)
+        for block in blocks:
+            block.try_path(block.every, block.first)
+            block.share.fill_(1.0)
+            for _ in range(n_steps - 1):
+                block.shorten()
+        distance = torch.cat([block.distance for block in blocks], 1)
+        predicted = torch.cat([block.predicted for block in blocks], 1)
+    distance = torch.where(distance.isinf(), torch.nan, distance)
+    return distance.cpu().numpy(), predicted.cpu().numpy()
+
+
+class _Block:
+    """A few encoded rows, whose free columns move and whose others are held.
+
+    `path` leads from each row to a point of the boundary, which is `distance` away;
+    where none is known, `distance` is infinite.
+    """
+
+    def __init__(self, scores, encoded):
+        self.scores = scores
+        x, n_free = scores.rows(encoded)
+        self.start, self.rest = x[..., :n_free].double(), x[..., n_free:]
+        self.first, self.value, self.predicted = _first_step(self.at, self.start)
+        self.every = torch.arange(self.start.shape[1], device=x.device)
+        self.path = torch.zeros_like(self.first)
+        self.distance = torch.full_like(self.value, torch.inf)
+        self.share = torch.ones_like(self.value)
+
+    def at(self, free, rows=slice(None)):
+        """Scores where the free columns of these rows are `free`."""
+        fixed = self.rest[:, rows]
+        return self.scores(torch.cat([free.to(fixed.dtype), fixed], -1))
+
+    def try_path(self, rows, path, reach=1.5):
+        """Follow `path` from some rows, and keep it where it is shorter.
+
+        Where a way is known or `reach` is 1, not beyond `reach` times the path.
+        """
+        limit = torch.minimum(self.distance[:, rows], reach * path.norm(dim=-1))
+        if reach > 1:
+            unknown = self.distance[:, rows].isinf()
+            limit = torch.where(unknown, torch.inf, limit)
+
+        def at(free, some):
+            return self.at(free, rows[some])
+
+        t = _crossing(
+            at,
+            self.start[:, rows],
+            path,
+            self.value[:, rows],
+            self.predicted[:, rows],
+            limit,
+        )
+        distance = t * path.norm(dim=-1)
+        distance = torch.where(t.isinf(), torch.inf, distance)
+        better = distance < self.distance[:, rows]
+        self.distance[:, rows] = torch.where(better, distance, self.distance[:, rows])
+        path = torch.where(better.unsqueeze(-1), t.unsqueeze(-1) * path, 0.0)
+        self.path[:, rows] = torch.where(better.unsqueeze(-1), path, self.path[:, rows])
+        self.share[:, rows] *= torch.where(better, 1.0, 0.25).to(t.dtype)
+
+    def shorten(self):
+        """Linearise the boundary where it was met, and aim at its nearest point."""
+        rows = self.distance.isfinite().any(0).nonzero()[:, 0]
+        if not len(rows):
+            return
+        path = self.path[:, rows]
+        _, slope = _gap(
+            self.at, self.start[:, rows] + path, self.predicted[:, rows], rows
+        )
+        squares = slope.square().sum(-1, keepdim=True)
+        along = (slope * path).sum(-1, keepdim=True)
+        aim = torch.where(squares > 0, slope * along / squares, path)
+        aim = path + self.share[:, rows].unsqueeze(-1) * (aim - path)
+        shorter = aim.norm(dim=-1) < (1 - _WORTH) * path.norm(dim=-1)
+        turned = shorter.any(0)
+        if turned.any():
+            self.try_path(rows[turned], aim[:, turned])
+
+
+def _towards_other_rows(blocks):
+    """Try the way from each row to the nearest one that is predicted otherwise.
+
+    The row keeps its own held columns, so that this way need not meet a boundary.
+    """
+    there = torch.cat([block.start for block in blocks], 1)
+    predicted = torch.cat([block.predicted for block in blocks], 1)
+    step = -(-there.shape[1] // _MAX_OTHERS)
+    there, predicted = there[:, ::step], predicted[:, ::step]
+    for block in blocks:
+        apart = torch.cdist(block.start, there)
+        same = block.predicted.unsqueeze(-1) == predicted.unsqueeze(1)
+        nearest, target = apart.masked_fill_(same, torch.inf).min(-1)
+        target = target.unsqueeze(-1).expand(*target.shape, there.shape[-1])
+        path = there.gather(1, target) - block.start
+        path = torch.where(nearest.isinf().unsqueeze(-1), 0.0, path)
+        block.try_path(block.every, path, reach=1.0)
+
+
+def _first_step(at, start):
+    """The step to the nearest linearised boundary, the gap here, the prediction."""
+    x = start.clone().requires_grad_()
+    s = at(x)
+    order = torch.argsort(s.detach(), dim=-1, descending=True, stable=True)
+    predicted = order[..., 0]
+    own = s.gather(-1, predicted.unsqueeze(-1))[..., 0]
+    n_rivals = min(s.shape[-1] - 1, _MAX_RIVALS)
+    nearest = torch.full(predicted.shape, torch.inf, dtype=s.dtype, device=s.device)
+    step = torch.zeros_like(start)
+    first_gap = None
+    for r in range(1, n_rivals + 1):
+        gap = own - s.gather(-1, order[..., r : r + 1])[..., 0]
+        (slope,) = torch.autograd.grad(gap.sum(), x, retain_graph=r < n_rivals)
+        gap = gap.detach()
+        first_gap = gap if first_gap is None else first_gap
+        squares = slope.square().sum(-1)
+        distance = torch.where(squares > 0, gap / squares.sqrt(), torch.inf)
+        closer = distance < nearest
+        nearest = torch.where(closer, distance, nearest)
+        scale = (-gap / squares.clamp_min(1e-300)).unsqueeze(-1)
+        step = torch.where(closer.unsqueeze(-1), slope * scale, step)
+    return step, first_gap, predicted
+
+
+def _gap(at, free, predicted, rows):
+    """Score of the predicted class less the best other one, and its slope."""
+    x = free.clone().requires_grad_()
+    gap = _lead(at(x, rows), predicted)
+    (slope,) = torch.autograd.grad(gap.sum(), x)
+    return gap.detach(), slope
+
+
+def _lead(s, predicted):
+    of = predicted.unsqueeze(-1)
+    return s.gather(-1, of)[..., 0] - s.scatter(-1, of, -torch.inf).amax(-1)
+
+
+@torch.no_grad()
+def _crossing(at, start, path, value, predicted, limit):
+    """Share of `path` at which the prediction changes, infinite if it does not.
+
+    Where `limit` is finite, a crossing farther away is of no use and not looked for.
+    The crossing is bracketed, then cut at the secant or halved (Illinois), until the
+    lead of the predicted class is _ACCURACY of that at the start, or the bracket as
+    narrow.
+    """
+    length = path.norm(dim=-1)
+    here = value <= 0  # on the boundary as it stands: the distance 0
+    dead = ~(length > 0) | ~length.isfinite()
+    low, low_value = torch.zeros_like(length), value.clone()
+    side = torch.zeros_like(length)
+
+    def lead(t, rows):
+        free = start[:, rows] + t.unsqueeze(-1) * path[:, rows]
+        return _lead(at(free, rows), predicted[:, rows])
+
+    every = torch.arange(start.shape[1], device=start.device)
+    bounded = limit.isfinite() & ~dead
+    high = torch.where(bounded, limit / length, 1.0)
+    high_value = lead(high, every)
+    close = _ACCURACY * value
+
+    def rows_where(open_):
+        return open_.any(0).nonzero()[:, 0]
+
+    def ahead():
+        return (high_value > close) & ~dead & ~here & ~bounded & (high < _FARTHEST)
+
+    while len(rows := rows_where(ahead())):
+        live, f = ahead()[:, rows], high_value[:, rows]
+        t, fall = high[:, rows], low_value[:, rows] - f
+        # Where the secant crosses, and a little farther, within bounds.
+        reach = t + 1.1 * f * (t - low[:, rows]) / fall.clamp_min(1e-300)
+        reach = torch.where(fall > 0, reach.clamp(1.1 * t, 3 * t), 3 * t)
+        low[:, rows] = torch.where(live, t, low[:, rows])
+        low_value[:, rows] = torch.where(live, f, low_value[:, rows])
+        high[:, rows] = torch.where(live, reach, t)
+        high_value[:, rows] = torch.where(live, lead(high[:, rows], rows), f)
+    lost = dead | (high_value > close)
+
+    def wide():
+        return (high - low > _ACCURACY * high) & (high_value < -close) & ~lost & ~here
+
+    for i in range(_MAX_ROOT_STEPS):
+        rows = rows_where(wide())
+        if not len(rows):
+            break
+        live = wide()[:, rows]
+        a, b = low[:, rows], high[:, rows]
+        fa, fb = low_value[:, rows], high_value[:, rows]
+        cut = (a * fb - b * fa) / (fb - fa)
+        usable = (cut > a) & (cut < b) & (i % 4 != 3)
+        cut = torch.where(usable, cut, (a + b) / 2)
+        f = lead(cut, rows)
+        # As good as on the boundary counts as beyond it.
+        own, before = f > close[:, rows], side[:, rows]
+        # An end that stays twice pulls the secant towards it by half its value.
+        fa = torch.where(~own & (before < 0), fa / 2, fa)
+        fb = torch.where(own & (before > 0), fb / 2, fb)
+        low[:, rows] = torch.where(live & own, cut, a)
+        low_value[:, rows] = torch.where(live & own, f, fa)
+        high[:, rows] = torch.where(live & ~own, cut, b)
+        high_value[:, rows] = torch.where(live & ~own, f, fb)
+        side[:, rows] = own.to(fa.dtype) * 2 - 1
+    return torch.where(here, 0.0, torch.where(lost, torch.inf, high))

@@ -1,0 +1,82 @@
+"""What "auto" stands for in max_epochs: a short training with a cosine.
+
+A network that waits for its score to get worse spends half of its time on epochs that
+it throws away. A cosine over a few epochs ends by itself: with smaller batches where
+rows are few, so that there are steps enough, a larger rate and a narrower network it
+takes a fifth of the time for probabilities as good (benchmarks/studies/out_of_the_box).
+
+That holds for networks of several folds, which average what is hasty in each. Without
+folds the patient training stays: one short network on few rows is worse (same study).
+Strategies that have a schedule of their own, or whose defaults were chosen for the
+patient training, keep that.
+"""
+
+import math
+
+# The short training: epochs, rate, units of a hidden layer.
+EPOCHS, RATE, WIDTH = 20, 5e-3, 128
+# Rows per step: 64, but fewer where an epoch had fewer than so many steps, and more
+# where it had more; and the fewest and the most of them.
+ROWS, STEPS, LIMITS = 64, (16, 96), (32, 4096)
+# The patient one: no end but the lack of improvement.
+PATIENT_EPOCHS, PATIENT_WIDTH = 200, 256
+_TRAINED = 0.8  # share of the rows, about: the others validate
+_KEEP_THEIRS = (
+    "portfolio",
+    "joint_ssl",
+    "m2m",
+    "metabalance_sampler",
+    "row_weighting",
+    "drw_start",
+)
+
+
+def is_short(estimator):
+    """Whether a fit is the short training."""
+    if not _may_be_short(estimator) or estimator.lr_schedule == "constant":
+        return False
+    if estimator.optimizer != "adamw" or estimator.warm_start:
+        return False
+    return all(getattr(estimator, name) is None for name in _KEEP_THEIRS)
+
+
+def schedule_of(estimator):
+    """{"max_epochs", "lr_schedule"} of a fit, with "auto" resolved."""
+    short = is_short(estimator)
+    epochs, schedule = estimator.max_epochs, estimator.lr_schedule
+    if epochs == "auto":
+        epochs = EPOCHS if short else PATIENT_EPOCHS
+    if schedule == "auto":
+        schedule = "cosine" if short else "constant"
+    return {"max_epochs": epochs, "lr_schedule": schedule}
+
+
+def rows_per_step(estimator, n_rows):
+    """What "auto" stands for in batch_size, of so many rows that train or validate.
+
+    A power of 2, so that a row more or less changes it seldom.
+    """
+    if not is_short(estimator):
+        return estimator._auto_batch_size
+    few, many = (
+        2 ** round(math.log2(max(1.0, _TRAINED * n_rows / steps))) for steps in STEPS
+    )
+    fewest, most = LIMITS
+    return min(most, max(fewest, min(ROWS, few), many))
+
+
+def value_of(estimator, name):
+    """The value of a parameter, with an "auto" of `d_block` resolved.
+
+    That follows from the parameters alone, as networks must, so that one that is
+    pre-trained or goes on has the width of the one that it meets. Of a class it is the
+    default.
+    """
+    value = getattr(estimator, name)
+    if name != "d_block" or value != "auto":
+        return value
+    return WIDTH if _may_be_short(estimator) else PATIENT_WIDTH
+
+
+def _may_be_short(estimator):
+    return estimator.max_epochs == "auto" and estimator.validation_folds is not None

@@ -1,0 +1,1 @@
+"""The graph of a fitted estimator, from raw columns to labels, as ONNX writes it."""

@@ -1,0 +1,137 @@
+"""The short training of max_epochs="auto": what it stands for, and where it is not."""
+
+import numpy as np
+import pytest
+from helpers.packs import fixed_table, same_bits
+
+from sklimb import TabularMLPClassifier
+from sklimb.fitting.schedule import (
+    EPOCHS,
+    PATIENT_EPOCHS,
+    RATE,
+    WIDTH,
+    is_short,
+    rows_per_step,
+    schedule_of,
+    value_of,
+)
+from sklimb.selfsup import SelfSupervisedPretrainer
+
+X, Y = fixed_table(400)
+PLAIN = {"num_embeddings": None, "random_state": 0}
+SHORT = {"max_epochs": "auto", "validation_folds": 3}
+TOLD = {
+    "max_epochs": EPOCHS,
+    "lr_schedule": "cosine",
+    "lr": RATE,
+    "batch_size": 32,
+    "d_block": WIDTH,
+}
+
+
+def fit(**params):
+    return TabularMLPClassifier(**{**PLAIN, **SHORT, **params}).fit(X, Y)
+
+
+def test_auto_is_the_fit_with_the_numbers_that_it_takes():
+    assert same_bits(fit(), fit(**TOLD))
+
+
+def test_without_folds_the_training_is_patient():
+    alone = {"validation_folds": None, "d_block": 8}
+    clf = TabularMLPClassifier(max_epochs="auto")
+    assert not is_short(clf) and value_of(clf, "d_block") == 256
+    assert same_bits(fit(**alone), fit(**alone, max_epochs=PATIENT_EPOCHS))
+
+
+@pytest.mark.parametrize(
+    "set_by_caller", [{"lr": 1e-3}, {"batch_size": 100}, {"d_block": 16}]
+)
+def test_what_the_caller_sets_is_taken_as_it_is(set_by_caller):
+    assert same_bits(fit(**set_by_caller), fit(**{**TOLD, **set_by_caller}))
+
+
+def test_an_epoch_has_neither_few_nor_many_steps():
+    clf = TabularMLPClassifier(**SHORT)
+    sizes = {1: 32, 800: 32, 1000: 64, 8000: 64, 16_000: 128, 10**5: 1024, 10**6: 4096}
+    for n, expected in sizes.items():
+        assert rows_per_step(clf, n) == expected
+    for n in range(700, 400_000, 977):
+        assert 11 <= 0.8 * n / rows_per_step(clf, n) <= 136  # a power of 2 is near
+    assert rows_per_step(TabularMLPClassifier(), 100) == 256
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"lr_schedule": "constant"},
+        {"optimizer": "sgd"},
+        {"warm_start": True},
+        {"portfolio": "default"},
+        {"joint_ssl": "vicreg"},
+        {"m2m": "m2m"},
+        {"metabalance_sampler": "under"},
+        {"row_weighting": "l2rw"},
+        {"drw_start": 0.8},
+    ],
+)
+def test_what_has_another_schedule_keeps_the_patient_one(params):
+    clf = TabularMLPClassifier(**SHORT, **params)
+    assert not is_short(clf) and rows_per_step(clf, 100) == 256
+    expected = {"max_epochs": PATIENT_EPOCHS, "lr_schedule": "constant"}
+    assert schedule_of(clf) == expected
+
+
+def test_numbers_are_patient():
+    clf = TabularMLPClassifier(max_epochs=7, validation_folds=3)
+    assert not is_short(clf) and value_of(clf, "d_block") == 256
+    assert schedule_of(clf) == {"max_epochs": 7, "lr_schedule": "constant"}
+
+
+def test_repeated_rows_and_their_order_change_nothing():
+    clf = TabularMLPClassifier(**PLAIN, **SHORT)
+    once = clf.fit(X, Y, np.full(400, 2.0))
+    order = np.random.default_rng(0).permutation(800)
+    twice = TabularMLPClassifier(**PLAIN, **SHORT)
+    twice.fit(np.vstack([X, X])[order], np.append(Y, Y)[order])
+    assert same_bits(once, twice)
+
+
+def test_calls_of_partial_fit_have_no_end_to_fall_towards():
+    short, patient = (
+        TabularMLPClassifier(**PLAIN, **params)
+        for params in (
+            {"max_epochs": "auto", "validation_folds": "auto"},
+            {"max_epochs": 3, "d_block": WIDTH},
+        )
+    )
+    for part in (slice(0, 200), slice(200, 400)):
+        for clf in (short, patient):
+            clf.partial_fit(X[part], Y[part], classes=[0, 1])
+    assert same_bits(short, patient)
+
+
+def test_a_network_that_is_there_has_its_own_width():
+    clf = fit(warm_start=True, max_epochs=1, validation_folds="auto")
+    assert clf.module_config_["d_block"] == 256
+    with pytest.raises(ValueError, match="d_block cannot change from 256 to 128"):
+        clf.set_params(max_epochs="auto").fit(X, Y)
+
+
+def test_pre_training_and_fit_agree_on_the_width():
+    pretrainer = SelfSupervisedPretrainer(max_epochs=1, random_state=0)
+    clf = fit(pretrained=pretrainer, num_embeddings="plr-lite")
+    assert clf.module_config_["d_block"] == WIDTH and clf.n_iter_ <= EPOCHS
+
+
+def test_a_warm_up_longer_than_the_training_is_refused():
+    with pytest.raises(ValueError, match=f"below max_epochs={EPOCHS}, got {EPOCHS}"):
+        fit(warmup_epochs=EPOCHS)
+
+
+@pytest.mark.parametrize(
+    "params", [{"max_epochs": "short"}, {"lr_schedule": "linear"}, {"d_block": "wide"}]
+)
+def test_other_words_are_refused(params):
+    with pytest.raises(ValueError, match=next(iter(params))):
+        fit(**params)
