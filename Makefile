@@ -12,7 +12,7 @@ GPU_DATA = benchmarks/gpu/data.npz
 export OMP_NUM_THREADS ?= 2
 export SKLIMB_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test test-slow test-lowest fuzz lint bench clean
+.PHONY: help install demo test test-slow test-lowest interop fuzz lint bench clean
 .PHONY: papers papers-quick dist docs docs-quick
 .PHONY: gpu gpu-accuracy gpu-rehearse
 help:
@@ -56,6 +56,20 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
 	$(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
 
+# MLflow and ray, which bring servers with them, in an environment of their own. MLflow 3
+# wants pandas < 3 and older cryptography and pyarrow: there these are what it takes.
+INTEROP = .venv-interop
+
+$(INTEROP)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(INTEROP)
+	grep -vE '^(pandas|cryptography|pyarrow)==' constraints.txt > $(INTEROP)/constraints.txt
+	$(INTEROP)/bin/python -m pip install -q -c $(INTEROP)/constraints.txt \
+		-e . "mlflow>=3" "ray[default]" skops pytest
+	touch $@
+
+interop: $(INTEROP)/.installed ## MLflow's models and ray's backend, with the libraries
+	$(INTEROP)/bin/python -m pytest -q -W default tests/interop/outside.py
+
 fuzz: install ## random inputs and mutated files, ten times as many as in the tests
 	SKLIMB_FUZZ_INPUTS=3000 SKLIMB_FUZZ_FILES=5000 $(BIN)/python -m pytest tests/fuzz -q -s
 
@@ -93,6 +107,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/prediction/run.py
 	$(BIN)/python benchmarks/export/run.py
 	$(BIN)/python benchmarks/decisions/run.py
+	$(BIN)/python benchmarks/analysis/run.py
 	$(BIN)/python benchmarks/second_stages/run.py
 
 papers: install ## the papers' tables, resumable (hours; images want a GPU)
@@ -101,6 +116,7 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/representation/run.py
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale full --device auto
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
+	$(BIN)/python benchmarks/papers/inside/run.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
@@ -108,6 +124,7 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/representation/run.py --quick
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale cpu
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
+	$(BIN)/python benchmarks/papers/inside/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py
@@ -122,5 +139,5 @@ gpu-rehearse: $(GPU_NEEDS) ## all parts of both, on the CPU, in a minute
 	$(GPU_PYTHON) benchmarks/gpu/run.py --rehearse
 
 clean: ## what the commands above made
-	rm -rf $(VENV) $(LOWEST) $(DIST) demo_output build dist *.egg-info \
+	rm -rf $(VENV) $(LOWEST) $(INTEROP) $(DIST) demo_output build dist *.egg-info \
 		docs/_build docs/_examples docs/api docs/auto_examples docs/from_markdown

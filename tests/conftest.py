@@ -10,6 +10,9 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 # Networks of timm are tested where the extra "vision" is installed.
 collect_ignore = [] if find_spec("timm") else ["nn/test_timm.py"]
+# MLflow and ray are in the environment of `make interop`.
+if not (find_spec("mlflow") and find_spec("ray")):
+    collect_ignore.append("interop/outside.py")
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,9 @@ def jobs_of(classifier, X, y, given):
     twin = copy.copy(classifier)
     n_folds = classifier.n_folds_
     n_each = len(classifier.member_seeds_) // (n_folds * len(settings_of(classifier)))
-    twin.n_members, twin.validation_folds = n_each, n_folds if n_folds > 1 else None
+    twin.n_members = n_each
+    if n_folds > 1:  # an "auto" goes without folds where networks are there
+        twin.validation_folds = n_folds
     # Member 0 keeps the seed of the fit.
     twin.random_state = int(classifier.member_seeds_[0])
     rows = prepare(twin, X, y, warm=True, **given)

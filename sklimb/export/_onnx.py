@@ -16,7 +16,7 @@ def to_onnx(model, path, *, column_types=None):
         A classifier of sklimb, a second stage, `PseudoLabelClassifier`, or a Pipeline,
         a search, a FrozenEstimator, a FixedThresholdClassifier or a
         TunedThresholdClassifierCV of such, with nothing else in it than
-        `TabularEncoder`.
+        `TabularEncoder` and `SelfSupervisedPretrainer`.
     path : str or path
         The file, which is replaced if it is there.
     column_types : dict or None, default=None

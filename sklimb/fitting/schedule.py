@@ -79,4 +79,7 @@ def value_of(estimator, name):
 
 
 def _may_be_short(estimator):
-    return estimator.max_epochs == "auto" and estimator.validation_folds is not None
+    folds = estimator.validation_folds
+    if folds == "auto" and not estimator._networks:
+        return False  # a kind of classifier whose "auto" is one network
+    return estimator.max_epochs == "auto" and folds is not None

@@ -18,13 +18,28 @@ _THRESHOLDS = FixedThresholdClassifier, TunedThresholdClassifierCV
 
 
 @dataclass
+class Features:
+    """An encoder and the network whose features are what comes next.
+
+    Attributes
+    ----------
+    encoder : TabularEncoder or ImageEncoder
+    make_network : callable
+        () -> a network with a method `embed`.
+    """
+
+    encoder: object
+    make_network: object
+
+
+@dataclass
 class Parts:
     """The parts of a fitted estimator in the order in which rows pass them.
 
     Attributes
     ----------
     encoders : list
-        TabularEncoders, or one ImageEncoder.
+        TabularEncoders and Features; the first may be of images.
     make_module : callable or None
         () -> the ProbabilityModule; None before the classifier.
     classes : array of shape (n_classes,)
@@ -36,6 +51,11 @@ class Parts:
     make_module: object = None
     classes: object = None
     decision: object = None
+
+    @property
+    def first_encoder(self):
+        """What reads raw columns."""
+        return getattr(self.encoders[0], "encoder", self.encoders[0])
 
 
 def parts_of(model, where="the estimator"):

@@ -29,10 +29,10 @@ def write(model, path, column_types=None):
             f"A graph ends in a classifier, and {short(type(model).__name__)} has none."
         )
     onnx, path = import_onnx(), replaceable(path)
-    columns = _columns(parts.encoders[0], dict(column_types or {}))
+    columns = _columns(parts.first_encoder, dict(column_types or {}))
     proto = _network(Whole(parts, [kind for _, _, kind in columns]))
     _name_inside(proto.graph)
-    _put_inputs(onnx, proto.graph, parts.encoders[0], columns)
+    _put_inputs(onnx, proto.graph, parts.first_encoder, columns)
     _put_outputs(onnx, proto.graph, parts.classes)
     proto.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
     about = {

@@ -4,6 +4,8 @@ A candidate is a sklimb classifier or a pipeline that ends in one. The steps bef
 and the encoded rows are made once per fold for all candidates that agree on them.
 """
 
+import math
+
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
@@ -19,6 +21,8 @@ from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
 _FREE = {*ROW_PARAMETERS, "class_weight", "decision", "target_prior", "n_members"}
 _FREE |= {"temperature_scaling"}  # comes after training
 _FREE -= {"dtype", "device", "early_stopping"}
+# The budget of one network, for any number of rows.
+_ONE = ((math.inf, 1),)
 
 
 def classifier_of(estimator, caller="PackedSearchCV"):
@@ -59,7 +63,7 @@ def fresh(candidate, seed):
     final = classifier_of(candidate)
     if final.random_state is None:
         final.random_state = seed
-    final._networks = ()  # the budget of one; what the parameters say stays
+    final._networks = _ONE  # what the parameters say stays
     return candidate
 
 

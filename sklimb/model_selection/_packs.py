@@ -93,7 +93,8 @@ def _run(task, folds, pairs, progress):
         candidates[pair] = candidate
         try:
             fit_params = _cut(folds, folds.fit_params, split, 0)
-            if classifier_of(candidate).validation_folds:  # a pack of its own
+            folded = classifier_of(candidate).validation_folds not in (None, "auto")
+            if folded:  # a pack of its own
                 X, y = folds.rows(candidate, split, 0)
                 candidate.fit(X, y, **fit_params)
             else:

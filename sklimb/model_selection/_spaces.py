@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklimb._messages import short
 from sklimb.fitting.compatibility import check_strategies
 from sklimb.fitting.portfolio import is_set, settings_of, varied
+from sklimb.fitting.schedule import is_short
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.image_resnet import ImageResNetClassifier
 from sklimb.model_selection._candidates import classifier_of
@@ -167,7 +168,8 @@ def search_space(estimator, size="small", library="sklearn"):
 
     A parameter that you have set to another value than its default stays as it is and
     is left out, and so is what cannot be combined with it, what a `portfolio` varies,
-    and learning rate and weight decay beside an `optimizer` of your choice.
+    learning rate and weight decay beside an `optimizer` of your choice, and the rate of
+    folds with `max_epochs="auto"`, whose candidates train in another way.
 
     Parameters
     ----------
@@ -259,6 +261,8 @@ def _left(final, space):
     fixed += varied(settings_of(final))
     if is_set(final, "optimizer"):
         fixed += _OF_OPTIMIZER
+    if is_short(final):  # it has a rate of its own, and candidates train patiently
+        fixed += ["lr"]
     if getattr(final, "num_embeddings", "plr") not in ("plr", "plr-lite"):
         fixed += ["frequency_scale"]  # which is theirs
     left = {}

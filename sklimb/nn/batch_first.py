@@ -107,7 +107,6 @@ def plain_layer(layer):
     return plain
 
 
-@torch.no_grad()
 def plain_members(module):
     """Copies of the networks of a pack, each (batch, columns) -> (batch, n_classes).
 
@@ -121,16 +120,19 @@ def plain_members(module):
     torch.nn.ModuleList
         K networks in evaluation mode, with a method `embed` where the pack has one.
     """
-    members = []
-    for k in range(module.n_members):
-        if isinstance(module, PackedMLP):
-            members.append(PlainMLP(copy.deepcopy(module).take_([k])))
-            continue
-        one = copy.deepcopy(module.members)
-        for tensor in chain(one.parameters(), one.buffers()):
-            tensor.data, tensor.grad = tensor.data[k].clone(), None
-        members.append(plain(one))
-    return nn.ModuleList(members).eval()
+    return nn.ModuleList(plain_member(module, k) for k in range(module.n_members))
+
+
+@torch.no_grad()
+def plain_member(module, k):
+    """A copy of network k of a pack, in evaluation mode."""
+    if isinstance(module, PackedMLP):
+        return PlainMLP(copy.deepcopy(module).take_([k])).eval()
+    one = copy.deepcopy(module.members)
+    for tensor in chain(one.parameters(), one.buffers()):
+        # A clone: a view would keep the weights of all members.
+        tensor.data, tensor.grad = tensor.data[k].clone(), None
+    return plain(one).eval()
 
 
 def plain(network):

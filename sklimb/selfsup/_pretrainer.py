@@ -1,6 +1,7 @@
 """SelfSupervisedPretrainer: features of tables and images, learned without labels."""
 
 import copy
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -25,7 +26,9 @@ from sklimb.fitting.compatibility import check_joint_ssl
 from sklimb.fitting.prepare import encoded_rows, read_unlabeled
 from sklimb.fitting.pretraining import Schedule, pretrain
 from sklimb.fitting.train import all_or_nothing
+from sklimb.graph.models import Features, Parts
 from sklimb.inputs.rowset import RowSet
+from sklimb.nn.batch_first import plain_member
 from sklimb.nn.join import Layout
 from sklimb.selfsup._checkpoint import Checkpoint
 from sklimb.selfsup._saved import SavedPretrainer
@@ -331,6 +334,10 @@ class SelfSupervisedPretrainer(
             encoded = inner._encode_table(self._read_table(inner, part, reset=False))
             parts.append(inner.net_.blocks_embed(encoded)[0].cpu().numpy())
         return np.concatenate(parts)
+
+    def _graph_parts(self):
+        network = partial(plain_member, self.estimator_.net_.module_, 0)
+        return Parts([Features(self.encoder_, network)])
 
     @property
     def _n_features_out(self):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from helpers.analysed import blobs
 from scipy.stats import entropy
+from sklearn.frozen import FrozenEstimator
 
 from sklimb import TabularMLPClassifier
 from sklimb.analysis import refer, uncertainty
+from sklimb.bayes import LaplaceClassifier
 
 
 class Posterior:
@@ -62,6 +64,19 @@ def test_a_single_network_has_no_mutual_information():
     X, y = blobs(n=60)
     clf = TabularMLPClassifier(d_block=4, max_epochs=1, random_state=0).fit(X, y)
     assert (uncertainty(clf, X).mutual_information == 0).all()
+
+
+def test_networks_of_a_posterior(fitted):
+    """One network has a posterior, whose draws disagree."""
+    _, X, y = fitted
+    one = TabularMLPClassifier(d_block=8, max_epochs=2, random_state=0).fit(X, y)
+    laplace = LaplaceClassifier(FrozenEstimator(one)).fit(X, y)
+    found = uncertainty(laplace, X)
+    draws = laplace.predict_proba_members(X)
+    np.testing.assert_allclose(found.total, entropy(draws.mean(0), axis=1))
+    assert found.entropy_members.shape == draws.shape[:2] and len(draws) > 1
+    assert (found.mutual_information > 1e-6).any()
+    assert refer(laplace, X, 10, y).error <= refer(laplace, X, 0, y).error
 
 
 def test_referred_rows_by_hand():

@@ -61,9 +61,11 @@ def planned(parts, monkeypatch):
     """From a budget to what `fit_networks` tried and returned."""
     made, data = parts.networks.make_ours, make_transactions(300, random_state=0)
     monkeypatch.setattr(parts.networks, "PackedSearchCV", Search)
+    monkeypatch.setattr(parts.networks, "n_networks", lambda n_rows: 10)
     monkeypatch.setattr(
         parts.networks, "make_ours", lambda seed, **p: made(seed, max_epochs=1, **p)
     )
+    monkeypatch.setattr(parts.networks, "n_networks", lambda n_rows: 10)
     monkeypatch.setattr(Search, "asked", [])
 
     def plan(left):

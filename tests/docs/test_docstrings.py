@@ -17,7 +17,7 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
-from sklimb.bayes import LaplaceClassifier
+from sklimb.bayes import LaplaceClassifier, SGHMCClassifier
 from sklimb.bayes._curvature import STRUCTURES
 from sklimb.bayes._jacobians import SUBSETS
 from sklimb.model_selection import PackedSearchCV
@@ -215,6 +215,7 @@ LEFT_OUT = {
         PseudoLabelClassifier,
         ClassifierRetrainer,
         LaplaceClassifier,
+        SGHMCClassifier,
         SelfSupervisedPretrainer,
     ],
 )

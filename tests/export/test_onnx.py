@@ -31,6 +31,7 @@ from sklimb.datasets import make_transactions
 from sklimb.export import to_onnx
 from sklimb.graph.categories import default_type, number_table, text_table
 from sklimb.inputs.column_encodings import CategoricalColumn
+from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.semisup import PseudoLabelClassifier
 from sklimb.two_stage import ClassifierRetrainer
 
@@ -213,6 +214,12 @@ def test_tuned_thresholds_searches_and_pseudo_labels(tmp_path):
 def test_pipelines_of_our_steps(tmp_path):
     encoder = TabularEncoder(category_encoding="onehot", numeric_transform="standard")
     pipeline = make_pipeline(encoder, "passthrough", TabularMLPClassifier(**TINY))
+    check_graph(pipeline.fit(DATA.X, DATA.y), DATA.X, tmp_path / "graph.onnx")
+
+
+def test_features_of_a_pretrainer(tmp_path):
+    pretrainer = SelfSupervisedPretrainer(TabularMLPClassifier(**TINY), max_epochs=1)
+    pipeline = make_pipeline(pretrainer, TabularMLPClassifier(**TINY))
     check_graph(pipeline.fit(DATA.X, DATA.y), DATA.X, tmp_path / "graph.onnx")
 
 

@@ -16,7 +16,7 @@ from sklimb import (
     TabularNetworkClassifier,
     TabularResNetClassifier,
 )
-from sklimb.bayes import LaplaceClassifier
+from sklimb.bayes import LaplaceClassifier, SGHMCClassifier
 from sklimb.model_selection import PackedSearchCV
 from sklimb.preprocessing import TabularEncoder
 from sklimb.selfsup import SelfSupervisedPretrainer
@@ -71,6 +71,7 @@ MAKE = {
     ),
     "second stage": lambda: ClassifierRetrainer(mlp(), n_epochs=1),
     "laplace": lambda: LaplaceClassifier(mlp()),
+    "sghmc": lambda: SGHMCClassifier(mlp(), 1, 1, n_epochs=2),
     "pretrainer": lambda: SelfSupervisedPretrainer(mlp(), max_epochs=1),
     "pseudo-labels": lambda: PseudoLabelClassifier(mlp()),
     "search": lambda: PackedSearchCV(mlp(), {"lr": [0.1]}, cv=2),

@@ -15,6 +15,8 @@ from sklimb.fitting.schedule import (
     schedule_of,
     value_of,
 )
+from sklimb.model_selection import PackedSearchCV
+from sklimb.model_selection._candidates import fresh
 from sklimb.selfsup import SelfSupervisedPretrainer
 
 X, Y = fixed_table(400)
@@ -35,6 +37,27 @@ def fit(**params):
 
 def test_auto_is_the_fit_with_the_numbers_that_it_takes():
     assert same_bits(fit(), fit(**TOLD))
+
+
+def test_a_class_without_a_budget_of_networks_is_patient():
+    class One(TabularMLPClassifier):
+        _networks = ()
+
+    params = {"max_epochs": "auto", "validation_folds": "auto"}
+    assert is_short(TabularMLPClassifier(**params))
+    assert not is_short(One(**params)) and is_short(One(**SHORT))
+
+
+def test_the_candidates_of_a_search_are_short_and_alone():
+    auto = {"max_epochs": "auto", "validation_folds": "auto", "n_members": "auto"}
+    search = PackedSearchCV(
+        TabularMLPClassifier(**PLAIN, **auto), {"dropout": [0.0, 0.2]}, cv=2
+    )
+    inner = fresh(search.estimator, 0)
+    assert is_short(inner) and value_of(inner, "d_block") == WIDTH
+    assert len(inner.fit(X, Y).member_seeds_) == 1
+    search.fit(X, Y)
+    assert len(search.best_estimator_.member_seeds_) == 5
 
 
 def test_without_folds_the_training_is_patient():

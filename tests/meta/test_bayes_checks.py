@@ -3,7 +3,7 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklimb import TabularMLPClassifier
-from sklimb.bayes import LaplaceClassifier
+from sklimb.bayes import LaplaceClassifier, SGHMCClassifier
 
 # Small and quick; everything else is the default.
 INSIDE = TabularMLPClassifier(
@@ -20,6 +20,7 @@ INSIDE = TabularMLPClassifier(
     [
         LaplaceClassifier(INSIDE),
         LaplaceClassifier(INSIDE, "all", "kron", "validation", "sampling"),
+        SGHMCClassifier(INSIDE, 4, 2, n_epochs=5),
     ]
 )
 def test_estimator_checks(estimator, check):

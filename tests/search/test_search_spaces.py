@@ -27,6 +27,7 @@ from sklimb import (
     TabularNetworkClassifier,
     TabularResNetClassifier,
 )
+from sklimb.fitting.schedule import value_of
 from sklimb.model_selection import PackedSearchCV, search_space
 from sklimb.model_selection._candidates import make_candidate, pack_key
 
@@ -97,6 +98,8 @@ def test_the_default_is_in_the_full_range(cls):
     clf, _, _ = quick(cls)
     for name, own in search_space(clf, "full").items():
         default = signature(cls).parameters[name].default
+        if name == "d_block":
+            default = value_of(clf, name)
         if name != "batch_size":
             default = clf._auto.get(name, default)
         if isinstance(own, list):
@@ -146,12 +149,17 @@ def test_names_get_the_prefix_of_the_step():
             {"lr"},
         ),
         (
+            TabularMLPClassifier(max_epochs="auto", validation_folds="auto"),
+            "full",
+            {"lr"},
+        ),
+        (
             ImageResNetClassifier(metabalance_sampler="under"),
             "small",
             {"sam_asymmetric_rho"},
         ),
     ],
-    ids=["set", "other embeddings", "optimizer", "portfolio", "excluded"],
+    ids=["set", "other embeddings", "optimizer", "portfolio", "short", "excluded"],
 )
 def test_what_the_caller_has_set_stays(clf, size, left_out):
     whole = search_space(type(clf)(), size)
