@@ -185,9 +185,8 @@ class SGHMCClassifier(Posterior):
         self.random_state = random_state
 
     def _check(self, classifier, given):
-        ends = sample_epochs(self.n_samples, self.cycles, self.n_epochs, self.burn_in)
-        if self.n_samples < self.cycles or len(set(ends)) < len(ends):
-            left = self.n_epochs - int(self.burn_in * self.n_epochs)
+        left = self.n_epochs - int(self.burn_in * self.n_epochs)
+        if not self.cycles <= self.n_samples <= left * self.cycles:
             raise ValueError(
                 f"n_samples={self.n_samples} must be at least cycles={self.cycles}, "
                 f"and at most the {left} epochs of each cycle that leave samples, "
