@@ -108,6 +108,8 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/export/run.py
 	$(BIN)/python benchmarks/decisions/run.py
 	$(BIN)/python benchmarks/analysis/run.py
+	$(BIN)/python benchmarks/bayes/run.py
+	$(BIN)/python benchmarks/search_budgets/run.py
 	$(BIN)/python benchmarks/second_stages/run.py
 
 papers: install ## the papers' tables, resumable (hours; images want a GPU)
@@ -117,6 +119,7 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale full --device auto
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
 	$(BIN)/python benchmarks/papers/inside/run.py --device auto
+	$(BIN)/python benchmarks/papers/posterior/run.py
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
@@ -125,6 +128,7 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale cpu
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
 	$(BIN)/python benchmarks/papers/inside/run.py --quick
+	$(BIN)/python benchmarks/papers/posterior/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py
