@@ -463,6 +463,7 @@ def test_save_and_load(tmp_path):
 # --- rows without labels ----------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:X_unlabeled has columns of which training")
 def test_unlabeled_rows_enter_the_term_alone():
     frame, y = mixed_table()
     params = {**PLAIN, "numeric_transform": "quantile", "joint_ssl": "scarf"}

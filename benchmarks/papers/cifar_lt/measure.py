@@ -138,13 +138,15 @@ def run(keys, settings, data_home, device):
         classifier(method, settings, seed, device),
         make_rows(setup, settings["n_max"], seed, data_home),
         make_test_rows(settings["test"], data_home),
+        has_largest=not setup.startswith("lt"),
     )
 
 
-def fit_methods(methods, network, train, test):
+def fit_methods(methods, network, train, test, has_largest=False):
     """A line for each of the methods, whose network is trained once.
 
-    Its seconds are in the first line. `train` and `test` are images and labels.
+    Its seconds are in the first line. `train` and `test` are images and labels; with
+    `has_largest` one class is larger than all others, which are alike.
     """
     (X, y), (X_test, y_test) = train, test
     seed = network.random_state
@@ -166,7 +168,7 @@ def fit_methods(methods, network, train, test):
             spent = [a + b for a, b in zip(spent, added, strict=True)]
             predicted = second.predict(X_test)
         more = {}
-        if method == "erm":
+        if method == "erm" and has_largest:
             labels, counts = np.unique(y, return_counts=True)
             largest = labels[counts.argmax()]
             more["matched"] = matched_accuracies(network, X_test, y_test, largest)
