@@ -131,6 +131,11 @@ class JudgedBatches:
         """Steps per epoch of each member."""
         return self.batches.n_steps
 
+    @property
+    def batch_size(self):
+        """Rows per step."""
+        return self.batches.batch_size
+
     def __iter__(self):
         for batch in self.batches:
             yield {**batch, "balanced": self.balanced}

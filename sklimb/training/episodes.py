@@ -32,6 +32,11 @@ class Episodes:
         """Updates per epoch of each member, equal for all."""
         return [len(self)] * self.query.n_members
 
+    @property
+    def batch_size(self):
+        """Query rows per task."""
+        return self.query.batch_size
+
     def __iter__(self):
         tasks = []
         for query in self.query:

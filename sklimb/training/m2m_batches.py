@@ -38,6 +38,11 @@ class TranslatedBatches:
         return self.batches.n_steps
 
     @property
+    def batch_size(self):
+        """Rows per step."""
+        return self.batches.batch_size
+
+    @property
     def epoch(self):
         return self.batches.epoch
 

@@ -10,6 +10,7 @@ import pytest
 import skorch.callbacks
 import torch
 from helpers.packs import PLAIN, fixed_table, weights
+from helpers.strategies import STRATEGIES
 from sklearn.metrics import f1_score, make_scorer
 from skorch.callbacks import (
     BatchScoring,
@@ -98,6 +99,23 @@ def test_which_epochs_are_the_best():
     assert column(clf, "valid_score_best") == best
     plain = TabularMLPClassifier(**HELD).fit(X, LABELS)
     assert not any("best" in name for name in plain.history_[0])
+
+
+@pytest.mark.filterwarnings("ignore:m2m translated no row")
+@pytest.mark.parametrize(
+    "strategy",
+    [s for s in STRATEGIES if "validation_folds" not in s],  # refused beside callbacks
+    ids=str,
+)
+def test_a_callback_beside_each_strategy_changes_nothing(strategy):
+    params = {**HELD, "max_epochs": 2, **strategy}
+    if "portfolio" in strategy:
+        del params["dropout"]  # what the portfolio varies
+    plain = TabularMLPClassifier(**params).fit(X, LABELS)
+    watched = TabularMLPClassifier(**params, callbacks=[EpochTimer()]).fit(X, LABELS)
+    assert watched.history_[0]["train_loss_best"]
+    assert watched.history_[0]["batches"][0]["train_batch_size"] > 0
+    np.testing.assert_array_equal(watched.predict_proba(X), plain.predict_proba(X))
 
 
 def test_a_state_to_begin_with(tmp_path):
