@@ -50,7 +50,7 @@ LOWEST_TESTS = tests/nn/test_packed.py tests/nn/test_functional_call.py \
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install -q -c constraints-lowest.txt \
-		-e . hypothesis pillow polars psutil pyarrow pytest
+		-e . hypothesis pillow polars psutil pyarrow pytest rtdl_num_embeddings
 	touch $@
 
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
@@ -72,6 +72,7 @@ interop: $(INTEROP)/.installed ## MLflow's models and ray's backend, with the li
 
 fuzz: install ## random inputs and mutated files, ten times as many as in the tests
 	SKLIMB_FUZZ_INPUTS=3000 SKLIMB_FUZZ_FILES=5000 $(BIN)/python -m pytest tests/fuzz -q -s
+	SKLIMB_FUZZ_FRAMES=200 $(BIN)/python -m pytest tests/export/test_onnx_frames.py -m slow -q
 
 lint: install ## ruff, ruff format, codespell, pyright
 	$(BIN)/ruff check --no-cache .
