@@ -152,6 +152,13 @@ def prepare(
     if estimator.compile:
         check_compiler(estimator._device.type)
     rows = read_rows(estimator, X, y, sample_weight, groups, reset=not warm)
+    present = np.unique(rows.y[rows.weight > 0])
+    if warm and len(present) < 2:
+        raise ValueError(
+            "y must hold at least two classes in a warm start too, got one class: "
+            f"{short(estimator.classes_.tolist()[present[0]])}. Give rows of both, or "
+            "use partial_fit, which takes rows of one class."
+        )
     seed = root_seed(estimator.random_state)
     pseudo, counted = None, True
     if estimator._pseudo_labels is not None:  # see semisup

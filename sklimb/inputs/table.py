@@ -237,7 +237,15 @@ def _as_matrix(X, categorical_features, estimator):
             input_name="X",
         )
     check_is_2d(X)
-    return X.astype(str) if X.dtype.kind == "S" else X
+    if X.dtype.kind != "S":
+        return X
+    try:
+        return X.astype(str)
+    except UnicodeDecodeError:
+        raise ValueError(
+            "X holds bytes that are no ASCII text. Decode them first: str(value, "
+            "encoding)."
+        ) from None
 
 
 def _check_shape(X, estimator):

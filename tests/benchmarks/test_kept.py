@@ -129,7 +129,7 @@ def test_a_changed_setting_or_version_is_another_key(load, monkeypatch):
         {**settings, "parameters": {"lr": 0.1, "momentum": 0.2}},
     ):
         assert fits.key_of(("loan", 0), other) != key
-    monkeypatch.setattr(fits, "version", lambda name: "99.0")
+    monkeypatch.setattr(fits, "SAME_SINCE", "99.0")
     assert fits.key_of(("loan", 0), settings) != key
 
 
@@ -146,9 +146,8 @@ def test_renamed_parameters_leave_keys_as_they_are(load):
         assert fits.key_of((0,), old) != fits.key_of((0,), other)
 
 
-def test_lines_of_long_runs_keep_their_keys(load, monkeypatch):
+def test_lines_of_long_runs_keep_their_keys(load):
     fits, script = load("papers.common.fits"), load("papers.metabalance.run")
-    monkeypatch.setattr(fits, "version", lambda name: "0.1.0")  # theirs
     jobs = script.all_jobs(script.SCALES["full"], ["loan"], ["paper", "modern"])
     keys = {names: fits.key_of(names, settings)[-1] for names, settings in jobs}
     assert {names: keys[names] for names in LINES} == LINES

@@ -18,16 +18,18 @@ TEXTS = ["a", "b", "Ärger", "10", "10.0", "True", "nan ", "x" * 40, " "]
 INTEGERS = [0, 1, 10, -3, 2**40, 2**60]
 
 
-def column(kind, rng, n, later, scaled):
+def column(kind, rng, n, later, transform):
     """A column; `later` ones have values that training did not see.
 
-    `scaled` numbers are of the size of 1: as they are, a network in float32 reads no
-    others without errors of its own, in torch as in a graph.
+    What a network in float32 reads stays of the size of 1: of larger numbers it makes
+    errors of its own above 1e-5, in torch as in a graph. Quantiles bound everything.
     """
     lost = rng.random(n) < 0.25
     if kind == "float":
-        values = rng.normal(size=n) * 10.0 ** (0 if scaled else rng.integers(-3, 6))
-        far = 1 if scaled else 100
+        values = rng.normal(size=n) * 10.0 ** (
+            0 if transform is None else rng.integers(-3, 6)
+        )
+        far = 100 if transform == "quantile" else 2
         return np.where(lost, np.nan, values * (far if later else 1))
     if kind == "integer":
         return rng.integers(-5 - 90 * later, 6, n)
@@ -78,7 +80,7 @@ CASES = st.fixed_dictionaries(
 def frame(case, later):
     rng = np.random.default_rng([case["seed"], later])
     made = {
-        f"{kind} {i}": column(kind, rng, case["rows"], later, case["transform"] is None)
+        f"{kind} {i}": column(kind, rng, case["rows"], later, case["transform"])
         for i, kind in enumerate(case["kinds"])
     }
     return pd.DataFrame(made)

@@ -120,6 +120,8 @@ def test_arrays_and_lists():
 
     table = read_table([[True, "a"], [2, "b"]], categorical_features=[1])
     assert [values_of(c) for c in table.columns] == [[1, 2], ["a", "b"]]
+    with pytest.raises(ValueError, match="no ASCII text"):
+        read_table(np.array([[b"\xff", b"1"]]), categorical_features=[0])
     table = read_table(np.array([[b"a", b"1"]]), categorical_features=[0])
     assert [values_of(c) for c in table.columns] == [["a"], [1]]
 
