@@ -31,7 +31,7 @@ def check_unlabeled(X, X_unlabeled):
     if kinds[0] == _PICTURES:
         shapes = [(len(part), 1) for part in (X, X_unlabeled)]
     else:
-        shapes = [np.shape(part) for part in (X, X_unlabeled)]
+        shapes = [_shape(X, "X"), _shape(X_unlabeled, "X_unlabeled")]
     if len(shapes[1]) < 2:
         raise ValueError(
             f"X_unlabeled must have rows and columns, got the shape {shapes[1]}."
@@ -51,6 +51,15 @@ def check_unlabeled(X, X_unlabeled):
             else f"X_unlabeled must hold images of shape {shapes[0][1:]}, like X, got "
             f"{shapes[1][1:]}."
         )
+
+
+def _shape(rows, name):
+    try:
+        return np.shape(rows)
+    except ValueError:
+        raise ValueError(
+            f"{name} must have as many values in each row, got rows of unequal lengths."
+        ) from None
 
 
 def _check_names(names, others):

@@ -563,3 +563,12 @@ def test_estimators_that_cannot(estimator, params, fit_params, message):
     clf = PseudoLabelClassifier(estimator, **params)
     with pytest.raises(ValueError, match=message):
         clf.fit(X[L], Y[L], X_unlabeled=X[U], **fit_params)
+
+
+@pytest.mark.parametrize("ragged", ["X", "X_unlabeled"])
+def test_rows_of_unequal_lengths_are_told(ragged):
+    rows = {"X": [[1.0, 2.0]] * 20, "X_unlabeled": [[1.0, 2.0]] * 5}
+    rows[ragged][-1] = [1.0]
+    clf = PseudoLabelClassifier(TabularMLPClassifier(max_epochs=1))
+    with pytest.raises(ValueError, match=f"^{ragged} must have as many values"):
+        clf.fit(rows["X"], [0, 1] * 10, X_unlabeled=rows["X_unlabeled"])
