@@ -89,8 +89,10 @@ class LaplaceClassifier(Posterior):
     What the classifier divides out of its probabilities (shifts of the prior, the
     intercept, the temperature) is divided out here.
 
-    Mean probabilities are drawn towards equal ones where the network is unsure, so
-    their mean may leave the class shares; `intercept_` is not solved again.
+    Probabilities are drawn towards equal ones where the network is unsure, and
+    `intercept_` is not solved again, so with few rare rows their mean leaves the class
+    shares: with 12 among 1,012 of the thyroid table it was .092 instead of .012.
+    Compare `predict_proba(X).mean(0)` with the shares before you trust them.
 
     References
     ----------

@@ -439,7 +439,8 @@ def test_mixed_after_the_translation(kind, loss, monkeypatch):
     clf = fit(m2m=EASY, mix=kind, loss=loss)
     assert clf.history_[-1]["translated"] > 0
     n_late = sum("translated" in row for row in clf.history_)
-    assert len(seen) % n_late == 0 and n_late > 0
+    assert len(seen) >= n_late > 0  # each late epoch has a step at least
+    assert len(seen) % n_late == 0
     n_numbers = clf.encoder_.n_numeric_ + clf.encoder_.n_indicators_
     for before, after in seen:
         partner, share, keep = before["mixing"]
