@@ -1,13 +1,39 @@
 """The classifier inside what a meta-estimator is given, and its way there."""
 
+import copy
+
+from sklearn.base import MetaEstimatorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from sklimb._messages import short
 from sklimb.base import BaseNeuralClassifier
 
 # Arguments of `fit` that say which rows are held out.
 SPLITTING = ("groups", "X_val", "y_val", "sample_weight_val")
+
+
+class Around(MetaEstimatorMixin):
+    """A meta-estimator that takes what its `estimator` takes."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = copy.deepcopy(get_tags(self.estimator).input_tags)
+        return tags
+
+    def get_metadata_routing(self):
+        """Metadata that are routed to the classifier's `fit`.
+
+        Returns
+        -------
+        MetadataRouter
+            As scikit-learn's meta-estimators return it.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
 
 
 def check_known(given, owner, known=SPLITTING):

@@ -1,16 +1,12 @@
 """What all posteriors share: the classifier inside, its rows and its decision."""
 
-import copy
 from abc import abstractmethod
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
     process_routing,
 )
 from sklearn.utils.validation import check_is_fitted
@@ -20,6 +16,7 @@ from sklimb._decisions import Decisions
 from sklimb._documentation import Documented
 from sklimb._wrapped import (
     SPLITTING,
+    Around,
     check_known,
     check_no_validation_rows,
     transformed,
@@ -30,27 +27,8 @@ from sklimb.fitting.decision import decide, is_tuned
 from sklimb.fitting.train import all_or_nothing
 
 
-class Posterior(
-    Documented, Decisions, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
-):
+class Posterior(Documented, Decisions, Around, ClassifierMixin, BaseEstimator):
     """A distribution over the weights of the networks of a classifier."""
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = copy.deepcopy(get_tags(self.estimator).input_tags)
-        return tags
-
-    def get_metadata_routing(self):
-        """Metadata that are routed to the classifier's `fit`.
-
-        Returns
-        -------
-        MetadataRouter
-            As scikit-learn's meta-estimators return it.
-        """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        return router.add(estimator=self.estimator, method_mapping=mapping)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, **fit_params):

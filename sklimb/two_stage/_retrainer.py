@@ -1,17 +1,13 @@
 """ClassifierRetrainer: a new last layer on the features of a trained network."""
 
-import copy
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
     process_routing,
 )
 from sklearn.utils.validation import check_is_fitted
@@ -27,6 +23,7 @@ from sklimb._decisions import Decisions
 from sklimb._documentation import Documented
 from sklimb._random import member_seeds, root_seed
 from sklimb._wrapped import (
+    Around,
     check_known,
     check_no_validation_rows,
     transformed,
@@ -62,7 +59,7 @@ class ClassifierRetrainer(
     SavedRetrainer,
     PlainSecondStage,
     Decisions,
-    MetaEstimatorMixin,
+    Around,
     ClassifierMixin,
     BaseEstimator,
 ):
@@ -265,23 +262,6 @@ class ClassifierRetrainer(
         self.target_prior = target_prior
         self.validation_fraction = validation_fraction
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = copy.deepcopy(get_tags(self.estimator).input_tags)
-        return tags
-
-    def get_metadata_routing(self):
-        """Metadata that are routed to the first stage's `fit`.
-
-        Returns
-        -------
-        MetadataRouter
-            As scikit-learn's meta-estimators return it.
-        """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        return router.add(estimator=self.estimator, method_mapping=mapping)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, **fit_params):
