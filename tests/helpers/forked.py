@@ -12,12 +12,11 @@ import torch
 
 import sklimb
 
-path, parent, worker, method = sys.argv[1:5]
 X = np.random.default_rng(0).normal(size=(4000, 20))
 model = None
 
 
-def begin():
+def begin(path, worker):
     """What gunicorn's `post_fork` and a Pool's `initializer` do in a worker."""
     global model
     if worker == "one thread":
@@ -30,7 +29,7 @@ def answer(_):
     return model.predict_proba(X)
 
 
-def main():
+def main(path, parent, worker, method):
     global model
     if parent == "one thread":
         torch.set_num_threads(1)
@@ -40,7 +39,7 @@ def main():
     else:
         want = None
     print("ready", flush=True)
-    with multiprocessing.get_context(method).Pool(1, begin) as pool:
+    with multiprocessing.get_context(method).Pool(1, begin, (path, worker)) as pool:
         found = pool.map(answer, range(2))
     for p in found:  # another number of threads sums in another order
         assert np.allclose(p, found[0] if want is None else want, atol=1e-6)
@@ -48,4 +47,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:5])
