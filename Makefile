@@ -31,11 +31,15 @@ demo: install ## the loan and the fraud workflow: tables and pictures in demo_ou
 	$(BIN)/python examples/threshold_workflow.py --quick --out demo_output
 	$(BIN)/python examples/loan_reasons.py --out demo_output
 
+# Two processes of one thread: half the minutes of one process with two threads. A file
+# stays in one process, so that what its tests share is fitted once.
+PYTEST_TWO = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
 test: install ## everything but the slow tests
-	$(BIN)/python -m pytest -m "not slow and not gpu" -q
+	$(PYTEST_TWO) -m "not slow and not gpu"
 
 test-slow: install ## the slow tests
-	$(BIN)/python -m pytest -m "slow and not gpu" -q
+	$(PYTEST_TWO) -m "slow and not gpu"
 
 # The lowest versions; files whose checks do not depend on newer ones. 4 minutes.
 LOWEST = .venv-lowest
