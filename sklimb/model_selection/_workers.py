@@ -33,7 +33,8 @@ def run_packs(task, folds, packs, n_jobs, checkpoint, progress=None):
                 delayed(_kept)(checkpoint, i, task, folds, pairs, progress)
                 for i, pairs in packs[begin : begin + size]
             ]
-            for i, results in Parallel(n_jobs, batch_size=1)(todo):
+            found = Parallel(n_jobs, batch_size=1)(todo)
+            for i, results in found:  # pyright: ignore[reportGeneralTypeIssues]
                 if not checkpoint.holds(i):
                     checkpoint.keep(i, results)
                 yield i, results
