@@ -28,10 +28,10 @@ from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
+from sklimb.inputs.scoring import check_scoring_names
 from sklimb.model_selection._arguments import (
     check_grid,
     check_refit,
-    check_scoring_names,
     check_weights_of,
 )
 from sklimb.model_selection._candidates import (
