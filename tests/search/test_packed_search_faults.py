@@ -431,8 +431,13 @@ def test_ctrl_c_stops_the_search_and_finished_packs_are_kept(tmp_path, trained):
     want = search(clf).fit(X, Y)
     ALARM["steps"] = 60  # 36 steps a pack
     stopped = search(clf, checkpoint=tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        stopped.fit(X, Y)
+    # What is started in a shell's background ignores the signal, and so do its tests.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stopped.fit(X, Y)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert not hasattr(stopped, "cv_results_") and n_packs(tmp_path) == 1
     trained.clear()
     same_bits(search(clf, checkpoint=tmp_path).fit(X, Y), want)
