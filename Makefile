@@ -60,13 +60,15 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
 	$(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
 
-# MLflow and ray, which bring servers with them, in an environment of their own. MLflow 3
-# wants pandas < 3 and older cryptography and pyarrow: there these are what it takes.
+# MLflow and ray, which bring servers with them, in an environment of their own: the
+# tested versions of what a saved model is made of, and of the rest what MLflow takes.
 INTEROP = .venv-interop
+INTEROP_KEEPS = imbalanced-learn|numpy|pytest|rtdl_revisiting_models|safetensors|$\
+	scikit-learn|scipy|skops|skorch|torch
 
 $(INTEROP)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(INTEROP)
-	grep -vE '^(pandas|cryptography|pyarrow)==' constraints.txt > $(INTEROP)/constraints.txt
+	grep -E '^($(INTEROP_KEEPS))==' constraints.txt > $(INTEROP)/constraints.txt
 	$(INTEROP)/bin/python -m pip install -q -c $(INTEROP)/constraints.txt \
 		-e . "mlflow>=3" "ray[default]" skops pytest
 	touch $@

@@ -340,7 +340,7 @@ def _check_callbacks(callbacks):
             )
         why = unusable(callback)
         if why is not None:
-            raise ValueError(f"callbacks cannot be used: {why}.")
+            raise ValueError(f"callbacks cannot be used: {why.rstrip('.')}.")
 
 
 def offers_partial_fit(estimator):
