@@ -128,6 +128,8 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
 	$(BIN)/python benchmarks/papers/inside/run.py --device auto
 	$(BIN)/python benchmarks/papers/posterior/run.py
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --device auto
+	$(BIN)/python benchmarks/papers/identification/run.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
@@ -137,6 +139,8 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
 	$(BIN)/python benchmarks/papers/inside/run.py --quick
 	$(BIN)/python benchmarks/papers/posterior/run.py --quick
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --quick
+	$(BIN)/python benchmarks/papers/identification/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py
