@@ -64,6 +64,14 @@ def test_pages_of_classes_have_their_methods(written):
         assert f"   .. automethod:: {method}\n" in page
 
 
+def test_every_public_name_is_told_where_one_reads():
+    """Not in the API reference only: in the README or a page written by hand."""
+    read = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+    told = set(re.findall(r"\w+", "\n".join(path.read_text() for path in read)))
+    missing = {n for n in public_objects() if n.rpartition(".")[2] not in told}
+    assert not missing
+
+
 def test_all_pages_can_be_reached(written):
     """No page outside of every list of pages."""
     told = "\n".join(path.read_text() for path in PAGES)
