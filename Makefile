@@ -112,6 +112,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/images/run.py
 	$(BIN)/python benchmarks/step_costs/run.py
 	$(BIN)/python benchmarks/prediction/run.py
+	$(BIN)/python benchmarks/large/run.py
 	$(BIN)/python benchmarks/export/run.py
 	$(BIN)/python benchmarks/decisions/run.py
 	$(BIN)/python benchmarks/analysis/run.py
@@ -127,6 +128,8 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
 	$(BIN)/python benchmarks/papers/inside/run.py --device auto
 	$(BIN)/python benchmarks/papers/posterior/run.py
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --device auto
+	$(BIN)/python benchmarks/papers/identification/run.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
@@ -136,6 +139,8 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
 	$(BIN)/python benchmarks/papers/inside/run.py --quick
 	$(BIN)/python benchmarks/papers/posterior/run.py --quick
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --quick
+	$(BIN)/python benchmarks/papers/identification/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py

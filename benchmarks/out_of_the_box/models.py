@@ -12,7 +12,14 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks.common.kept import digest
 from benchmarks.common.splits import hold_out
-from benchmarks.tables.models import fit_xgboost, make_ours, make_xgboost, strings
+from benchmarks.tables.models import (
+    fit_lightgbm,
+    fit_xgboost,
+    make_lightgbm,
+    make_ours,
+    make_xgboost,
+    strings,
+)
 from sklimb import TabularEncoder
 
 
@@ -36,6 +43,13 @@ def fit_stopped(model, X, y, groups, seed):
     train, validation = hold_out(y, groups, np.arange(len(y)), seed)
     parts = [(X.iloc[rows], y[rows]) for rows in (train, validation)]
     return fit_xgboost(model, *parts[0], *parts[1])
+
+
+def fit_stopped_lightgbm(model, X, y, groups, seed):
+    """The same rows stop it."""
+    train, validation = hold_out(y, groups, np.arange(len(y)), seed)
+    parts = [(X.iloc[rows], y[rows]) for rows in (train, validation)]
+    return fit_lightgbm(model, *parts[0], *parts[1])
 
 
 def make_catboost(seed):
@@ -139,6 +153,7 @@ MODELS = {
         lambda seed: make_xgboost(seed, learning_rate=0.05),
         fit_stopped,
     ),
+    "lightgbm": Model("LightGBM", "lightgbm", make_lightgbm, fit_stopped_lightgbm),
     "catboost": Model("CatBoost", "catboost", make_catboost, fit_catboost, strings),
     "auto": ours(
         "sklimb", n_members="auto", validation_folds="auto", max_epochs="auto"

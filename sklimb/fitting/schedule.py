@@ -4,6 +4,8 @@ A network that waits for its score to get worse spends half of its time on epoch
 it throws away. A cosine over a few epochs ends by itself: with smaller batches where
 rows are few, so that there are steps enough, a larger rate and a narrower network it
 takes a fifth of the time for probabilities as good (benchmarks/studies/out_of_the_box).
+Where rows are so few that 20 epochs would still be too few steps to learn a rule by,
+there are more epochs.
 
 That holds for networks of several folds, which average what is hasty in each. Without
 folds the patient training stays: one short network on few rows is worse (same study).
@@ -18,6 +20,8 @@ EPOCHS, RATE, WIDTH = 20, 5e-3, 128
 # Rows per step: 64, but fewer where an epoch had fewer than so many steps, and more
 # where it had more; and the fewest and the most of them.
 ROWS, STEPS, LIMITS = 64, (16, 96), (32, 4096)
+# Steps below which there are 2, 4, 8, ... times the epochs.
+FEWEST_STEPS = 1000
 # The patient one: no end but the lack of improvement.
 PATIENT_EPOCHS, PATIENT_WIDTH = 200, 256
 _TRAINED = 0.8  # share of the rows, about: the others validate
@@ -49,6 +53,22 @@ def schedule_of(estimator):
     if schedule == "auto":
         schedule = "cosine" if short else "constant"
     return {"max_epochs": epochs, "lr_schedule": schedule}
+
+
+def epochs_for(estimator, n_rows):
+    """Epochs of a fit on so many rows that train or validate.
+
+    `schedule_of` says the least; here there are 2, 4, 8, ... times as many where rows
+    are few, for about FEWEST_STEPS.
+    """
+    epochs = schedule_of(estimator)["max_epochs"]
+    if estimator.max_epochs != "auto" or not is_short(estimator):
+        return epochs
+    rows = estimator.batch_size
+    if rows == "auto":
+        rows = rows_per_step(estimator, n_rows)
+    steps = epochs * math.ceil(max(1.0, _TRAINED * n_rows) / rows)
+    return epochs * 2 ** max(0, round(math.log2(FEWEST_STEPS / steps)))
 
 
 def rows_per_step(estimator, n_rows):

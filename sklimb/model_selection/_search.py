@@ -327,10 +327,8 @@ class PackedSearchCV(Documented, BaseSearchCV):
         bar = SearchBar(self, len(task.candidates), results) if self.verbose else None
         n_jobs = effective_n_jobs(self.n_jobs)
         here = bar.within if bar and n_jobs == 1 else None
-        done = run_packs(task, folds, waiting, self.n_jobs, here)
-        for i, found in done:  # pyright: ignore[reportGeneralTypeIssues]
+        for i, found in run_packs(task, folds, waiting, self.n_jobs, checkpoint, here):
             results.update(zip(self.packs_[i], found, strict=True))
-            checkpoint.keep(i, found)
             if bar:
                 bar.finish(self.packs_[i], results)
         if bar:

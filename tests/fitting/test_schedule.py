@@ -10,6 +10,7 @@ from sklimb.fitting.schedule import (
     PATIENT_EPOCHS,
     RATE,
     WIDTH,
+    epochs_for,
     is_short,
     rows_per_step,
     schedule_of,
@@ -23,7 +24,7 @@ X, Y = fixed_table(400)
 PLAIN = {"num_embeddings": None, "random_state": 0}
 SHORT = {"max_epochs": "auto", "validation_folds": 3}
 TOLD = {
-    "max_epochs": EPOCHS,
+    "max_epochs": 4 * EPOCHS,  # of 10 steps
     "lr_schedule": "cosine",
     "lr": RATE,
     "batch_size": 32,
@@ -68,10 +69,14 @@ def test_without_folds_the_training_is_patient():
 
 
 @pytest.mark.parametrize(
-    "set_by_caller", [{"lr": 1e-3}, {"batch_size": 100}, {"d_block": 16}]
+    "set_by_caller",
+    [{"lr": 1e-3}, {"batch_size": 16}, {"d_block": 16}, {"n_iter_no_change": 2}],
 )
 def test_what_the_caller_sets_is_taken_as_it_is(set_by_caller):
-    assert same_bits(fit(**set_by_caller), fit(**{**TOLD, **set_by_caller}))
+    told = {**TOLD, **set_by_caller}
+    if "batch_size" in set_by_caller:  # of 20 steps
+        told["max_epochs"] = 2 * EPOCHS
+    assert same_bits(fit(**set_by_caller), fit(**told))
 
 
 def test_an_epoch_has_neither_few_nor_many_steps():
@@ -82,6 +87,20 @@ def test_an_epoch_has_neither_few_nor_many_steps():
     for n in range(700, 400_000, 977):
         assert 11 <= 0.8 * n / rows_per_step(clf, n) <= 136  # a power of 2 is near
     assert rows_per_step(TabularMLPClassifier(), 100) == 256
+
+
+def test_few_rows_have_more_epochs_for_as_many_steps():
+    clf = TabularMLPClassifier(**SHORT)
+    sizes = {100: 16, 400: 4, 1200: 4, 2000: 2, 3000: 1, 10**5: 1}
+    for n, expected in sizes.items():
+        assert epochs_for(clf, n) == expected * EPOCHS
+    for n in range(1, 200_000, 977):
+        steps = epochs_for(clf, n) * max(1, 0.8 * n / rows_per_step(clf, n))
+        assert 640 <= steps <= 2730
+    clf.set_params(batch_size=400)
+    assert epochs_for(clf, 1000) == 32 * EPOCHS  # of 2 steps
+    assert epochs_for(clf.set_params(max_epochs=7), 100) == 7
+    assert epochs_for(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
 
 
 @pytest.mark.parametrize(
@@ -144,7 +163,7 @@ def test_a_network_that_is_there_has_its_own_width():
 def test_pre_training_and_fit_agree_on_the_width():
     pretrainer = SelfSupervisedPretrainer(max_epochs=1, random_state=0)
     clf = fit(pretrained=pretrainer, num_embeddings="plr-lite")
-    assert clf.module_config_["d_block"] == WIDTH and clf.n_iter_ <= EPOCHS
+    assert clf.module_config_["d_block"] == WIDTH and clf.n_iter_ <= 4 * EPOCHS
 
 
 def test_a_warm_up_longer_than_the_training_is_refused():
