@@ -112,6 +112,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/images/run.py
 	$(BIN)/python benchmarks/step_costs/run.py
 	$(BIN)/python benchmarks/prediction/run.py
+	$(BIN)/python benchmarks/large/run.py
 	$(BIN)/python benchmarks/export/run.py
 	$(BIN)/python benchmarks/decisions/run.py
 	$(BIN)/python benchmarks/analysis/run.py
