@@ -58,7 +58,7 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	touch $@
 
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
-	$(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
 
 # MLflow and ray, which bring servers with them, in an environment of their own: the
 # tested versions of what a saved model is made of, and of the rest what MLflow takes.
@@ -128,6 +128,8 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
 	$(BIN)/python benchmarks/papers/inside/run.py --device auto
 	$(BIN)/python benchmarks/papers/posterior/run.py
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --device auto
+	$(BIN)/python benchmarks/papers/identification/run.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
@@ -137,6 +139,8 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
 	$(BIN)/python benchmarks/papers/inside/run.py --quick
 	$(BIN)/python benchmarks/papers/posterior/run.py --quick
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --quick
+	$(BIN)/python benchmarks/papers/identification/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py

@@ -11,7 +11,7 @@ from benchmarks.common.report import (
 from benchmarks.large.measure import TEST_ROWS
 from benchmarks.large.models import is_ours
 
-OURS, CLOCK = "TabularMLP auto", "HistGradientBoosting"
+OURS, CLOCK = "TabularMLP", "HistGradientBoosting"
 IN_BLOCKS, ROWS_OF_BLOCKS, MOST_MEGABYTES = "TabularMLP in blocks", 20_000_000, 2000
 GOAL_ROWS = 1_000_000
 MOST_SECONDS, MOST_MEMORY = 5, 3

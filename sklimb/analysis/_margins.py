@@ -15,11 +15,13 @@ BOUNDARIES = ("argmax", "decision")
 _BLOCK_ROWS, _MAX_RIVALS = 2048, 9
 # Shortening by less than this share is not worth a line.
 _WORTH = 1e-3
-# Rows towards which the others are moved, at most.
-_MAX_OTHERS = 2048
+# Rows of each predicted class towards which the others are moved, at most.
+_MAX_OTHERS = 256
 # How far a line is followed, in lengths of the step to its linear crossing.
 _FARTHEST = 16.0
-_ACCURACY, _MAX_ROOT_STEPS = 1e-4, 40
+# A lead of this share of that at the start is near enough for the secant to end on the
+# boundary: its own error is of second order.
+_NEAR, _MAX_ROOT_STEPS = 1e-2, 40
 
 
 @dataclass(frozen=True)
@@ -168,9 +170,10 @@ def _distances(scores, encoded, n_steps):
     with torch.inference_mode(False), torch.enable_grad():
         for begin in range(0, len(encoded), _BLOCK_ROWS):
             blocks.append(_Block(scores, encoded[begin : begin + _BLOCK_ROWS]))
-        _towards_other_rows(blocks)
         for block in blocks:
             block.try_path(block.every, block.first)
+        _towards_other_rows(blocks)
+        for block in blocks:
             block.share.fill_(1.0)
             for _ in range(n_steps - 1):
                 block.shorten()
@@ -202,15 +205,13 @@ class _Block:
         fixed = self.rest[:, rows]
         return self.scores(torch.cat([free.to(fixed.dtype), fixed], -1))
 
-    def try_path(self, rows, path, reach=1.5):
+    def try_path(self, rows, path, reach=torch.inf):
         """Follow `path` from some rows, and keep it where it is shorter.
 
-        Where a way is known or `reach` is 1, not beyond `reach` times the path.
+        Not beyond `reach` times the path.
         """
-        limit = torch.minimum(self.distance[:, rows], reach * path.norm(dim=-1))
-        if reach > 1:
-            unknown = self.distance[:, rows].isinf()
-            limit = torch.where(unknown, torch.inf, limit)
+        length = path.norm(dim=-1)
+        limit = torch.minimum(self.distance[:, rows], reach * length)
 
         def at(free, some):
             return self.at(free, rows[some])
@@ -223,8 +224,7 @@ class _Block:
             self.predicted[:, rows],
             limit,
         )
-        distance = t * path.norm(dim=-1)
-        distance = torch.where(t.isinf(), torch.inf, distance)
+        distance = torch.where(t.isinf(), torch.inf, t * length)
         better = distance < self.distance[:, rows]
         self.distance[:, rows] = torch.where(better, distance, self.distance[:, rows])
         path = torch.where(better.unsqueeze(-1), t.unsqueeze(-1) * path, 0.0)
@@ -247,7 +247,7 @@ class _Block:
         shorter = aim.norm(dim=-1) < (1 - _WORTH) * path.norm(dim=-1)
         turned = shorter.any(0)
         if turned.any():
-            self.try_path(rows[turned], aim[:, turned])
+            self.try_path(rows[turned], aim[:, turned], reach=1.5)
 
 
 def _towards_other_rows(blocks):
@@ -257,10 +257,14 @@ def _towards_other_rows(blocks):
     """
     there = torch.cat([block.start for block in blocks], 1)
     predicted = torch.cat([block.predicted for block in blocks], 1)
-    step = -(-there.shape[1] // _MAX_OTHERS)
-    there, predicted = there[:, ::step], predicted[:, ::step]
+    some = torch.zeros(there.shape[1], dtype=torch.bool, device=there.device)
+    for code in predicted.unique():
+        of = (predicted == code).any(0).nonzero()[:, 0]
+        some[of[:: -(-len(of) // _MAX_OTHERS)]] = True
+    there, predicted = there[:, some], predicted[:, some]
     for block in blocks:
-        apart = torch.cdist(block.start, there)
+        # Which is nearest, not how near: float32 is enough.
+        apart = torch.cdist(block.start.float(), there.float())
         same = block.predicted.unsqueeze(-1) == predicted.unsqueeze(1)
         nearest, target = apart.masked_fill_(same, torch.inf).min(-1)
         target = target.unsqueeze(-1).expand(*target.shape, there.shape[-1])
@@ -311,32 +315,31 @@ def _lead(s, predicted):
 def _crossing(at, start, path, value, predicted, limit):
     """Share of `path` at which the prediction changes, infinite if it does not.
 
-    Where `limit` is finite, a crossing farther away is of no use and not looked for.
-    The crossing is bracketed, then cut at the secant or halved (Illinois), until the
-    lead of the predicted class is _ACCURACY of that at the start, or the bracket as
-    narrow.
+    A crossing farther away than `limit` is of no use and not looked for. The end of the
+    path is looked at, then points beyond until the crossing is bracketed; the bracket
+    is cut at the secant or halved (Illinois) until the lead of the predicted class is
+    _NEAR of that at the start, where a last secant ends.
     """
     length = path.norm(dim=-1)
     here = value <= 0  # on the boundary as it stands: the distance 0
     dead = ~(length > 0) | ~length.isfinite()
     low, low_value = torch.zeros_like(length), value.clone()
-    side = torch.zeros_like(length)
 
     def lead(t, rows):
         free = start[:, rows] + t.unsqueeze(-1) * path[:, rows]
         return _lead(at(free, rows), predicted[:, rows])
 
     every = torch.arange(start.shape[1], device=start.device)
-    bounded = limit.isfinite() & ~dead
-    high = torch.where(bounded, limit / length, 1.0)
+    farthest = torch.where(dead, 1.0, limit / length).clamp_max(_FARTHEST)
+    high = farthest.clamp_max(1.0)
     high_value = lead(high, every)
-    close = _ACCURACY * value
+    close = _NEAR * value
 
     def rows_where(open_):
         return open_.any(0).nonzero()[:, 0]
 
     def ahead():
-        return (high_value > close) & ~dead & ~here & ~bounded & (high < _FARTHEST)
+        return (high_value > close) & ~dead & ~here & (high < farthest)
 
     while len(rows := rows_where(ahead())):
         live, f = ahead()[:, rows], high_value[:, rows]
@@ -344,6 +347,7 @@ def _crossing(at, start, path, value, predicted, limit):
         # Where the secant crosses, and a little farther, within bounds.
         reach = t + 1.1 * f * (t - low[:, rows]) / fall.clamp_min(1e-300)
         reach = torch.where(fall > 0, reach.clamp(1.1 * t, 3 * t), 3 * t)
+        reach = torch.minimum(reach, farthest[:, rows])
         low[:, rows] = torch.where(live, t, low[:, rows])
         low_value[:, rows] = torch.where(live, f, low_value[:, rows])
         high[:, rows] = torch.where(live, reach, t)
@@ -351,8 +355,11 @@ def _crossing(at, start, path, value, predicted, limit):
     lost = dead | (high_value > close)
 
     def wide():
-        return (high - low > _ACCURACY * high) & (high_value < -close) & ~lost & ~here
+        return (high_value < -close) & (low_value > close) & ~lost & ~here
 
+    side = torch.zeros_like(length)
+    # An end that stays twice pulls the secant towards it by half its value.
+    low_pull, high_pull = torch.ones_like(length), torch.ones_like(length)
     for i in range(_MAX_ROOT_STEPS):
         rows = rows_where(wide())
         if not len(rows):
@@ -360,18 +367,29 @@ def _crossing(at, start, path, value, predicted, limit):
         live = wide()[:, rows]
         a, b = low[:, rows], high[:, rows]
         fa, fb = low_value[:, rows], high_value[:, rows]
-        cut = (a * fb - b * fa) / (fb - fa)
+        pa, pb = low_pull[:, rows], high_pull[:, rows]
+        cut = _secant(a, b, pa * fa, pb * fb)
         usable = (cut > a) & (cut < b) & (i % 4 != 3)
         cut = torch.where(usable, cut, (a + b) / 2)
         f = lead(cut, rows)
-        # As good as on the boundary counts as beyond it.
-        own, before = f > close[:, rows], side[:, rows]
-        # An end that stays twice pulls the secant towards it by half its value.
-        fa = torch.where(~own & (before < 0), fa / 2, fa)
-        fb = torch.where(own & (before > 0), fb / 2, fb)
-        low[:, rows] = torch.where(live & own, cut, a)
-        low_value[:, rows] = torch.where(live & own, f, fa)
-        high[:, rows] = torch.where(live & ~own, cut, b)
-        high_value[:, rows] = torch.where(live & ~own, f, fb)
+        own, before = f > 0, side[:, rows]
+        to_low, to_high = live & own, live & ~own
+        low[:, rows] = torch.where(to_low, cut, a)
+        low_value[:, rows] = torch.where(to_low, f, fa)
+        high[:, rows] = torch.where(to_high, cut, b)
+        high_value[:, rows] = torch.where(to_high, f, fb)
+        low_pull[:, rows] = _pulled(own, to_high & (before < 0), pa)
+        high_pull[:, rows] = _pulled(~own, to_low & (before > 0), pb)
         side[:, rows] = own.to(fa.dtype) * 2 - 1
-    return torch.where(here, 0.0, torch.where(lost, torch.inf, high))
+    end = _secant(low, high, low_value, high_value)
+    return torch.where(here, 0.0, torch.where(lost, torch.inf, end))
+
+
+def _pulled(moved, stays, pull):
+    """Weight of an end's value: 1 once it moves, halved while it stays."""
+    return torch.where(moved, 1.0, torch.where(stays, pull / 2, pull))
+
+
+def _secant(a, b, fa, fb):
+    """Where the line through two points crosses 0."""
+    return (a * fb - b * fa) / (fb - fa)

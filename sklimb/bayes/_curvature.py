@@ -99,8 +99,7 @@ class Full(Diagonal):
 
     def add(self, jacobian, root):
         """Add rows; `root` (rows, outputs, classes) is a root of their L."""
-        flat = jacobian.flat(root).flatten(0, 1)
-        self.sums[0] += flat.mT @ flat
+        self.sums[0] += jacobian.products(root)
 
     def finish(self):
         """Set `eigenvalues`, one per weight, and the basis."""

@@ -2,8 +2,10 @@
 
 import numpy as np
 import torch
+from scipy.special import log_softmax
 
 from sklimb._messages import short
+from sklimb.bayes._bias import posterior_bias
 from sklimb.bayes._curvature import STRUCTURES, best_precision
 from sklimb.bayes._jacobians import SUBSETS, head_of
 from sklimb.bayes._predictive import probit
@@ -111,17 +113,24 @@ def chosen_precisions(job, net, subset, found, log_p, scales):
     """
     X, y, weight = job.validation
     view = SUBSETS[subset](net, job.module)
-    y, weight = (
-        torch.from_numpy(np.asarray(part)).to(net.device) for part in (y, weight)
-    )
-    losses = torch.zeros(len(found), len(GRID), dtype=torch.float64)
+    log_mean = np.empty((len(found), len(GRID), *log_p.shape[1:]))
     for k, rows, _, jacobian in view.blocks(torch.from_numpy(X)):
         for i, precision in enumerate(GRID):
             covariance = found[k].covariance(jacobian, precision)
             p = probit(log_p[k, rows], scaled(covariance, scales[k]))
-            own = p.gather(1, y[rows, None])[:, 0].clamp_min(1e-300).log()
-            losses[k, i] -= (own * weight[rows]).sum().cpu()
-    return GRID[losses.argmin(1).numpy()]
+            log_mean[k, i, rows] = p.clamp_min(1e-300).log().cpu().numpy()
+    solve = job.calibration is not None
+    losses = [
+        [_held_out_loss(own, y, weight, solve) for own in member] for member in log_mean
+    ]
+    return GRID[np.argmin(losses, 1)]
+
+
+def _held_out_loss(log_p, y, weight, solve):
+    """Log loss of the probabilities (rows, classes), once their bias is solved."""
+    if solve:
+        log_p = log_softmax(log_p + posterior_bias(log_p[None], y, weight)[0], 1)
+    return -np.average(log_p[np.arange(len(y)), y], weights=weight)
 
 
 def scaled(covariance, scale):

@@ -150,11 +150,20 @@ class Products:
         long = root * self.phi.square().sum(1)[:, None, None]
         return [(left, torch.einsum("nkc,nke->ce", long, root))]
 
-    def flat(self, root=None):
-        """Rows of root J, or of J, as (rows, outputs, weights)."""
-        if root is None:
-            root = torch.eye(self.n_classes).to(self.phi).expand(len(self.phi), -1, -1)
-        return (self.phi[:, None, :, None] * root[:, :, None, :]).flatten(2)
+    def flat(self):
+        """Rows of J, as (rows, classes, weights)."""
+        eye = torch.eye(self.n_classes).to(self.phi).expand(len(self.phi), -1, -1)
+        return (self.phi[:, None, :, None] * eye[:, :, None, :]).flatten(2)
+
+    def products(self, root):
+        """Sum over rows of (root J)^T (root J), (weights, weights)."""
+        loss, d, n = root.mT @ root, self.phi.shape[1], self.n_classes
+        out = self.phi.new_empty(d, n, d, n)
+        for c in range(n):
+            for e in range(c + 1):  # symmetric in the classes, and in the features
+                own = (self.phi * loss[:, c, e, None]).mT @ self.phi
+                out[:, c, :, e] = out[:, e, :, c] = own
+        return out.view(d * n, d * n)
 
     def covariance(self, parts):
         """Of logits (rows, classes, classes), by (U, V, variances) of each part.
@@ -200,10 +209,15 @@ class Tensors:
         out = root.to(j.dtype) @ j.flatten(2)
         return out.reshape(*out.shape[:2], *j.shape[2:])
 
-    def flat(self, root=None):
+    def flat(self):
         """As that of `Products`."""
-        parts = self.parts if root is None else [self._out(root, j) for j in self.parts]
-        return torch.cat([part.flatten(2) for part in parts], 2).double()
+        return torch.cat([part.flatten(2) for part in self.parts], 2).double()
+
+    def products(self, root):
+        """As that of `Products`."""
+        parts = [self._out(root, j).flatten(2) for j in self.parts]
+        flat = torch.cat(parts, 2).double().flatten(0, 1)
+        return flat.mT @ flat
 
     def covariance(self, parts):
         """As that of `Products`."""

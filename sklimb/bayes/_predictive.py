@@ -53,3 +53,8 @@ def sampled(log_p, deviations):
     """
     logits = log_p.clamp_min(_LOWEST).unsqueeze(-1) + deviations
     return torch.softmax(logits, 1).permute(2, 0, 1)
+
+
+def shifted(p, offset):
+    """Probabilities times exp(offset) of each class (classes,), over their sum."""
+    return torch.softmax(p.log() + offset, -1)

@@ -12,11 +12,13 @@ from sklimb._compat import HasMethods, Interval, StrOptions
 from sklimb._random import member_seeds, root_seed
 from sklimb._wrapped import transformed, unwrap
 from sklimb.bayes._around import Posterior
+from sklimb.bayes._bias import calibration_rows, posterior_bias
 from sklimb.bayes._chains import Chains, sample_epochs, step_sizes
 from sklimb.bayes._rows import total_weight
+from sklimb.fitting.intercept import warn_of_gaps
 from sklimb.fitting.pack import Pack
 from sklimb.fitting.portfolio import mixed
-from sklimb.fitting.probabilities import make_net, set_prior
+from sklimb.fitting.probabilities import log_shift, make_net, set_prior
 from sklimb.nn.join import join
 from sklimb.training.losses import bind, make_loss
 from sklimb.training.scales import one_if_equal
@@ -89,6 +91,9 @@ class SGHMCClassifier(Posterior):
     net_ : object
         The sampled networks, of all chains for each sample.
     n_chains_ : int
+    intercept_ : array of shape (n_chains, n_classes)
+        Output biases that are added to all samples of a chain, so that their mean
+        probabilities on the rows of the fit equal the class shares.
     history_ : list of dict
         By epoch: "cycle", "lr" at its end, "train_loss", "train_loss_members".
     decision_factors_, threshold_, decision_scores_ : array, float, array
@@ -121,7 +126,9 @@ class SGHMCClassifier(Posterior):
 
     Running statistics of BatchNorm are made anew for each sample. What the classifier
     divides out of its probabilities for its sampler or loss is divided out here; there
-    is no intercept and no temperature scaling, since biases are sampled.
+    is no temperature scaling. A few samples, and a prior that draws biases towards 0,
+    miss the class shares: `intercept_` is solved again, for the mean over the samples
+    of a chain, unless the classifier has `target_prior=None`.
 
     References
     ----------
@@ -255,8 +262,31 @@ class SGHMCClassifier(Posterior):
         loss = bind(make_loss(classifier.loss), one_if_equal(counts), like)
         net = make_net(loss, module, len(self.classes_), classifier.net_.device)
         self.net_ = net.release()
-        shift = classifier.prior_shift_
-        set_prior(self.net_, shift, np.zeros((module.n_members, len(shift))))
+        self.intercept_ = self._solved(jobs)
+        every = np.tile(self.intercept_, (len(samples), 1))
+        set_prior(self.net_, classifier.prior_shift_, every)
+
+    def _solved(self, jobs):
+        """The intercept of each chain: its mean probabilities are the shares."""
+        found, gaps = np.zeros((self.n_chains_, len(self.classes_))), []
+        n_each, begin = self.n_samples * self.n_chains_ * found.shape[1], 0
+        for job in jobs:
+            own = range(begin, begin + len(job.members))
+            begin = own.stop
+            rows = calibration_rows(job, n_each)
+            if rows is None:
+                continue
+            X, y, weight = rows
+            self.net_.criterion_.log_shift = log_shift(
+                job.plan.last.shift, self.net_.device
+            )
+            log_p = self.net_.blocks_log_probability(torch.from_numpy(X)).cpu().numpy()
+            log_p = log_p.reshape(-1, self.n_chains_, *log_p.shape[1:])
+            for k in own:
+                found[k], gap = posterior_bias(log_p[:, k], y, weight)
+                gaps.append(gap)
+        warn_of_gaps(gaps)
+        return found
 
     def predict_proba(self, X):
         """Mean probabilities over all samples of all chains.

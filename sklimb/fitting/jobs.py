@@ -24,6 +24,7 @@ from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.fitting.recipe import Job, Recipe, parameters_of
+from sklimb.fitting.sampler_groups import sampler_groups
 from sklimb.fitting.schedule import epochs_for, is_short, rows_per_step
 from sklimb.fitting.sizes import check_size
 from sklimb.inputs.on_disk import take_rows
@@ -145,7 +146,10 @@ def _job(estimator, prepared, members, module, partial):
     if partial and hasattr(estimator, "net_"):
         counts = counts + estimator.class_weight_sum_
     if partial:
-        plan.last.accumulate(counts / counts.sum(), p.sampler, device_factor)
+        sampler = p.sampler
+        if p.metabalance_sampler is not None:
+            sampler = sampler_pair(p.metabalance_sampler)[1]
+        plan.last.accumulate(counts / counts.sum(), sampler, device_factor)
     attributes = _class_statistics(recipe, counts, plan.last, calibration)
     _warn_if_clamped(p, len(plan.y))
     epochs_before = 0
@@ -224,6 +228,7 @@ def _plan(recipe, prepared, layout, counts, factors, partial):
             classes=recipe.classes,
             layout=(layout.n_numeric, len(layout.indicators)),
             seed=prepared.seed,
+            group=sampler_groups(sampler, train.table),
         )
         order = prepared.order or plan.order
         return replace(plan, prior=counts / counts.sum(), order=order)

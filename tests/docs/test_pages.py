@@ -104,6 +104,20 @@ def test_examples_have_titles(written):
             assert title and line == "=" * len(title), name
 
 
+def test_examples_take_what_the_gallery_gives_them(written):
+    """A parser that does not know `--out` ends the build; a cell has no `__file__`."""
+    read = 0
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        text = path.read_text()
+        if not re.search(written.EXECUTED, str(path)):
+            continue
+        assert "__file__" not in text, path
+        if "ArgumentParser(" in text:
+            assert '("--out"' in text, path
+            read += 1
+    assert read >= 3
+
+
 MARKDOWN = """
 # Title
 

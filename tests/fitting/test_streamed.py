@@ -32,6 +32,8 @@ SMALL = {
     "batch_size": 64,
     "lr": 5e-3,
     "random_state": 0,
+    "n_members": 1,
+    "validation_folds": None,
     "merge_duplicates": False,
 }
 

@@ -265,7 +265,9 @@ def test_weights_are_repetitions_and_sharpen():
     fitted = clone(clf).fit(X, Y)
     one = laplace(fitted)._curvatures[0].eigenvalues
     ten = laplace(fitted, sample_weight=np.full(len(X), 10.0))._curvatures[0]
-    np.testing.assert_allclose(ten.eigenvalues, 10 * one)
+    # Half of them are 0 for two classes, but for rounding.
+    largest = float(one.max())
+    np.testing.assert_allclose(ten.eigenvalues, 10 * one, atol=1e-12 * largest)
 
 
 @pytest.mark.parametrize("sampler", ["balanced", "over", "smote"])
@@ -323,7 +325,8 @@ def test_precisions_are_the_best_by_evidence_and_by_held_out_rows():
     )
 
     def loss(prior):
-        model = LaplaceClassifier(FrozenEstimator(clf), prior_precision=prior)
+        frozen = FrozenEstimator(clf)
+        model = LaplaceClassifier(frozen, structure="diag", prior_precision=prior)
         model.fit(X[150:], Y[150:], **rows)
         return log_loss(Y[:150], model.predict_proba(X[:150])), model
 
@@ -360,7 +363,7 @@ def test_pipelines_decisions_and_names():
     assert model.threshold_ == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("params", [{}, {"subset": "all"}, {"structure": "kron"}])
+@pytest.mark.parametrize("params", [{}, {"subset": "all"}, {"structure": "diag"}])
 def test_images(params):
     clf = ImageResNetClassifier(backbone="resnet8", max_epochs=1, random_state=0)
     clf.fit(IMAGES, LABELS)
