@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.one_network import OutOfTheBox
 from helpers.packs import fixed_table, same_bits
 
 from sklimb import TabularMLPClassifier
@@ -21,7 +22,7 @@ from sklimb.model_selection._candidates import fresh
 from sklimb.selfsup import SelfSupervisedPretrainer
 
 X, Y = fixed_table(400)
-PLAIN = {"num_embeddings": None, "random_state": 0}
+PLAIN = {"num_embeddings": None, "random_state": 0, "n_iter_no_change": 2}
 SHORT = {"max_epochs": "auto", "validation_folds": 3}
 TOLD = {
     "max_epochs": 4 * EPOCHS,  # of 10 steps
@@ -41,19 +42,13 @@ def test_auto_is_the_fit_with_the_numbers_that_it_takes():
 
 
 def test_a_class_without_a_budget_of_networks_is_patient():
-    class One(TabularMLPClassifier):
-        _networks = ()
-
-    params = {"max_epochs": "auto", "validation_folds": "auto"}
-    assert is_short(TabularMLPClassifier(**params))
-    assert not is_short(One(**params)) and is_short(One(**SHORT))
+    one = TabularMLPClassifier  # has none in tests
+    assert is_short(OutOfTheBox())
+    assert not is_short(one()) and is_short(one(**SHORT))
 
 
 def test_the_candidates_of_a_search_are_short_and_alone():
-    auto = {"max_epochs": "auto", "validation_folds": "auto", "n_members": "auto"}
-    search = PackedSearchCV(
-        TabularMLPClassifier(**PLAIN, **auto), {"dropout": [0.0, 0.2]}, cv=2
-    )
+    search = PackedSearchCV(OutOfTheBox(**PLAIN), {"dropout": [0.0, 0.2]}, cv=2)
     inner = fresh(search.estimator, 0)
     assert is_short(inner) and value_of(inner, "d_block") == WIDTH
     assert len(inner.fit(X, Y).member_seeds_) == 1
@@ -70,7 +65,7 @@ def test_without_folds_the_training_is_patient():
 
 @pytest.mark.parametrize(
     "set_by_caller",
-    [{"lr": 1e-3}, {"batch_size": 16}, {"d_block": 16}, {"n_iter_no_change": 2}],
+    [{"lr": 1e-3}, {"batch_size": 16}, {"d_block": 16}, {"n_iter_no_change": 1}],
 )
 def test_what_the_caller_sets_is_taken_as_it_is(set_by_caller):
     told = {**TOLD, **set_by_caller}
@@ -143,7 +138,7 @@ def test_calls_of_partial_fit_have_no_end_to_fall_towards():
     short, patient = (
         TabularMLPClassifier(**PLAIN, **params)
         for params in (
-            {"max_epochs": "auto", "validation_folds": "auto"},
+            {"max_epochs": "auto", "validation_folds": 3},
             {"max_epochs": 3, "d_block": WIDTH},
         )
     )
@@ -154,7 +149,7 @@ def test_calls_of_partial_fit_have_no_end_to_fall_towards():
 
 
 def test_a_network_that_is_there_has_its_own_width():
-    clf = fit(warm_start=True, max_epochs=1, validation_folds="auto")
+    clf = OutOfTheBox(**PLAIN, warm_start=True, max_epochs=1).fit(X, Y)
     assert clf.module_config_["d_block"] == 256
     with pytest.raises(ValueError, match="d_block cannot change from 256 to 128"):
         clf.set_params(max_epochs="auto").fit(X, Y)
