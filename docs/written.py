@@ -102,7 +102,7 @@ def examples():
                 r'\A(r?""")(.+)\n', lambda m: f"{m[0]}{'=' * len(m[2])}\n", text
             )
             # A command as it is typed, no quotation.
-            text = text.replace("Run it with\n\n    ", "Run it with::\n\n    ")
+            text = text.replace("\n\n    python ", "\n\n::\n\n    python ", 1)
         files[path.name] = text
     return files
 
