@@ -60,10 +60,16 @@ def correlation(a, b):
     The 95 % interval is Fisher's, over what the lists name, such as methods.
     """
     n = len(a)
-    r = float(np.corrcoef(a, b)[0, 1])
+    if n < 4 or np.ptp(a) == 0 or np.ptp(b) == 0:  # no interval, or no r
+        return {
+            "mean": 0.0,
+            "slope": 0.0,
+            "runs": n,
+            "interval": None,
+            "holds": "1 run",
+        }
+    r = min(float(np.corrcoef(a, b)[0, 1]), 1 - 1e-12)
     found = {"mean": r, "slope": float(np.polyfit(a, b, 1)[0]), "runs": n}
-    if n < 4 or abs(r) >= 1:
-        return {**found, "interval": None, "holds": "1 run"}
     z = np.arctanh(r) + np.array([-1.96, 1.96]) / np.sqrt(n - 3)
     low, high = np.tanh(z).tolist()
     holds = "yes" if low > 0 else "no, the opposite" if high < 0 else "not shown"
