@@ -102,6 +102,9 @@ def test_examples_have_titles(written):
         if name.endswith(".py") and not name.startswith("_"):
             title, line = text.removeprefix('"""').lstrip("\n").split("\n")[:2]
             assert title and line == "=" * len(title), name
+            # An indented command is a quotation, unless "::" stands before it.
+            intro = text.split('"""')[1]
+            assert not re.search(r"[^:]\n\n    python ", intro), name
 
 
 def test_examples_take_what_the_gallery_gives_them(written):
