@@ -118,10 +118,11 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         """Largest number of passes over the training rows. "auto" is 200, and with
         `validation_folds` a short training of a narrower network: 20 epochs of 16 to 96
         steps, and 2, 4, 8, ... times as many where that is less than some 1,000 steps,
-        in which the learning rate falls by a cosine from 0.005. What you set beside it
-        is taken as it is. It stays 200 with `lr_schedule="constant"`, another
-        optimizer than "adamw", warm_start, portfolio, joint_ssl, m2m,
-        metabalance_sampler, row_weighting or drw_start.""",
+        in which the learning rate falls by a cosine from 0.005; from 400,000 rows on as
+        many epochs as see 8 million rows, at least 4, and 50,000 rows validate at most.
+        What you set beside it is taken as it is. It stays 200 with
+        `lr_schedule="constant"`, another optimizer than "adamw", warm_start, portfolio,
+        joint_ssl, m2m, metabalance_sampler, row_weighting or drw_start.""",
     )
     lr_schedule: str = parameter(
         "auto",

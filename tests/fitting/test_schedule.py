@@ -6,6 +6,7 @@ from helpers.one_network import OutOfTheBox
 from helpers.packs import fixed_table, same_bits
 
 from sklimb import TabularMLPClassifier
+from sklimb.fitting import budget, schedule
 from sklimb.fitting.schedule import (
     EPOCHS,
     PATIENT_EPOCHS,
@@ -15,6 +16,7 @@ from sklimb.fitting.schedule import (
     is_short,
     rows_per_step,
     schedule_of,
+    short_training,
     value_of,
 )
 from sklimb.model_selection import PackedSearchCV
@@ -96,6 +98,37 @@ def test_few_rows_have_more_epochs_for_as_many_steps():
     assert epochs_for(clf, 1000) == 32 * EPOCHS  # of 2 steps
     assert epochs_for(clf.set_params(max_epochs=7), 100) == 7
     assert epochs_for(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
+
+
+def test_many_rows_have_fewer_epochs():
+    clf = TabularMLPClassifier(**SHORT)
+    sizes = {400_000: 20, 800_000: 10, 10**6: 8, 2 * 10**6: 4, 10**7: 4}
+    for n, expected in sizes.items():
+        assert epochs_for(clf, n) == short_training(n).epochs == expected
+    assert epochs_for(clf.set_params(batch_size=2**17), 10**6) == 8
+    assert epochs_for(TabularMLPClassifier(max_epochs=7), 10**6) == 7
+
+
+class Alone(TabularMLPClassifier):
+    """One network for any number of rows."""
+
+    _networks = ((1, 1),)
+
+
+@pytest.mark.parametrize(
+    "set_by_caller",
+    [{}, {"lr": 3e-3}, {"batch_size": 64}, {"validation_fraction": 0.25}],
+)
+def test_a_fit_of_many_rows_is_that_with_the_numbers_of_many(
+    monkeypatch, set_by_caller
+):
+    monkeypatch.setattr(schedule, "SEEN", 2800)
+    monkeypatch.setattr(budget, "MOST_VALIDATE", 31)
+    small = {**PLAIN, "d_block": 8, "n_members": 1, **set_by_caller}
+    auto = {"max_epochs": "auto", "validation_folds": "auto", **small}
+    told = {"max_epochs": 7, "lr_schedule": "cosine", "batch_size": 32, "lr": RATE}
+    told |= {"validation_fraction": 31 / 400, "validation_folds": None, **small}
+    assert same_bits(Alone(**auto).fit(X, Y), TabularMLPClassifier(**told).fit(X, Y))
 
 
 @pytest.mark.parametrize(
