@@ -124,6 +124,7 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale full --device auto
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
 	$(BIN)/python benchmarks/papers/inside/run.py --device auto
+	$(BIN)/python benchmarks/papers/features/run.py --device auto
 	$(BIN)/python benchmarks/papers/posterior/run.py
 
 papers-quick: install ## a look at them: small scales, minutes each
@@ -133,6 +134,7 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale cpu
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
 	$(BIN)/python benchmarks/papers/inside/run.py --quick
+	$(BIN)/python benchmarks/papers/features/run.py --quick
 	$(BIN)/python benchmarks/papers/posterior/run.py --quick
 
 $(GPU_DATA):
