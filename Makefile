@@ -58,15 +58,17 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	touch $@
 
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
-	$(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
 
-# MLflow and ray, which bring servers with them, in an environment of their own. MLflow 3
-# wants pandas < 3 and older cryptography and pyarrow: there these are what it takes.
+# MLflow and ray, which bring servers with them, in an environment of their own: the
+# tested versions of what a saved model is made of, and of the rest what MLflow takes.
 INTEROP = .venv-interop
+INTEROP_KEEPS = imbalanced-learn|numpy|pytest|rtdl_revisiting_models|safetensors|$\
+	scikit-learn|scipy|skops|skorch|torch
 
 $(INTEROP)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(INTEROP)
-	grep -vE '^(pandas|cryptography|pyarrow)==' constraints.txt > $(INTEROP)/constraints.txt
+	grep -E '^($(INTEROP_KEEPS))==' constraints.txt > $(INTEROP)/constraints.txt
 	$(INTEROP)/bin/python -m pip install -q -c $(INTEROP)/constraints.txt \
 		-e . "mlflow>=3" "ray[default]" skops pytest
 	touch $@
@@ -110,6 +112,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/images/run.py
 	$(BIN)/python benchmarks/step_costs/run.py
 	$(BIN)/python benchmarks/prediction/run.py
+	$(BIN)/python benchmarks/large/run.py
 	$(BIN)/python benchmarks/export/run.py
 	$(BIN)/python benchmarks/decisions/run.py
 	$(BIN)/python benchmarks/analysis/run.py
@@ -126,6 +129,8 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/inside/run.py --device auto
 	$(BIN)/python benchmarks/papers/features/run.py --device auto
 	$(BIN)/python benchmarks/papers/posterior/run.py
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --device auto
+	$(BIN)/python benchmarks/papers/identification/run.py --device auto
 
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
@@ -136,6 +141,8 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/inside/run.py --quick
 	$(BIN)/python benchmarks/papers/features/run.py --quick
 	$(BIN)/python benchmarks/papers/posterior/run.py --quick
+	$(BIN)/python benchmarks/papers/unlabeled/run.py --quick
+	$(BIN)/python benchmarks/papers/identification/run.py --quick
 
 $(GPU_DATA):
 	$(GPU_PYTHON) benchmarks/gpu/prepare.py

@@ -19,6 +19,7 @@ class EstimatorCallbacks(Callback):
         n_members = net.module_.n_members
         self.estimator.member_weights_ = np.full(n_members, 1 / n_members)
         self.estimator.decision_factors_ = np.ones(len(self.estimator.classes_))
+        self.context.max_subtasks = net.max_epochs  # known once rows are
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.seen)
 
     def on_epoch_begin(self, net, **kwargs):

@@ -13,17 +13,14 @@ from sklimb._documentation import Documented
 from sklimb.inputs import column_warnings
 from sklimb.inputs.column_encodings import (
     CategoricalColumn,
-    NumericColumn,
     columns_from_state,
     columns_to_state,
     output_names,
 )
-from sklimb.inputs.few_rows import FEW_ROWS, write_few
+from sklimb.inputs.encoded_table import encoded_matrix, learned_columns
 from sklimb.inputs.table import read_table
 from sklimb.inputs.weights import check_weights
 from sklimb.persistence.saved_encoder import SavedEncoder
-
-_BLOCK_ROWS = 16384
 
 
 class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
@@ -312,15 +309,21 @@ class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
             table, weights = table.take(weights > 0), weights[weights > 0]
         if weights is not None and np.all(weights == 1):
             weights = None
-        total = float(table.n_rows) if weights is None else weights.sum()
-        self._columns = [
-            CategoricalColumn.fit(column, weights, total, self.min_frequency)
-            if flag
-            else NumericColumn.fit(
-                column, weights, total, self.numeric_transform, self.n_quantiles
-            )
-            for column, flag in zip(table.columns, table.is_categorical, strict=True)
-        ]
+        self._columns = learned_columns(
+            table,
+            weights,
+            transform=self.numeric_transform,
+            n_quantiles=self.n_quantiles,
+            min_frequency=self.min_frequency,
+        )
+        column_warnings.warn_of_training_columns(table, self._columns, table.names)
+        return self._set_attributes(table.names)
+
+    def _fit_sketch(self, sketch, table):
+        """Fit to a Sketch of all rows; `table` is a part of them, for warnings."""
+        self._columns = sketch.columns(
+            self.numeric_transform, self.n_quantiles, self.min_frequency
+        )
         column_warnings.warn_of_training_columns(table, self._columns, table.names)
         return self._set_attributes(table.names)
 
@@ -353,47 +356,20 @@ class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
         widths = self.cardinalities_
         if self.category_encoding == "ordinal":
             widths = (1,) * len(widths)
-        first = self.n_numeric_ + self.n_indicators_
-        out = np.zeros((table.n_rows, first + sum(widths)), dtype=self.dtype)
-        # A block of rows fits the processor's cache while its columns are written.
-        for start in range(0, table.n_rows, _BLOCK_ROWS):
-            rows = slice(start, start + _BLOCK_ROWS)
-            self._write_numbers(table, rows, out[rows])
-        all_rows = np.arange(table.n_rows)
-        foreign = {}
-        for i, width in zip(self.categorical_columns_, widths, strict=True):
-            fitted, column = self._columns[i], table.column(i)
-            codes = fitted.encode(column)
-            if name is not None and column_warnings.is_foreign(fitted, column, codes):
-                foreign[i] = fitted, column
-            if self.category_encoding == "ordinal":
-                out[:, first] = codes
-            else:
-                out[all_rows, first + codes] = 1
-            first += width
+        out, foreign = encoded_matrix(
+            table,
+            self._columns,
+            widths,
+            transform=self.numeric_transform,
+            encoding=self.category_encoding,
+            dtype=self.dtype,
+            is_foreign=None if name is None else column_warnings.is_foreign,
+        )
         if foreign:
             column_warnings.warn_of_foreign(
                 name, foreign, getattr(self, "feature_names_in_", None)
             )
         return out
-
-    def _write_numbers(self, table, rows, out):
-        """Write the numeric columns and indicators of a block of rows."""
-        limit = np.finfo(self.dtype).max
-        indicator = self.n_numeric_
-        numeric = [self._columns[i] for i in self.numeric_columns_]
-        if 0 < len(out) <= FEW_ROWS and numeric and all(c.is_plain for c in numeric):
-            values = [table.column(i, rows) for i in self.numeric_columns_]
-            write_few(out, numeric, values, self.numeric_transform, limit)
-            return
-        for j, i in enumerate(self.numeric_columns_):
-            values = table.column(i, rows).astype(np.float64)
-            is_missing = np.isnan(values)
-            fitted = self._columns[i]
-            if fitted.has_indicator:
-                out[:, indicator] = is_missing
-                indicator += 1
-            out[:, j] = fitted.encode(values, is_missing, self.numeric_transform, limit)
 
     def _get_state(self):
         """(JSON-able config, arrays) from which _from_state builds a copy."""

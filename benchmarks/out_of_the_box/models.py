@@ -12,8 +12,20 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks.common.kept import digest
 from benchmarks.common.splits import hold_out
-from benchmarks.tables.models import fit_xgboost, make_ours, make_xgboost, strings
+from benchmarks.tables.models import (
+    fit_lightgbm,
+    fit_xgboost,
+    make_lightgbm,
+    make_ours,
+    make_xgboost,
+    strings,
+)
 from sklimb import TabularEncoder
+
+
+def with_values(X):
+    """X without columns that have none: binning fails on them."""
+    return X.loc[:, X.notna().any()]
 
 
 def fit_plain(model, X, y, groups, seed):
@@ -36,6 +48,13 @@ def fit_stopped(model, X, y, groups, seed):
     train, validation = hold_out(y, groups, np.arange(len(y)), seed)
     parts = [(X.iloc[rows], y[rows]) for rows in (train, validation)]
     return fit_xgboost(model, *parts[0], *parts[1])
+
+
+def fit_stopped_lightgbm(model, X, y, groups, seed):
+    """The same rows stop it."""
+    train, validation = hold_out(y, groups, np.arange(len(y)), seed)
+    parts = [(X.iloc[rows], y[rows]) for rows in (train, validation)]
+    return fit_lightgbm(model, *parts[0], *parts[1])
 
 
 def make_catboost(seed):
@@ -132,13 +151,16 @@ MODELS = {
         make_logistic,
         goes_through=("sklimb.preprocessing",),
     ),
-    "histogram": Model("HistGradientBoosting", "scikit-learn", make_histogram),
+    "histogram": Model(
+        "HistGradientBoosting", "scikit-learn", make_histogram, read=with_values
+    ),
     "xgboost": Model(
         "XGBoost",
         "xgboost",
         lambda seed: make_xgboost(seed, learning_rate=0.05),
         fit_stopped,
     ),
+    "lightgbm": Model("LightGBM", "lightgbm", make_lightgbm, fit_stopped_lightgbm),
     "catboost": Model("CatBoost", "catboost", make_catboost, fit_catboost, strings),
     "auto": ours(
         "sklimb", n_members="auto", validation_folds="auto", max_epochs="auto"

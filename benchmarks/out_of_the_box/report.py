@@ -8,10 +8,11 @@ from benchmarks.out_of_the_box.models import MODELS
 from benchmarks.out_of_the_box.summary import NAMES, collect, mean_of, slices, summary
 from benchmarks.out_of_the_box.tables import TEMPORAL, tables_of
 
-COMPARED = ("auto", "one", "catboost", "xgboost", "histogram", "logistic")
+COMPARED = ("auto", "one", "catboost", "xgboost", "lightgbm", "histogram", "logistic")
 PAIRS = (
     ("auto", "catboost"),
     ("auto", "xgboost"),
+    ("auto", "lightgbm"),
     ("auto", "histogram"),
     ("auto", "logistic"),
     ("auto", "one"),

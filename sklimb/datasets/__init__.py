@@ -8,6 +8,7 @@ from sklimb.datasets._fetch import (
     fetch_otto,
 )
 from sklimb.datasets._gaussians import make_two_means, make_two_radii
+from sklimb.datasets._identities import read_identities
 from sklimb.datasets._image_folders import read_image_folder
 from sklimb.datasets._image_lists import read_image_list
 from sklimb.datasets._images import (
@@ -40,6 +41,7 @@ __all__ = [
     "make_transactions",
     "make_two_means",
     "make_two_radii",
+    "read_identities",
     "read_image_folder",
     "read_image_list",
 ]

@@ -22,7 +22,13 @@ from sklimb.training.losses import LOSSES, needs_cosines
 from sklimb.training.m2m import M2MS
 from sklimb.training.optimizers import ARGUMENTS, OPTIMIZERS
 from sklimb.training.reweighting import ROW_WEIGHTINGS
-from sklimb.training.samplers import SAMPLERS, draw_of, is_uniform, sampler_pair
+from sklimb.training.samplers import (
+    SAMPLERS,
+    column_of,
+    draw_of,
+    is_uniform,
+    sampler_pair,
+)
 from sklimb.training.scales import SCALES
 from sklimb.training.steps import STEPS
 from sklimb.training.terms import TERMS, MoCo, Rotation, make_term
@@ -57,6 +63,8 @@ def check_strategies(estimator, partial=False):
             f"sampler={short(p.sampler)} cannot be used with partial_fit: it "
             f"re-samples a whole training set once. Use one of {list(SAMPLERS)}."
         )
+    if partial:
+        _check_no_column(p)
     for name in ("smoothing_scale", "sam_scale"):
         value = getattr(p, name)
         if isinstance(value, str):
@@ -116,6 +124,19 @@ def _refuse_pairs(p):
             raise ValueError(
                 f"{name}={short(getattr(p, name))} and {own}={short(getattr(p, own))} "
                 f"cannot be combined: {why}{what_to_do}"
+            )
+
+
+def _check_no_column(p):
+    """Refuse samplers that balance a column, whose groups a call does not know."""
+    for name in ("sampler", "metabalance_sampler"):
+        given = getattr(p, name)
+        pair = [] if given is None else sampler_pair(given)
+        if any(column_of(sampler) is not None for sampler in pair):
+            raise ValueError(
+                f"{name}={short(given)} cannot be used with partial_fit: it balances a "
+                "column over all rows, of which a call has a part. Use fit, or the "
+                "group of each class as by=."
             )
 
 
@@ -319,7 +340,7 @@ def _check_callbacks(callbacks):
             )
         why = unusable(callback)
         if why is not None:
-            raise ValueError(f"callbacks cannot be used: {why}.")
+            raise ValueError(f"callbacks cannot be used: {why.rstrip('.')}.")
 
 
 def offers_partial_fit(estimator):

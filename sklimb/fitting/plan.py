@@ -75,7 +75,17 @@ class Plan:
 
 
 def make_plan(
-    X, y, weight, *, sampler, class_factor, device_factor, classes, layout, seed
+    X,
+    y,
+    weight,
+    *,
+    sampler,
+    class_factor,
+    device_factor,
+    classes,
+    layout,
+    seed,
+    group=None,
 ):
     """Class shares, re-sampling and draws for the encoded training rows.
 
@@ -94,6 +104,8 @@ def make_plan(
         Numeric and indicator columns of X, which come first.
     seed : int
         Root seed of the fit.
+    group : array or None
+        Code of the value that a sampler balances, per row.
     """
     n_classes = len(classes)
     prior = class_share_of(y, weight, n_classes)
@@ -118,9 +130,13 @@ def make_plan(
     else:
         # Draws take a class by its share, then a row by its sample weight, which the
         # loss must not count again: only class_weight is left for it.
-        share = class_share(sampler, drawn)
-        total = np.bincount(y, weights=weight, minlength=n_classes)
-        probability = weight * (share / np.where(total > 0, total, 1))[y]
+        if group is None:
+            share = class_share(sampler, drawn)
+            total = np.bincount(y, weights=weight, minlength=n_classes)
+            probability = weight * (share / np.where(total > 0, total, 1))[y]
+        else:
+            probability = weight / np.bincount(group, weights=weight)[group]
+            share = class_share_of(y, probability, n_classes)
         order = WeightedOrder(probability)
         loss_weight = factor
         mean = float((probability * factor).sum() / probability.sum())

@@ -240,12 +240,15 @@ def gaussian_knots(values, weights, n_quantiles):
 
 
 def interpolate(values, x, z):
-    """np.interp, which is several times faster on sorted values."""
+    """np.interp, which is many times faster where each value is near the last one."""
     if not _has_plain_slopes(x):
         return _interpolate_shares(values, x, z)
     if len(values) < 1024 or len(x) < 32:
         return np.interp(values, x, z)
-    order = np.argsort(values)
+    # Half of a float32 tells values apart well enough, and is sorted by its digits.
+    with np.errstate(over="ignore"):
+        near = (values - x[len(x) // 2]).astype(np.float32)
+    order = np.argsort((near.view(np.uint32) >> 16).astype(np.uint16), kind="stable")
     result = np.empty(len(values))
     result[order] = np.interp(values[order], x, z)
     return result

@@ -6,6 +6,7 @@ from sklearn.metrics import make_scorer
 
 from sklimb._messages import listed, short, told
 from sklimb.metrics._groups import GROUPS, group_recall
+from sklimb.metrics._identification import Rank1Scorer
 from sklimb.metrics._ranking import (
     precision_at_k,
     recall_at_false_positive_rate,
@@ -19,6 +20,7 @@ from sklimb.metrics._thresholds import (
 
 RANKING = {"response_method": ("decision_function", "predict_proba")}
 LABELS = {"response_method": "predict"}
+RANK_1 = "rank_1_accuracy"  # of features, which make_scorer does not know
 COST = {"response_method": "predict", "greater_is_better": False}
 
 # Metric, arguments of make_scorer, and fixed parameters of the metric.
@@ -47,7 +49,7 @@ def get_scorer_names():
     >>> get_scorer_names()[:3]
     ['expected_cost', 'few_recall', 'many_recall']
     """
-    return sorted(_SCORERS)
+    return sorted([*_SCORERS, RANK_1])
 
 
 def get_scorer(scoring, **parameters):
@@ -60,7 +62,8 @@ def get_scorer(scoring, **parameters):
     ----------
     scoring : str
         Name of the metric, see `get_scorer_names`. "many_recall", "medium_recall" and
-        "few_recall" are `group_recall` of that group.
+        "few_recall" are `group_recall` of that group; "rank_1_accuracy" takes the
+        classifier's features, and no parameters.
     **parameters : dict
         Parameters of the metric, such as `k` or `pos_label`. String labels need
         `pos_label`, and the recalls of groups `y_train`.
@@ -100,6 +103,13 @@ def get_scorer(scoring, **parameters):
     >>> cross_val_score(LogisticRegression(), X, y, scoring=scorer, cv=3).shape
     (3,)
     """
+    if scoring == RANK_1:
+        if parameters:
+            raise TypeError(
+                f"The scorer {short(RANK_1)} takes no parameters, got "
+                f"{listed(parameters)}."
+            )
+        return Rank1Scorer()
     if scoring not in _SCORERS:
         raise ValueError(
             f"scoring must be one of {get_scorer_names()}, got {short(scoring)}. "

@@ -68,6 +68,10 @@ class Checkpoint:
             self.close()
             raise
 
+    def __getstate__(self):
+        # For workers, which write packs only; the lock stays here.
+        return {**vars(self), "_held": None}
+
     def __enter__(self):
         return self
 
@@ -134,7 +138,7 @@ class Checkpoint:
 
     def finished(self, i):
         """Results of pack i, or None if it has to be trained."""
-        if self.folder is None or not self._path(i).exists():
+        if not self.holds(i):
             return None
         try:
             header, tensors = read(self._path(i))
@@ -143,6 +147,10 @@ class Checkpoint:
             return self._results(header, tensors)
         except (ValueError, KeyError, OSError, SafetensorError):
             return None  # damaged: train it again
+
+    def holds(self, i):
+        """Whether there is a file of pack i."""
+        return self.folder is not None and self._path(i).exists()
 
     def keep(self, i, results):
         """Write the results of pack i."""

@@ -143,7 +143,7 @@ def _train(task, jobs, drop):
 
 
 def _alike(jobs):
-    """Lists of pairs whose encoded rows fit side by side; folds may lack a class."""
+    """Lists of pairs that train side by side; folds may lack a class."""
 
     def shape(pair):
         job = jobs[pair]
@@ -163,6 +163,8 @@ def _alike(jobs):
             layout.n_numeric,
             len(layout.cardinalities),
             job.validation is None,
+            p.max_epochs,  # of the rows, as those of a step are
+            job.recipe.batch_size,
             own,
         )
 

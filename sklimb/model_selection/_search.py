@@ -28,10 +28,10 @@ from sklimb._random import root_seed
 from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
+from sklimb.inputs.scoring import check_scoring_names
 from sklimb.model_selection._arguments import (
     check_grid,
     check_refit,
-    check_scoring_names,
     check_weights_of,
 )
 from sklimb.model_selection._candidates import (
@@ -327,10 +327,8 @@ class PackedSearchCV(Documented, BaseSearchCV):
         bar = SearchBar(self, len(task.candidates), results) if self.verbose else None
         n_jobs = effective_n_jobs(self.n_jobs)
         here = bar.within if bar and n_jobs == 1 else None
-        done = run_packs(task, folds, waiting, self.n_jobs, here)
-        for i, found in done:  # pyright: ignore[reportGeneralTypeIssues]
+        for i, found in run_packs(task, folds, waiting, self.n_jobs, checkpoint, here):
             results.update(zip(self.packs_[i], found, strict=True))
-            checkpoint.keep(i, found)
             if bar:
                 bar.finish(self.packs_[i], results)
         if bar:

@@ -123,6 +123,8 @@ class PackedMLP(nn.Module):
     needs_two_rows = False
     reason = ""
     block_rows: int | None = None
+    # Blocks of rows are predicted in threads (`_threads`).
+    short_products = True
 
     @property
     def row_work(self):

@@ -75,12 +75,13 @@ class StrategyParameters(Parameters):
         [names_of(SAMPLERS), HasMethods("share"), HasMethods("fit_resample")],
         one_of(*SAMPLERS) + ", object with `share` or imbalanced-learn object",
         """How rows are drawn. "balanced" and "sqrt" draw classes equally or by the
-        square root of their shares, an object with `share` by the shares that it
-        returns; "over", "under", "smote" and objects of imbalanced-learn re-sample the
-        encoded training rows once, after the internal split. An object whose
-        `random_state` is None uses that of the fit. Prefer this parameter to a sampler
-        as a Pipeline step before this classifier: that one puts copies of a row on both
-        sides of the split, and its shift of probabilities cannot be corrected.""",
+        square root of their shares, `Balanced(by)` groups of rows, an object with
+        `share` by the shares that it returns; "over", "under", "smote" and objects of
+        imbalanced-learn re-sample the encoded training rows once, after the internal
+        split. An object whose `random_state` is None uses that of the fit. Prefer this
+        parameter to a sampler as a Pipeline step before this classifier: that one puts
+        copies of a row on both sides of the split, and its shift of probabilities
+        cannot be corrected.""",
     )
     smoothing_eps: float = parameter(
         0.0,
@@ -201,6 +202,7 @@ class StrategyParameters(Parameters):
         """MetaBalance (Bansal et al., 2021): each task takes a step on support rows and
         computes the loss of query rows; weights are updated to lower that loss. A pair
         gives the samplers of both; one alone is the query's, with natural support.
+        `("natural", Balanced("sex"))` balances the groups of a column in queries alone.
         "natural" or any name or object that `sampler` takes; None is off.""",
         MetaBalance.excludes,
     )

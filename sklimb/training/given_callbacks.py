@@ -4,6 +4,9 @@ import numpy as np
 from skorch.callbacks import Checkpoint, EpochScoring, InputShapeSetter
 from skorch.callbacks.scoring import ScoringBase
 
+from sklimb._messages import short
+from sklimb.inputs.scoring import is_scorer, names_near
+
 # Values of the history that are lists, which loggers and tables take for numbers.
 OF_MEMBERS = ("train_loss_members", "valid_score_members")
 
@@ -16,6 +19,11 @@ def unusable(callback):
         return f"{name} sets a network's width, which follows from X: leave it out"
     if isinstance(callback, type):
         return None
+    if issubclass(kind, ScoringBase) and not is_scorer(callback.scoring):
+        return (
+            f"{name} takes the name of one scorer, a callable or None, got "
+            f"{short(callback.scoring)}. {names_near(callback.scoring)}"
+        )
     if issubclass(kind, EpochScoring) and not callback.use_caching:
         return f"{name}(use_caching=False) predicts rows again: set use_caching=True"
     if issubclass(kind, Checkpoint) and callback.load_best:

@@ -81,10 +81,13 @@ class FocalLoss:
             In float64.
         """
         log_p = torch.log_softmax(logits.double(), -1)
-        p = log_p.exp()
-        rest = (-torch.expm1(log_p)).clamp_min(1e-30)
-        slope = rest.pow(self.gamma - 1) * (rest - self.gamma * p * log_p)
-        return torch.log_softmax(log_p - slope.log(), -1)
+        return torch.log_softmax(log_p - focal_slope(log_p, self.gamma), -1)
+
+
+def focal_slope(log_p, gamma):
+    """Logarithm of the factor by which the focal loss changes the slopes of a row."""
+    rest = (-torch.expm1(log_p)).clamp_min(1e-30)
+    return (rest.pow(gamma - 1) * (rest - gamma * log_p.exp() * log_p)).log()
 
 
 class _Bound:
@@ -262,6 +265,11 @@ class LDAMLoss(_NeedsCounts):
 
     def _posterior(self, logits, margin):
         """Logarithms of the stationary distribution, up to a constant."""
+        log_p, total, _ = self._masses(logits, margin)
+        return log_p + total
+
+    def _masses(self, logits, margin):
+        """Logarithms of a_k, b_k + sum_{j != k} a_j and b_k, of a that sums to 1."""
         log_p = torch.log_softmax(self.s * logits, -1)
         # The weight of all the others: for the largest class by their sum, since
         # 1 - p would round to 0.
@@ -269,19 +277,27 @@ class LDAMLoss(_NeedsCounts):
         of_top = log_p.scatter(-1, top, -torch.inf).logsumexp(-1, keepdim=True)
         rest = torch.log(-torch.expm1(log_p.scatter(-1, top, -1.0)))
         rest = rest.scatter(-1, top, of_top)
-        return log_p + torch.logaddexp(rest, log_p - self.s * margin)
+        own = log_p - self.s * margin
+        return log_p, torch.logaddexp(rest, own), own
 
     def _of(self, logits, target, margin):
         """One loss per row."""
         y = torch.nn.functional.one_hot(target.argmax(-1), target.shape[-1])
-        return CrossEntropy()(self.s * (logits - margin * y), target)
+        return self._plain()(self.s * (logits - margin * y), target)
+
+    def _plain(self):
+        """The loss without margins."""
+        return CrossEntropy()
 
 
 @dataclass(frozen=True)
 class CosFaceLoss(LDAMLoss):
     """One margin for all classes (Wang et al., "CosFace", 2018, equation 4).
 
-    Cross-entropy of `s (z - m [c = y])` of cosines z; otherwise as `LDAMLoss`.
+    Cross-entropy, or the focal loss (Bansal et al., "MetaBalance", 2021, section 4.2),
+    of `s (z - m [c = y])` of cosines z; otherwise as `LDAMLoss`. The focal loss
+    multiplies the slopes of a row by `f = q^(gamma - 1) (q - gamma p log p)` with
+    p = Q[y, y] and q = 1 - p, so `P f` is what is stationary.
 
     Parameters
     ----------
@@ -289,6 +305,8 @@ class CosFaceLoss(LDAMLoss):
         The margin; 0 is cross-entropy.
     s : float, default=30.0
         Scale of the cosines.
+    gamma : float, default=0.0
+        Of the focal loss; 0 is cross-entropy.
 
     Examples
     --------
@@ -300,10 +318,22 @@ class CosFaceLoss(LDAMLoss):
     """
 
     max_m: float = 0.35
+    gamma: float = 0.0
 
     def _statistics(self, counts):
         """The same margin for each class."""
         return (torch.full_like(counts, self.max_m),)
+
+    def _plain(self):
+        """The loss without margins."""
+        return FocalLoss(self.gamma) if self.gamma else CrossEntropy()
+
+    def _posterior(self, logits, margin):
+        """Logarithms of the stationary distribution, up to a constant."""
+        log_p, total, own = self._masses(logits, margin)
+        if not self.gamma:
+            return log_p + total
+        return log_p + total - focal_slope(own - total, self.gamma)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ cannot be combined with.
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +57,28 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Balanced:
-    """All classes equally.
+    """All classes equally, or all groups of rows.
+
+    Groups within the classes may be rare too: persons of one sex among the identities
+    of a face recogniser (Bansal et al., "MetaBalance", 2021, section 5.4, where the
+    query batches alone are balanced: `metabalance_sampler=("natural", Balanced(by))`).
+    Rows of a group are drawn by their weights. The change of the class shares is
+    divided out of probabilities as `target_prior` says, that of the groups within a
+    class is not.
+
+    Parameters
+    ----------
+    by : str, int, sequence of shape (n_classes,) or None, default=None
+        What is balanced. None: the classes. A name or number of a column of X: the
+        rows of each of its values, a missing one included; the network reads the
+        column too, and there is no `partial_fit`. A sequence: the group of each class
+        in the order of `classes_`, for images too.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, before training: no such column, nearly as many values as rows, or
+        not one group per class.
 
     Examples
     --------
@@ -63,10 +86,23 @@ class Balanced:
     >>> from sklimb.strategies import Balanced
     >>> Balanced().share(np.array([0.64, 0.36])).tolist()
     [1.0, 1.0]
+    >>> Balanced(["f", "m", "m"]).share(np.array([0.1, 0.6, 0.3])).round(2).tolist()
+    [1.0, 0.67, 0.33]
     """
 
+    by: Any = None
+
+    def __post_init__(self):
+        if self.by is not None and not isinstance(self.by, str | Integral):
+            object.__setattr__(self, "by", tuple(self.by))
+
+    @property
+    def column(self):
+        """The column whose values are balanced, or None."""
+        return self.by if isinstance(self.by, str | Integral) else None
+
     def share(self, prior):
-        """1 for each class that occurs.
+        """1 for each class that occurs, or for each group of classes.
 
         Parameters
         ----------
@@ -76,9 +112,22 @@ class Balanced:
         Returns
         -------
         share : array of shape (classes,)
-            Relative to each other: the sum need not be 1.
+            Relative to each other: the sum need not be 1. Of a column, where the rows
+            decide, the given shares.
         """
-        return (prior > 0).astype(float)
+        if self.by is None:
+            return (prior > 0).astype(float)
+        if self.column is not None:
+            return prior
+        if len(self.by) != len(prior):
+            raise ValueError(
+                "Balanced(by=...) must name a column, or the group of each of the "
+                f"{len(prior)} classes in the order of classes_, got {len(self.by)} "
+                "groups."
+            )
+        _, group = np.unique([str(g) for g in self.by], return_inverse=True)
+        total = np.bincount(group, weights=prior)[group]
+        return prior / np.where(total > 0, total, 1)
 
 
 @dataclass(frozen=True)
@@ -201,6 +250,11 @@ def class_share(sampler, prior):
     return share / share.sum()
 
 
+def column_of(sampler):
+    """The column of X whose values a sampler balances, or None."""
+    return getattr(draw_of(sampler), "column", None)
+
+
 @dataclass(frozen=True)
 class UniformOrder:
     """Every row once, in a new order each epoch."""
@@ -209,6 +263,30 @@ class UniformOrder:
 
     def __call__(self, generator):
         return torch.randperm(self.n_rows, generator=generator)
+
+
+@dataclass(frozen=True)
+class BlockOrder:
+    """Every row once: blocks in a new order each epoch, and the rows within each.
+
+    Of rows that are in random order already: neighbours are then read together.
+    """
+
+    n_rows: int
+    block_rows: int
+
+    def __call__(self, generator):
+        begins = torch.arange(0, self.n_rows, self.block_rows)
+        begins = begins[torch.randperm(len(begins), generator=generator)].tolist()
+        rows = torch.empty(self.n_rows, dtype=torch.long)
+        end = 0
+        for begin in begins:
+            n = min(self.block_rows, self.n_rows - begin)
+            own = rows[end : end + n]
+            torch.randperm(n, generator=generator, out=own)
+            own += begin
+            end += n
+        return rows
 
 
 class WeightedOrder:

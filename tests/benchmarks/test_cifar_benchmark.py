@@ -132,8 +132,9 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
     monkeypatch.setattr(measure, "images", lambda data_home: parts)
     scale = {**curves.SCALES["tiny"], "total": 40, "rates": (0.1, 0.01)}
     monkeypatch.setitem(curves.SCALES, "tiny", scale)
-    # Two batch sizes x two rates, three more augmentations, one more network.
-    assert len(curves.settings_of(scale)) == 8
+    # Two batch sizes x two rates, three more augmentations, one more network, four more
+    # methods.
+    assert len(curves.settings_of(scale)) == 12
     for ratio in (1.0, 0.1):
         train, validation, order = measure.make_rows(y, 40, ratio, 2, seed=0)
         assert not set(train) & set(validation) and len(validation) == 8
@@ -151,11 +152,12 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
         assert (tmp_path / f"image_curves{suffix}").stat().st_size > 500
     kept = (tmp_path / "partial" / "image_curves-tiny.jsonl").read_text()
     rows = [json.loads(line) for line in kept.splitlines()]
-    assert len(rows) == 8 * 2 * 2
+    assert len(rows) == 12 * 2 * 2
     own = [
         row
         for row in rows
         if (row["ratio"], row["batch_size"], row["seed"]) == (0.1, 16, 1)
+        and row["method"] == "erm"
     ]
     best = max(own, key=lambda row: row["validation"])
     assert first["curves"]["batch_size"]["0.1"]["16"]["lr"][1] == best["lr"]

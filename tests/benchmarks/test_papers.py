@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import linregress, pearsonr
 
 README = Path(__file__).resolve().parents[2] / "benchmarks" / "papers" / "README.md"
 # What keeps each script under a few seconds.
@@ -146,3 +147,22 @@ def test_ratios(module):
     assert len(set(train) & set(validation)) == 0
     with pytest.raises(ValueError, match="Lower the total"):
         batches.make_rows(y, 5000, 1.0, 100, 0)
+
+
+def test_correlation(module):
+    correlation = module("common.report").correlation
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=30)
+    b = 2 * a + rng.normal(size=30)
+    found, wanted = correlation(a, b), pearsonr(a, b)
+    assert found["mean"] == pytest.approx(wanted.statistic)
+    # scipy takes the quantile of the normal distribution, here it is 1.96.
+    low, high = wanted.confidence_interval(0.95)
+    assert found["interval"] == pytest.approx([low, high], abs=1e-4)
+    assert found["holds"] == "yes"
+    assert found["slope"] == pytest.approx(linregress(a, b).slope)
+    assert low > 0 and correlation(a, -b)["holds"] == "no, the opposite"
+    assert correlation(a, a)["interval"][0] > 0.99
+    assert correlation(a, rng.normal(size=30))["holds"] == "not shown"
+    for few in ((a[:3], b[:3]), (np.ones(9), b[:9])):
+        assert correlation(*few)["interval"] is None

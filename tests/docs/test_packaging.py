@@ -174,7 +174,8 @@ def test_make_takes_the_first_python_that_is_allowed(there, taken, tmp_path):
         file.chmod(0o755)
     for tool in ("make", "sh", "bash"):
         (tmp_path / tool).symlink_to(shutil.which(tool))
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHON"}
+    own = ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of the make that runs us
+    environment = {k: v for k, v in os.environ.items() if k not in own}
     done = subprocess.run(
         ["make", "-n", "install", "VENV=nowhere"],
         cwd=ROOT,

@@ -34,6 +34,7 @@ LOWEST = {
     "_messages",
     "_progress",
     "_random",
+    "_threads",
     "_version",
     "exceptions",
 }
@@ -65,6 +66,7 @@ ARROWS = {
     "_folders": set(),
     "_messages": set(),
     "_progress": set(),
+    "_threads": set(),
     "_version": set(),
     "exceptions": set(),
     "_estimator_callbacks": {"training"},

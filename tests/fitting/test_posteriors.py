@@ -179,12 +179,17 @@ def test_margins_posterior_is_the_stationary_distribution(loss, n_classes):
     np.testing.assert_allclose(got[0, 0], want, atol=1e-12)
 
 
-def test_margins_posterior_is_that_of_the_least_loss():
+@pytest.mark.parametrize(
+    "loss", [LDAMLoss(s=6.0), CosFaceLoss(s=6.0), CosFaceLoss(s=6.0, gamma=2.0)]
+)
+def test_margins_posterior_is_that_of_the_least_loss(loss):
     """Newton's minimum of the expected loss of one row gives its P(y) back."""
-    loss = bind(LDAMLoss(s=6.0), [[8.0, 4.0, 1.0]], torch.empty(0, dtype=torch.float64))
+    loss = bind(loss, [[8.0, 4.0, 1.0]], torch.empty(0, dtype=torch.float64))
     p = torch.tensor([0.55, 0.3, 0.15], dtype=torch.float64)
     z = torch.zeros(1, 1, 3, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([z], max_iter=200, tolerance_grad=1e-12)
+    optimizer = torch.optim.LBFGS(
+        [z], max_iter=500, tolerance_grad=1e-12, tolerance_change=1e-16
+    )
 
     def closure():
         optimizer.zero_grad()

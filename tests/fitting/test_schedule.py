@@ -2,17 +2,21 @@
 
 import numpy as np
 import pytest
+from helpers.one_network import OutOfTheBox
 from helpers.packs import fixed_table, same_bits
 
 from sklimb import TabularMLPClassifier
+from sklimb.fitting import budget, schedule
 from sklimb.fitting.schedule import (
     EPOCHS,
     PATIENT_EPOCHS,
     RATE,
     WIDTH,
+    epochs_for,
     is_short,
     rows_per_step,
     schedule_of,
+    short_training,
     value_of,
 )
 from sklimb.model_selection import PackedSearchCV
@@ -20,10 +24,10 @@ from sklimb.model_selection._candidates import fresh
 from sklimb.selfsup import SelfSupervisedPretrainer
 
 X, Y = fixed_table(400)
-PLAIN = {"num_embeddings": None, "random_state": 0}
+PLAIN = {"num_embeddings": None, "random_state": 0, "n_iter_no_change": 2}
 SHORT = {"max_epochs": "auto", "validation_folds": 3}
 TOLD = {
-    "max_epochs": EPOCHS,
+    "max_epochs": 4 * EPOCHS,  # of 10 steps
     "lr_schedule": "cosine",
     "lr": RATE,
     "batch_size": 32,
@@ -40,19 +44,13 @@ def test_auto_is_the_fit_with_the_numbers_that_it_takes():
 
 
 def test_a_class_without_a_budget_of_networks_is_patient():
-    class One(TabularMLPClassifier):
-        _networks = ()
-
-    params = {"max_epochs": "auto", "validation_folds": "auto"}
-    assert is_short(TabularMLPClassifier(**params))
-    assert not is_short(One(**params)) and is_short(One(**SHORT))
+    one = TabularMLPClassifier  # has none in tests
+    assert is_short(OutOfTheBox())
+    assert not is_short(one()) and is_short(one(**SHORT))
 
 
 def test_the_candidates_of_a_search_are_short_and_alone():
-    auto = {"max_epochs": "auto", "validation_folds": "auto", "n_members": "auto"}
-    search = PackedSearchCV(
-        TabularMLPClassifier(**PLAIN, **auto), {"dropout": [0.0, 0.2]}, cv=2
-    )
+    search = PackedSearchCV(OutOfTheBox(**PLAIN), {"dropout": [0.0, 0.2]}, cv=2)
     inner = fresh(search.estimator, 0)
     assert is_short(inner) and value_of(inner, "d_block") == WIDTH
     assert len(inner.fit(X, Y).member_seeds_) == 1
@@ -68,10 +66,14 @@ def test_without_folds_the_training_is_patient():
 
 
 @pytest.mark.parametrize(
-    "set_by_caller", [{"lr": 1e-3}, {"batch_size": 100}, {"d_block": 16}]
+    "set_by_caller",
+    [{"lr": 1e-3}, {"batch_size": 16}, {"d_block": 16}, {"n_iter_no_change": 1}],
 )
 def test_what_the_caller_sets_is_taken_as_it_is(set_by_caller):
-    assert same_bits(fit(**set_by_caller), fit(**{**TOLD, **set_by_caller}))
+    told = {**TOLD, **set_by_caller}
+    if "batch_size" in set_by_caller:  # of 20 steps
+        told["max_epochs"] = 2 * EPOCHS
+    assert same_bits(fit(**set_by_caller), fit(**told))
 
 
 def test_an_epoch_has_neither_few_nor_many_steps():
@@ -82,6 +84,51 @@ def test_an_epoch_has_neither_few_nor_many_steps():
     for n in range(700, 400_000, 977):
         assert 11 <= 0.8 * n / rows_per_step(clf, n) <= 136  # a power of 2 is near
     assert rows_per_step(TabularMLPClassifier(), 100) == 256
+
+
+def test_few_rows_have_more_epochs_for_as_many_steps():
+    clf = TabularMLPClassifier(**SHORT)
+    sizes = {100: 16, 400: 4, 1200: 4, 2000: 2, 3000: 1, 10**5: 1}
+    for n, expected in sizes.items():
+        assert epochs_for(clf, n) == expected * EPOCHS
+    for n in range(1, 200_000, 977):
+        steps = epochs_for(clf, n) * max(1, 0.8 * n / rows_per_step(clf, n))
+        assert 640 <= steps <= 2730
+    clf.set_params(batch_size=400)
+    assert epochs_for(clf, 1000) == 32 * EPOCHS  # of 2 steps
+    assert epochs_for(clf.set_params(max_epochs=7), 100) == 7
+    assert epochs_for(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
+
+
+def test_many_rows_have_fewer_epochs():
+    clf = TabularMLPClassifier(**SHORT)
+    sizes = {400_000: 20, 800_000: 10, 10**6: 8, 2 * 10**6: 4, 10**7: 4}
+    for n, expected in sizes.items():
+        assert epochs_for(clf, n) == short_training(n).epochs == expected
+    assert epochs_for(clf.set_params(batch_size=2**17), 10**6) == 8
+    assert epochs_for(TabularMLPClassifier(max_epochs=7), 10**6) == 7
+
+
+class Alone(TabularMLPClassifier):
+    """One network for any number of rows."""
+
+    _networks = ((1, 1),)
+
+
+@pytest.mark.parametrize(
+    "set_by_caller",
+    [{}, {"lr": 3e-3}, {"batch_size": 64}, {"validation_fraction": 0.25}],
+)
+def test_a_fit_of_many_rows_is_that_with_the_numbers_of_many(
+    monkeypatch, set_by_caller
+):
+    monkeypatch.setattr(schedule, "SEEN", 2800)
+    monkeypatch.setattr(budget, "MOST_VALIDATE", 31)
+    small = {**PLAIN, "d_block": 8, "n_members": 1, **set_by_caller}
+    auto = {"max_epochs": "auto", "validation_folds": "auto", **small}
+    told = {"max_epochs": 7, "lr_schedule": "cosine", "batch_size": 32, "lr": RATE}
+    told |= {"validation_fraction": 31 / 400, "validation_folds": None, **small}
+    assert same_bits(Alone(**auto).fit(X, Y), TabularMLPClassifier(**told).fit(X, Y))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +171,7 @@ def test_calls_of_partial_fit_have_no_end_to_fall_towards():
     short, patient = (
         TabularMLPClassifier(**PLAIN, **params)
         for params in (
-            {"max_epochs": "auto", "validation_folds": "auto"},
+            {"max_epochs": "auto", "validation_folds": 3},
             {"max_epochs": 3, "d_block": WIDTH},
         )
     )
@@ -135,7 +182,7 @@ def test_calls_of_partial_fit_have_no_end_to_fall_towards():
 
 
 def test_a_network_that_is_there_has_its_own_width():
-    clf = fit(warm_start=True, max_epochs=1, validation_folds="auto")
+    clf = OutOfTheBox(**PLAIN, warm_start=True, max_epochs=1).fit(X, Y)
     assert clf.module_config_["d_block"] == 256
     with pytest.raises(ValueError, match="d_block cannot change from 256 to 128"):
         clf.set_params(max_epochs="auto").fit(X, Y)
@@ -144,7 +191,7 @@ def test_a_network_that_is_there_has_its_own_width():
 def test_pre_training_and_fit_agree_on_the_width():
     pretrainer = SelfSupervisedPretrainer(max_epochs=1, random_state=0)
     clf = fit(pretrained=pretrainer, num_embeddings="plr-lite")
-    assert clf.module_config_["d_block"] == WIDTH and clf.n_iter_ <= EPOCHS
+    assert clf.module_config_["d_block"] == WIDTH and clf.n_iter_ <= 4 * EPOCHS
 
 
 def test_a_warm_up_longer_than_the_training_is_refused():

@@ -26,6 +26,7 @@ OURS = ["sklimb.tabular_mlp.TabularMLPClassifier"]
 @pytest.fixture
 def store(tmp_path):
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.create_experiment("of the tests", artifact_location=tmp_path.as_uri())
     mlflow.set_experiment("of the tests")
 
 

@@ -228,6 +228,15 @@ def test_tables_and_bars(n_members, capsys):
     assert "it/s" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("scoring", [(), ["f1"], {"a": "f1"}, 1, "averageprecision"])
+@pytest.mark.parametrize("kind", [EpochScoring, BatchScoring])
+def test_what_is_no_scorer_is_refused(kind, scoring):
+    told = f"callbacks cannot be used: {kind.__name__} takes the name of one scorer"
+    with pytest.raises(ValueError, match=told) as error:
+        fit(kind(scoring, name="mine"))
+    assert ("average_precision" in str(error.value)) == isinstance(scoring, str)
+
+
 class Numbers:
     """Whatever a logger writes to: it takes names and numbers, and no lists."""
 

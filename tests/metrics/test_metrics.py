@@ -548,7 +548,8 @@ def test_ranking_scorers_take_decision_functions_and_strings():
 
 
 def test_scorers_by_name():
-    assert get_scorer_names() == sorted([*BY_NAME, *(f"{g}_recall" for g in GROUPS)])
+    of_labels = [*BY_NAME, *(f"{g}_recall" for g in GROUPS)]
+    assert get_scorer_names() == sorted([*of_labels, "rank_1_accuracy"])
     assert set(BY_NAME) < set(metrics.__all__)
     with pytest.raises(ValueError, match=r"scoring must be one of .* got 'roc_auc'"):
         get_scorer("roc_auc")

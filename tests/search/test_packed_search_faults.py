@@ -26,7 +26,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import roc_auc_score
 
 from sklimb.fitting.prepare import prepare
-from sklimb.model_selection import PackedSearchCV, _packs
+from sklimb.model_selection import PackedSearchCV, _packs, _workers
 from sklimb.model_selection._checkpoint import Checkpoint
 
 X, Y = uneven_table()
@@ -431,8 +431,13 @@ def test_ctrl_c_stops_the_search_and_finished_packs_are_kept(tmp_path, trained):
     want = search(clf).fit(X, Y)
     ALARM["steps"] = 60  # 36 steps a pack
     stopped = search(clf, checkpoint=tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        stopped.fit(X, Y)
+    # What is started in a shell's background ignores the signal, and so do its tests.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stopped.fit(X, Y)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert not hasattr(stopped, "cv_results_") and n_packs(tmp_path) == 1
     trained.clear()
     same_bits(search(clf, checkpoint=tmp_path).fit(X, Y), want)
@@ -506,6 +511,36 @@ def test_a_backend_that_cannot_say_what_is_done_works_in_rounds(
     with joblib.parallel_config("rounds", n_jobs=2):
         found = search(n_jobs=None, max_members=3, checkpoint=tmp_path).fit(X, Y)
     assert_same_results(found, expected)
-    # Finished packs are kept before the next ones begin.
+    # Finished packs are kept, once, before the next ones begin.
     assert rounds.count("round") == -(-len(found.packs_) // 2) > 1
-    assert rounds[:4] == ["round", 0, 1, "round"]
+    assert rounds[0] == rounds[3] == "round" and set(rounds[1:3]) == {0, 1}
+    assert len(rounds) == len(found.packs_) + rounds.count("round")
+
+
+def test_a_worker_that_dies_in_a_round_takes_nothing_else_with_it(
+    expected, tmp_path, monkeypatch
+):
+    whole = _workers.run_pack
+
+    def dies(task, folds, pairs, progress):
+        if (0, 0) in pairs:
+            wait_for_packs(tmp_path, 1)  # until the other worker of the round is ready
+            raise OSError("the worker died")
+        return whole(task, folds, pairs, progress)
+
+    joblib.register_parallel_backend("rounds", _Rounds)
+    with joblib.parallel_config("rounds", n_jobs=2):
+        again = search(n_jobs=None, checkpoint=tmp_path)
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="died"):
+            patch.setattr(_workers, "run_pack", dies)
+            again.fit(X, Y)
+        assert n_packs(tmp_path) == 1
+        assert_same_results(again.fit(X, Y), expected)
+
+
+def test_packs_of_workers_that_share_no_folder_are_kept_too(tmp_path, monkeypatch):
+    joblib.register_parallel_backend("rounds", _Rounds)
+    monkeypatch.setattr(_workers, "_kept", lambda _, *args: _workers._numbered(*args))
+    with joblib.parallel_config("rounds", n_jobs=2):
+        found = search(n_jobs=None, max_members=3, checkpoint=tmp_path).fit(X, Y)
+    assert n_packs(tmp_path) == len(found.packs_)

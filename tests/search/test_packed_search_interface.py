@@ -398,6 +398,9 @@ def test_scorers_that_do_not_exist_are_refused_in_one_sentence():
         with pytest.raises(ValueError, match="scoring must hold names of") as error:
             search(scoring=scoring).fit(X, Y)
         assert len(str(error.value)) < 300
+    for scoring in ((), [], {}):
+        with pytest.raises(ValueError, match="scoring must hold at least one scorer"):
+            search(scoring=scoring).fit(X, Y)
 
 
 def test_weights_are_one_per_row_in_folds_and_scores():

@@ -62,6 +62,15 @@ def cosface_oracle(z, target, n, m=0.35, s=30.0):
     return _nll([s * (v - m * (c == y)) for c, v in enumerate(z)], target)
 
 
+def focal_cosface_oracle(z, target, n, m=0.35, s=30.0, gamma=2.0):
+    y = int(np.argmax(target))
+    z = [s * (v - m * (c == y)) for c, v in enumerate(z)]
+    nll = [_nll(z, np.eye(len(z))[c]) for c in range(len(z))]
+    return sum(
+        t * (1 - np.exp(-v)) ** gamma * v for t, v in zip(target, nll, strict=True)
+    )
+
+
 @pytest.mark.parametrize(
     ("loss", "oracle"),
     [
@@ -71,6 +80,7 @@ def cosface_oracle(z, target, n, m=0.35, s=30.0):
         (LDAMLoss(), ldam_oracle),
         (LDAMLoss(0.3, 10.0), lambda *a: ldam_oracle(*a, max_m=0.3, s=10.0)),
         (CosFaceLoss(), cosface_oracle),
+        (CosFaceLoss(gamma=2.0), focal_cosface_oracle),
     ],
 )
 def test_losses_equal_their_formulas(loss, oracle):

@@ -250,6 +250,9 @@ def test_refusals(params, message):
 def test_partial_fit_takes_names_and_refuses_objects():
     clf = TabularMLPClassifier(**PLAIN, **ON)
     assert np.isfinite(clf.partial_fit(X, Y).partial_fit(X, Y).predict_proba(X)).all()
+    # The query rows decide what training has seen, as in `fit`.
+    clf.set_params(metabalance_sampler=("natural", "balanced")).partial_fit(X, Y)
+    np.testing.assert_allclose(clf.prior_shift_ * clf.class_prior_, 0.5)
     clf = TabularMLPClassifier(**{**PLAIN, **ON, "metabalance_sampler": SMOTE()})
     with pytest.raises(ValueError, match="partial_fit"):
         clf.partial_fit(X, Y)

@@ -3,10 +3,13 @@
 from functools import lru_cache
 
 import numpy as np
+import torch
 from sklearn.frozen import FrozenEstimator
+from skorch.callbacks import Callback
 
 from benchmarks.common.scores import timed_fit
 from benchmarks.papers.cifar_lt.methods import GROUPS, METHODS
+from benchmarks.papers.cifar_lt.real_images import READERS, real_images, take
 from sklimb import ImageResNetClassifier
 from sklimb.datasets import load_cifar10, make_long_tailed
 from sklimb.metrics import many_medium_few_report
@@ -27,8 +30,10 @@ def make_rows(setup, n_max, seed, data_home):
 
     "lt100" is a long tail of ratio 100; "severe" has n_max images of one random class
     and 5 of the others, "moderate" 0.1 % to 1.1 % of the full classes
-    (Bansal et al., 2021).
+    (Bansal et al., 2021). Real images keep the shares of their classes.
     """
+    if setup in READERS:
+        return take(*real_images(setup, data_home)[0], n_max, seed)
     (X, y), _ = images(data_home)
     rng = np.random.default_rng(seed)
     if setup.startswith("lt"):
@@ -50,9 +55,9 @@ def drawn(X, y, counts, rng):
     return X[rows], y[rows]
 
 
-def make_test_rows(n, data_home):
+def make_test_rows(setup, n, data_home):
     """`n` test images and their labels, the same for all fits."""
-    _, (X, y) = images(data_home)
+    _, (X, y) = real_images(setup, data_home) if setup in READERS else images(data_home)
     rows = np.random.default_rng(0).permutation(len(y))[:n]
     return X[rows], y[rows]
 
@@ -130,16 +135,67 @@ def largest_outputs(model, X):
     return model.classes_[np.concatenate(largest)]
 
 
+class EpochCurves(Callback):
+    """Callback that records the accuracy on the largest class and the mean of others.
+
+    Of the raw network, after each epoch, on the training rows and on given test rows:
+    Figure 2 of Bansal et al. (2021).
+
+    Parameters
+    ----------
+    X, y : arrays
+        Test images and their labels as codes of the classes.
+    largest : int
+        Code of the largest class.
+    """
+
+    def __init__(self, X, y, largest):
+        self.X, self.y, self.largest = X, y, largest
+
+    def on_epoch_end(self, net, dataset_train=None, **kwargs):
+        rows = torch.from_numpy(np.ascontiguousarray(flat(self.X)))
+        parts = {
+            "train": (dataset_train.X, dataset_train.y.cpu().numpy()),
+            "test": (rows, self.y),
+        }
+        for part, (X, y) in parts.items():
+            hit = net.blocks_logits(X)[0].argmax(-1).cpu().numpy() == y
+            recall = {c: hit[y == c].mean() for c in np.unique(y)}
+            others = [v for c, v in recall.items() if c != self.largest]
+            net.history.record(f"{part}_largest", float(recall[self.largest]))
+            net.history.record(f"{part}_others", float(np.mean(others)))
+
+
+def flat(X):
+    """Images (n, ...) with the channels first as rows of pixels."""
+    if X.ndim == 4 and X.shape[1] > 4:
+        X = X.transpose(0, 3, 1, 2)
+    return X.reshape(len(X), -1)
+
+
+# Methods of Figure 2 of Bansal et al. (2021).
+WITH_CURVES = ("erm", "os_mixup", "metabalance")
+CURVES = [
+    f"{part}_{own}" for part in ("train", "test") for own in ("largest", "others")
+]
+
+
 def run(keys, settings, data_home, device):
     """Fit methods that share a network on one set-up; the lines that are kept."""
     setup, method, seed = keys[0][:3]
-    return fit_methods(
-        [key[1] for key in keys],
-        classifier(method, settings, seed, device),
-        make_rows(setup, settings["n_max"], seed, data_home),
-        make_test_rows(settings["test"], data_home),
-        has_largest=not setup.startswith("lt"),
-    )
+    train = make_rows(setup, settings["n_max"], seed, data_home)
+    test = make_test_rows(setup, settings["test"], data_home)
+    network, has_largest = classifier(method, settings, seed, device), False
+    if setup in READERS and isinstance(train[0][0], str):  # paths
+        network.set_params(image_shape=settings["image_shape"])
+    elif setup in ("severe", "moderate"):
+        has_largest = True
+        if method in WITH_CURVES:
+            labels, counts = np.unique(train[1], return_counts=True)
+            codes = np.searchsorted(labels, test[1])
+            curves = EpochCurves(test[0], codes, int(counts.argmax()))
+            network.set_params(callbacks=[curves])
+    return fit_methods([key[1] for key in keys], network, train, test, has_largest)
 
 
 def fit_methods(methods, network, train, test, has_largest=False):
@@ -168,10 +224,16 @@ def fit_methods(methods, network, train, test, has_largest=False):
             spent = [a + b for a, b in zip(spent, added, strict=True)]
             predicted = second.predict(X_test)
         more = {}
-        if method == "erm" and has_largest:
+        if has_largest:
             labels, counts = np.unique(y, return_counts=True)
             largest = labels[counts.argmax()]
-            more["matched"] = matched_accuracies(network, X_test, y_test, largest)
+            order = [largest, *labels[labels != largest]]
+            hit = predicted == y_test
+            more["by_class"] = [float(hit[y_test == c].mean()) for c in order]
+            if method == "erm":
+                more["matched"] = matched_accuracies(network, X_test, y_test, largest)
+            if "test_others" in network.history_[-1]:
+                more |= {name: [r[name] for r in network.history_] for name in CURVES}
         lines.append(_line(predicted, y_test, y, spent, **more))
         spent = [0.0, 0.0]
     return lines

@@ -84,6 +84,7 @@ METHODS = {
     ),
     "sam_a": ("SAM-A", _SAM, None),
     "joint_ssl": ("Joint-SSL", _JOINT, None),
+    "ssl_sam": ("Joint-SSL + SAM-A", {**_JOINT, **_SAM}, None),
     "joint_sam": (
         "Joint-SSL + SAM-A + smoothing",
         {**_JOINT, **_SAM, "smoothing_eps": 0.1},
@@ -118,5 +119,18 @@ SEVERE = (
     "sam_a",
     "metabalance",
 )
-# Of these, what is in that table only.
+# Real images: the rows of Table 2 of Shwartz-Ziv et al. (2023).
+REAL = (
+    "erm",
+    "reweighting",
+    "resampling",
+    "focal",
+    "ldam_drw",
+    "m2m",
+    "mislas",
+    "joint_ssl",
+    "ssl_sam",
+    "joint_sam",
+)
+# Of `SEVERE`, what is in that table only.
 ONLY_SEVERE = ("under", "os_mixup", "os_cutmix", "meta_weight_net")

@@ -4,15 +4,28 @@ import numpy as np
 
 from benchmarks.common.report import markdown
 from benchmarks.papers.cifar_lt.methods import GROUPS, METHODS
+from benchmarks.papers.cifar_lt.real_images import READERS
 from benchmarks.papers.common.published import CIFAR_LT, CIFAR_LT_S002
-from benchmarks.papers.common.report import cell, mean_and_error, pyplot, verdict
+from benchmarks.papers.common.report import (
+    cell,
+    correlation,
+    mean_and_error,
+    pyplot,
+    verdict,
+)
 
 TITLES = {
-    "lt100": "long tail, ratio 100",
-    "lt50": "long tail, ratio 50",
-    "lt10": "long tail, ratio 10",
-    "severe": "severe (5 images of nine classes)",
-    "moderate": "moderate (5 to 55 images of nine classes)",
+    "lt100": "CIFAR-10, long tail, ratio 100",
+    "lt50": "CIFAR-10, long tail, ratio 50",
+    "lt10": "CIFAR-10, long tail, ratio 10",
+    "severe": "CIFAR-10, severe (5 images of nine classes)",
+    "moderate": "CIFAR-10, moderate (5 to 55 images of nine classes)",
+    "pneumonia": "PneumoniaMNIST",
+    "eurosat": "EuroSAT",
+    "aptos": "APTOS 2019",
+    "siim_isic": "SIIM-ISIC",
+    "imagenet_lt": "ImageNet-LT",
+    "inaturalist": "iNaturalist 2018",
 }
 # Pairs that the papers say something about: the first is better.
 CLAIMS = (
@@ -37,9 +50,16 @@ CLAIMS = (
     ("dividing the prior out beats ERM", "erm_uniform", "erm"),
     ("re-sampling beats ERM", "resampling", "erm"),
 )
+# Pairs by the recall of a group of classes (S002, Table 5).
+BY_GROUP = (
+    ("SAM-A lifts the classes with few images (S002)", "few", "sam_a", "erm"),
+    ("Joint-SSL + SAM-A lifts them (S002)", "few", "ssl_sam", "erm"),
+    ("M2m on top lifts them (S002)", "few", "recipe_best", "recipe"),
+    ("Joint-SSL + SAM-A harms those with many", "many", "ssl_sam", "erm"),
+)
 
 
-def summarise(rows, scale):
+def summarise(rows):
     """{set-up: {method: means and errors}}, and values by seed for the claims."""
     by, summary = {}, {}
     for row in rows:
@@ -67,7 +87,64 @@ def claims(by, setups):
                 lines.append(
                     {"claim": text, "where": TITLES[setup], **verdict(differences)}
                 )
-    return lines + [line for setup in setups for line in _matched(by, setup)]
+    for text, group, better, worse in BY_GROUP:
+        for setup in setups:
+            a, b = by.get((setup, better), {}), by.get((setup, worse), {})
+            seeds = [s for s in sorted(set(a) & set(b)) if a[s][group] is not None]
+            # "harms" is a lower recall.
+            sign = -1.0 if "harms" in text else 1.0
+            differences = [sign * (a[s][group] - b[s][group]) for s in seeds]
+            if seeds and setup.startswith("lt"):
+                found = verdict(differences)
+                lines.append({"claim": text, "where": TITLES[setup], **found})
+    for setup in setups:
+        lines += [*_matched(by, setup), *_over_fitted(by, setup)]
+    return lines + list(_followed(by, setups))
+
+
+def _over_fitted(by, setup):
+    """Bansal et al. (2021), Figures 1 and 2."""
+    own, plain = (by.get((setup, name), {}) for name in ("metabalance", "erm"))
+    both = [s for s in sorted(set(own) & set(plain)) if "by_class" in own[s]]
+    if not both:
+        return
+    rare = [
+        np.mean(own[s]["by_class"][1:]) - np.mean(plain[s]["by_class"][1:])
+        for s in both
+    ]
+    text = "MetaBalance beats ERM on the rare classes (S003, Figure 1)"
+    yield {"claim": text, "where": TITLES[setup], **verdict(rare)}
+
+    def gap(row):
+        return row["train_others"][-1] - row["test_others"][-1]
+
+    both = [s for s in both if "test_others" in own[s] and "test_others" in plain[s]]
+    for text, values in (
+        (
+            "ERM over-fits the rare classes (S003, Figure 2): training less test",
+            [gap(plain[s]) for s in both],
+        ),
+        (
+            "MetaBalance over-fits them less (S003, Figure 2)",
+            [gap(plain[s]) - gap(own[s]) for s in both],
+        ),
+    ):
+        if values:
+            yield {"claim": text, "where": TITLES[setup], **verdict(values)}
+
+
+def _followed(by, setups):
+    """Are methods that are better on CIFAR-10 better on real images? S002, Table 3."""
+    for setup in setups:
+        methods = sorted(m for own, m in by if own == setup and ("lt100", m) in by)
+        if setup not in READERS or len(methods) < 3:
+            continue
+        lists = [
+            [np.mean([r["accuracy"] for r in by[own, m].values()]) for m in methods]
+            for own in ("lt100", setup)
+        ]
+        text = "methods' accuracy on CIFAR-10 tells that on real images (S002: hardly)"
+        yield {"claim": text, "where": TITLES[setup], **correlation(*lists)}
 
 
 def _matched(by, setup):
@@ -75,13 +152,14 @@ def _matched(by, setup):
 
     Bansal et al. (2021), section 6; only where there is one such class.
     """
-    if setup.startswith("lt"):
-        return
     own, plain = (by.get((setup, name), {}) for name in ("metabalance", "erm"))
     seeds = [s for s in sorted(set(own) & set(plain)) if "matched" in plain[s]]
     if seeds:
         at_same = [
-            min(plain[s]["matched"], key=lambda pair: abs(pair[0] - own[s]["many"]))[1]
+            min(
+                plain[s]["matched"],
+                key=lambda pair: abs(pair[0] - own[s]["by_class"][0]),
+            )[1]
             for s in seeds
         ]
         differences = [
@@ -109,12 +187,18 @@ def table_of(setup, entries):
     return markdown(header, rows)
 
 
-def figure_of(summary):
-    plt = pyplot()
-    figure, axes = plt.subplots(
-        1, len(summary), figsize=(6 * len(summary), 6), squeeze=False
+def figure_of(summary, by):
+    """A panel for each set-up, and Figures 1 and 2 of Bansal et al. (2021)."""
+    curved = [s for s in summary if any("test_others" in r for r in _seeds(by, s))]
+    n_columns = max(len(summary), 3)
+    figure, axes = pyplot().subplots(
+        1 + len(curved),
+        n_columns,
+        figsize=(6 * n_columns, 6 * (1 + len(curved))),
+        squeeze=False,
+        layout="constrained",
     )
-    for axis, (setup, entries) in zip(axes[0], summary.items(), strict=True):
+    for axis, (setup, entries) in zip(axes[0], summary.items(), strict=False):
         names = [m for m in METHODS if m in entries][::-1]
         means = [entries[m]["accuracy"][0] for m in names]
         errors = [entries[m]["accuracy"][1] or 0.0 for m in names]
@@ -124,7 +208,47 @@ def figure_of(summary):
         axis.plot([known[names[i]] for i in at], at, "x", label="published, ResNet-32")
         axis.set_yticks(range(len(names)), [METHODS[m][0] for m in names])
         axis.set_title(TITLES[setup])
-        axis.set_xlabel("accuracy on balanced test images")
+        axis.set_xlabel("accuracy on test images")
         axis.legend()
-    figure.tight_layout()
+    for row, setup in zip(axes[1:], curved, strict=True):
+        _draw_curves(row, by, setup)
+    for axis in axes.flat:
+        axis.set_visible(axis.has_data())
     return figure
+
+
+def _seeds(by, setup):
+    return [
+        row for (own, _), seeds in by.items() if own == setup for row in seeds.values()
+    ]
+
+
+def _draw_curves(axes, by, setup):
+    for i, method in enumerate(("erm", "resampling", "under", "metabalance")):
+        rows = list(by.get((setup, method), {}).values())
+        if rows:
+            mean = np.mean([row["by_class"] for row in rows], 0)
+            place = np.arange(1, len(mean) + 1) + 0.2 * i
+            axes[0].bar(place, mean, 0.2, label=METHODS[method][0])
+    axes[0].set_xlabel("class, the largest first")
+    axes[0].set_ylabel("accuracy on test images")
+    for axis, own, title in (
+        (axes[1], "largest", "the largest class"),
+        (axes[2], "others", "mean of the other classes"),
+    ):
+        for i, method in enumerate(("erm", "os_mixup", "metabalance")):
+            rows = [
+                row
+                for row in by.get((setup, method), {}).values()
+                if f"test_{own}" in row
+            ]
+            for part, style in (("test", "-"), ("train", "--")) if rows else ():
+                mean = np.mean([row[f"{part}_{own}"] for row in rows], 0)
+                epochs = np.arange(1, len(mean) + 1)
+                label = f"{METHODS[method][0]}, {part}"
+                axis.plot(epochs, mean, style, color=f"C{i}", label=label)
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(f"accuracy, {title}")
+    for axis in axes[:3]:
+        axis.set_title(TITLES[setup])
+        axis.legend(fontsize="small")

@@ -54,6 +54,28 @@ def verdict(differences, test_share=0.0):
     }
 
 
+def correlation(a, b):
+    """Does one list of accuracies follow another? Pearson's r and the slope.
+
+    The 95 % interval is Fisher's, over what the lists name, such as methods.
+    """
+    n = len(a)
+    if n < 4 or np.ptp(a) == 0 or np.ptp(b) == 0:  # no interval, or no r
+        return {
+            "mean": 0.0,
+            "slope": 0.0,
+            "runs": n,
+            "interval": None,
+            "holds": "1 run",
+        }
+    r = min(float(np.corrcoef(a, b)[0, 1]), 1 - 1e-12)
+    found = {"mean": r, "slope": float(np.polyfit(a, b, 1)[0]), "runs": n}
+    z = np.arctanh(r) + np.array([-1.96, 1.96]) / np.sqrt(n - 3)
+    low, high = np.tanh(z).tolist()
+    holds = "yes" if low > 0 else "no, the opposite" if high < 0 else "not shown"
+    return {**found, "interval": [low, high], "holds": holds}
+
+
 def claims_table(claims):
     """Markdown of claims: [{"claim", "where", "mean", "interval", "holds"}]."""
     rows = []

@@ -6,6 +6,7 @@ from benchmarks.common.scores import timed_fit
 from benchmarks.papers.cifar_lt.measure import images
 from benchmarks.papers.simplifying.batch_size import exponential_counts
 from sklimb import ImageResNetClassifier
+from sklimb.selfsup import SelfSupervisedPretrainer
 
 AUGMENTS = {
     "none": None,
@@ -17,6 +18,14 @@ AUGMENTS = {
     "autoaugment": ["crop", "flip", "autoaugment"],
     "erasing": ["crop", "flip", "erasing"],
     "mixup": ["crop", "flip"],
+}
+# Of S000's Figures 6 and 10, by imbalance ratio.
+METHODS = {
+    "erm": {},
+    "over": {"sampler": "balanced"},
+    "simclr": {"pretrained": "simclr"},
+    "sam": {"sam_asymmetric_rho": 0.05, "sam_scale": "uniform"},
+    "sam_a": {"sam_asymmetric_rho": 0.05},
 }
 
 
@@ -40,7 +49,14 @@ def make_rows(y, total, ratio, per_class, seed):
 
 def run(key, settings, data_home, device):
     """Fit one setting; the rest of the line that is kept."""
-    ratio, batch_size, augment, backbone, rate, seed = key[:6]
+    ratio, batch_size, augment, backbone, rate, method, seed = key[:7]
+    parameters = dict(METHODS[method])
+    if "pretrained" in parameters:  # on the same images
+        parameters["pretrained"] = SelfSupervisedPretrainer(
+            method=parameters["pretrained"],
+            max_epochs=settings["pretraining_epochs"],
+            batch_size=batch_size,
+        )
     (X, y), (X_test, y_test) = images(data_home)
     train, validation, order = make_rows(
         y, settings["total"], ratio, settings["per_class"], seed
@@ -59,6 +75,7 @@ def run(key, settings, data_home, device):
         dtype=settings["dtype"],
         device=device,
         random_state=seed,
+        **parameters,
     )
     model, seconds, processor = timed_fit(lambda: model.fit(X[train], y[train]))
     test = np.random.default_rng(0).permutation(len(y_test))[: settings["test"]]

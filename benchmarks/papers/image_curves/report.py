@@ -3,12 +3,19 @@
 import numpy as np
 
 from benchmarks.common.report import markdown
-from benchmarks.papers.common.report import cell, mean_and_error, pyplot, verdict
+from benchmarks.papers.common.report import (
+    cell,
+    correlation,
+    mean_and_error,
+    pyplot,
+    verdict,
+)
 
 CURVES = {
     "batch_size": "batch size (Figure 1)",
     "augment": "augmentation (Figure 2)",
     "backbone": "network (Figure 3)",
+    "method": "method (S000, Figures 6 and 10)",
 }
 NOTES = (
     "S002's figures are of ResNet-50 on CIFAR-100 and have no numbers; what can be "
@@ -23,7 +30,7 @@ def points(rows, scale):
     """{curve: {ratio: {value: {seed: row}}}}, the learning rates chosen."""
     by = {}
     for row in rows:
-        names = ("ratio", "batch_size", "augment", "backbone", "lr", "seed")
+        names = ("ratio", "batch_size", "augment", "backbone", "lr", "method", "seed")
         by[tuple(row[name] for name in names)] = row
     augment, backbone = scale["augments"][0], scale["backbones"][0]
     batch, rate = scale["base_batch"], scale["base_rate"]
@@ -40,13 +47,16 @@ def points(rows, scale):
 
             for b in scale["batch_sizes"]:
                 options = [
-                    (ratio, b, augment, backbone, r, seed) for r in scale["rates"]
+                    (ratio, b, augment, backbone, r, "erm", seed)
+                    for r in scale["rates"]
                 ]
                 keep("batch_size", b, options)
             for a in scale["augments"]:
-                keep("augment", a, [(ratio, batch, a, backbone, rate, seed)])
+                keep("augment", a, [(ratio, batch, a, backbone, rate, "erm", seed)])
             for b in scale["backbones"]:
-                keep("backbone", b, [(ratio, batch, augment, b, rate, seed)])
+                keep("backbone", b, [(ratio, batch, augment, b, rate, "erm", seed)])
+            for m in scale["methods"]:
+                keep("method", m, [(ratio, batch, augment, backbone, rate, m, seed)])
     return out
 
 
@@ -95,6 +105,10 @@ def claims(curves, scale):
     ]
     sizes = [spread("batch_size", r, "accuracy") for r in (long, even)]
     deep = [gain("backbone", r, "rare", last, first) for r in (even, long)]
+    by_network = [
+        [np.mean(v) for v in values("backbone", r, "accuracy").values()]
+        for r in (even, long)
+    ]
     return [
         _claim(f"batches of {small} are better than of {base}", where, batch),
         _claim("the batch size matters more (best - worst)", both, sizes),
@@ -105,7 +119,29 @@ def claims(curves, scale):
             "TrivialAugment is better than AutoAugment", f"ratio {even:g}", -auto[1]
         ),
         _claim(f"{last} gains less on rare classes over {first}", both, deep),
+        {
+            "claim": "balanced accuracy of networks tells imbalanced (S002: r = 0.14)",
+            "where": both,
+            **correlation(*by_network),
+        },
+        *_of_methods(gain, scale, where, both),
     ]
+
+
+def _of_methods(gain, scale, where, both):
+    """S000, Figures 6 and 10: each method against others, and by ratio."""
+    even, long = scale["ratios"][0], scale["ratios"][-1]
+    for better, worse, text in (
+        ("simclr", "erm", "SimCLR pre-training beats supervised training (S000)"),
+        ("simclr", "over", "SimCLR pre-training beats over-sampling (S000)"),
+        ("sam", "erm", "SAM beats ERM (S000)"),
+        ("sam_a", "sam", "SAM-A beats SAM (S000)"),
+        ("sam_a", "erm", "SAM-A beats ERM (S000)"),
+    ):
+        if {better, worse} <= set(scale["methods"]):
+            gains = [gain("method", r, "accuracy", better, worse) for r in (long, even)]
+            yield _claim(text, where, gains[0])
+            yield _claim(f"{text}, the more under imbalance", both, gains)
 
 
 def _claim(text, where, differences):

@@ -1,11 +1,12 @@
 """Do batch, augmentation and network size matter more the longer the tail is?
 
 Figures 1 to 3 of Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class
-Imbalance" (2023), on CIFAR-10: accuracy on balanced test images by batch size,
-augmentation and size of the network, for tails of several ratios with the same number
-of training images. A seed decides the images, the order of the classes and all else
-that is random, the same for all settings. Each batch size takes the learning rate with
-the best accuracy on balanced validation images; all other settings take the base's.
+Imbalance" (2023), and Figures 6 and 10 of "On Representation Learning Under Class
+Imbalance" (2022), on CIFAR-10: accuracy on balanced test images by batch size,
+augmentation, size of the network and method, for tails of several ratios with the same
+number of training images. A seed decides the images, the order of the classes and all
+else that is random, the same for all settings. Each batch size takes the learning rate
+with the best accuracy on balanced validation images, all other settings the base's.
 
     SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --device cuda --jobs 1
     SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --quick
@@ -26,7 +27,7 @@ from benchmarks.papers.common.report import (
     record,
     write_results,
 )
-from benchmarks.papers.image_curves.measure import run
+from benchmarks.papers.image_curves.measure import METHODS, run
 from benchmarks.papers.image_curves.report import (
     NOTES,
     claims,
@@ -60,8 +61,20 @@ SCALES = {
             "erasing",
             "mixup",
         ),
-        "backbones": ("resnet32", "resnet8", "resnet20", "resnet56", "resnet18"),
+        "backbones": (
+            "resnet32",
+            "resnet8",
+            "resnet20",
+            "resnet44",
+            "resnet56",
+            "resnet50",
+            "wide_resnet16_4",
+            "wide_resnet28_2",
+            "resnet18",
+        ),
+        "methods": tuple(METHODS),
         "epochs": 200,
+        "pretraining_epochs": 1000,
         "dtype": "bfloat16",
     },
     "quick": {
@@ -85,7 +98,9 @@ SCALES = {
             "mixup",
         ),
         "backbones": ("resnet8", "resnet20"),
+        "methods": ("erm", "over", "sam_a"),
         "epochs": 10,
+        "pretraining_epochs": 20,
         "dtype": "float32",
     },
     "tiny": {
@@ -100,27 +115,32 @@ SCALES = {
         "base_rate": 0.1,
         "augments": ("crop, flip", "none", "trivial", "autoaugment"),
         "backbones": ("resnet8", "resnet20"),
+        "methods": tuple(METHODS),
         "epochs": 1,
+        "pretraining_epochs": 1,
         "dtype": "float32",
     },
 }
 
 
 def settings_of(scale):
-    """Every (batch size, augmentation, backbone, learning rate) that a curve needs."""
+    """Every (batch, augmentation, backbone, rate, method) that a curve needs."""
     batch, rate = scale["base_batch"], scale["base_rate"]
     augment, backbone = scale["augments"][0], scale["backbones"][0]
     out = [
-        (b, augment, backbone, r) for b in scale["batch_sizes"] for r in scale["rates"]
+        (b, augment, backbone, r, "erm")
+        for b in scale["batch_sizes"]
+        for r in scale["rates"]
     ]
-    out += [(batch, a, backbone, rate) for a in scale["augments"]]
-    out += [(batch, augment, b, rate) for b in scale["backbones"]]
+    out += [(batch, a, backbone, rate, "erm") for a in scale["augments"]]
+    out += [(batch, augment, b, rate, "erm") for b in scale["backbones"]]
+    out += [(batch, augment, backbone, rate, m) for m in scale["methods"]]
     return list(dict.fromkeys(out))
 
 
 def all_jobs(scale):
     """Names and settings of every fit."""
-    names = ("total", "per_class", "test", "epochs", "dtype")
+    names = ("total", "per_class", "test", "epochs", "pretraining_epochs", "dtype")
     settings = {name: scale[name] for name in names}
     for seed in range(scale["seeds"]):
         for ratio in scale["ratios"]:
@@ -131,7 +151,8 @@ def all_jobs(scale):
 def main(argv=None):
     args = read_arguments(__doc__, argv)
     scale = SCALES[args.scale]
-    key = ("ratio", "batch_size", "augment", "backbone", "lr", "seed", "digest")
+    key = ("ratio", "batch_size", "augment", "backbone", "lr", "method", "seed")
+    key += ("digest",)
     kept = kept_fits(
         args, "image_curves", key, "image_curves.measure", exponential_counts
     )

@@ -80,6 +80,14 @@ def cosine(
 
 
 NARROW = {"d_block": 128}
+
+
+def floor(steps, **own):
+    """The short training, with more epochs where rows are so few that steps are."""
+    short = {"batch": 64, "least_batch": 32, "most_steps": 96}
+    return cosine(20, 5e-3, steps=steps, **short, **NARROW, **own)
+
+
 SLIM = {"d_block": 128, "d_embedding": 8}
 RECIPES = {
     "today": ('"auto" as it was', today),
@@ -171,6 +179,25 @@ RECIPES = {
             members=2,
             **NARROW,
         ),
+    ),
+    "floor300": ("chosen, but at least 300 steps", floor(300)),
+    "floor600": ("chosen, but at least 600 steps", floor(600)),
+    "floor1000": ("chosen, but at least 1,000 steps", floor(1000)),
+    "floor600_end": (
+        "chosen, but at least 600 steps, none stops before the end",
+        floor(600, n_iter_no_change=1000),
+    ),
+    "floor300_end": (
+        "chosen, but at least 300 steps, none stops before the end",
+        floor(300, n_iter_no_change=1000),
+    ),
+    "floor1000_alone": (
+        "chosen, but at least 1,000 steps, five networks with one split",
+        floor(1000, folds=None, members=5),
+    ),
+    "rows32": (
+        "chosen, but 32 rows a step below 3,840 rows",
+        cosine(20, 5e-3, batch=32, least_batch=32, most_steps=96, **NARROW),
     ),
     "b64_n_c20": (
         "cosine, 20 epochs, width 128, steps of at most 64 rows",
