@@ -127,6 +127,7 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale full --device auto
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
 	$(BIN)/python benchmarks/papers/inside/run.py --device auto
+	$(BIN)/python benchmarks/papers/features/run.py --device auto
 	$(BIN)/python benchmarks/papers/posterior/run.py
 	$(BIN)/python benchmarks/papers/unlabeled/run.py --device auto
 	$(BIN)/python benchmarks/papers/identification/run.py --device auto
@@ -138,6 +139,7 @@ papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale cpu
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
 	$(BIN)/python benchmarks/papers/inside/run.py --quick
+	$(BIN)/python benchmarks/papers/features/run.py --quick
 	$(BIN)/python benchmarks/papers/posterior/run.py --quick
 	$(BIN)/python benchmarks/papers/unlabeled/run.py --quick
 	$(BIN)/python benchmarks/papers/identification/run.py --quick

@@ -92,7 +92,7 @@ def run(key, settings, data_home, device):
         models = {
             "single": lambda: single,
             "ensemble": lambda: TabularMLPClassifier(n_members=5, **own).fit(X, y),
-            "laplace": lambda: LaplaceClassifier(frozen).fit(X, y),
+            "laplace": lambda: LaplaceClassifier(frozen, structure="diag").fit(X, y),
             "sghmc": lambda: SGHMCClassifier(frozen, **chains).fit(X, y),
         }
         for method, make in models.items():
