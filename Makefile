@@ -58,7 +58,7 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	touch $@
 
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
-	$(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
 
 # MLflow and ray, which bring servers with them, in an environment of their own: the
 # tested versions of what a saved model is made of, and of the rest what MLflow takes.

@@ -29,6 +29,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", written.GALLERY_SOURCE]
 default_role = "code"
+smartquotes = False  # "plr" and --out are for copying
 nitpicky = False  # types such as "array-like of shape (n, d)" are words
 suppress_warnings = ["config.cache"]  # sphinx-gallery's own settings hold functions
 

@@ -62,6 +62,8 @@ drew. ``--quick`` runs most of them in seconds.
 def arguments(gallery_conf, script_vars):
     """Command line of an example in the gallery."""
     OUT.mkdir(exist_ok=True)
+    for left in OUT.glob("*.png"):  # by a build that ended early: no picture of this
+        left.unlink()
     name = Path(script_vars["src_file"]).name
     return [*ARGUMENTS.get(name, []), "--out", str(OUT)]
 
@@ -99,6 +101,8 @@ def examples():
             text = re.sub(
                 r'\A(r?""")(.+)\n', lambda m: f"{m[0]}{'=' * len(m[2])}\n", text
             )
+            # A command as it is typed, no quotation.
+            text = text.replace("\n\n    python ", "\n\n::\n\n    python ", 1)
         files[path.name] = text
     return files
 

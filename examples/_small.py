@@ -19,6 +19,7 @@ def main_of(run, doc):
 def small(args, **params):
     """A network that fits in seconds."""
     own = {"d_block": 32, "lr": 5e-3, "n_members": 1, "random_state": 0}
+    own["validation_folds"] = None
     own["max_epochs"] = 3 if args.quick else 20
     return TabularMLPClassifier(**{**own, **params})
 

@@ -45,6 +45,8 @@ def run(args):
         X, y, test_size=0.3, stratify=y, random_state=0
     )
     clf = TabularMLPClassifier(
+        n_members=1,
+        validation_folds=None,
         d_block=64,
         batch_size=512,
         n_iter_no_change=8,

@@ -62,6 +62,8 @@ def competitors(X, *, validation_split=None, quick=False):
     """
     network = partial(
         TabularMLPClassifier,
+        n_members=1,  # candidates of a search, one network each
+        validation_folds=None,
         d_block=64,
         batch_size=512,
         n_iter_no_change=8,

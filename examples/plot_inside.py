@@ -27,7 +27,7 @@ from sklimb.plots import (
 data = make_transactions(4000, fraud_rate=0.05, random_state=0)
 X, X_test, y, y_test = train_test_split(data.X, data.y, stratify=data.y, random_state=0)
 clf = TabularMLPClassifier(
-    callbacks=[ClassCurves()], d_block=32, max_epochs=30, random_state=0
+    n_members=1, callbacks=[ClassCurves()], d_block=32, max_epochs=30, random_state=0
 )
 clf.fit(X, y)
 HistoryDisplay.from_estimator(clf, panels=["valid_class_loss", "valid_class_recall"])

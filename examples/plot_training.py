@@ -19,8 +19,8 @@ from sklimb.plots import ClassReportDisplay, HistoryDisplay
 
 data = make_transactions(4000, fraud_rate=0.03, random_state=0)
 X, X_test, y, y_test = train_test_split(data.X, data.y, stratify=data.y, random_state=0)
-small = {"d_block": 32, "max_epochs": 40, "random_state": 0}
-clf = TabularMLPClassifier(**small).fit(X, y)
+small = {"d_block": 32, "max_epochs": 40, "random_state": 0, "validation_folds": None}
+clf = TabularMLPClassifier(n_members=1, **small).fit(X, y)
 HistoryDisplay.from_estimator(clf)
 plt.show()
 
@@ -38,7 +38,7 @@ plt.show()
 
 figure, axes = plt.subplots(2, 2, figsize=(8, 4.5), layout="constrained")
 for own, decision in zip(axes, ("probability", "balanced"), strict=True):
-    clf = TabularMLPClassifier(decision=decision, **small).fit(X, y)
+    clf = TabularMLPClassifier(n_members=1, decision=decision, **small).fit(X, y)
     ClassReportDisplay.from_estimator(clf, X_test, y_test, ax=own)
     own[1].set_title(f"decision={decision!r}", fontsize="medium")
 plt.show()

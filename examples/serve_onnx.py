@@ -12,16 +12,16 @@ What it shows, with a small network on simulated transactions:
 
 Run it with
 
-    python examples/serve_onnx.py
+    python examples/serve_onnx.py --out demo_output
 
-`--quick` trains for two epochs on few rows.
+which leaves the graph there. `--quick` trains for two epochs on few rows.
 """
 
 import argparse
+import inspect
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -91,8 +91,8 @@ def as_rows(X):
     return json.loads(X.to_json(orient="records", double_precision=15))
 
 
-def run(quick):
-    """Train, export, serve and compare; returns the rows of the table."""
+def run(quick, folder):
+    """Train, export into a folder, serve and compare; returns the rows of the table."""
     from sklimb import TabularMLPClassifier
     from sklimb.datasets import make_transactions
 
@@ -106,18 +106,17 @@ def run(quick):
     later.loc[later.index[::7], "merchant"] = "opened yesterday"
     # What was written is what is compared: JSON has no more than 15 digits.
     rows = as_rows(later)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "fraud.onnx"
-        clf.to_onnx(path)
-        command = [sys.executable, __file__, "--serve", str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                port = int(server.stdout.readline())
-                answer, _ = ask(port, rows)
-                one = [ask(port, rows[i : i + 1])[1] for i in range(50)]
-            finally:
-                server.terminate()
-        size = path.stat().st_size
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "fraud.onnx"
+    clf.to_onnx(path)
+    command = [sys.executable, inspect.getsourcefile(serve), "--serve", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            port = int(server.stdout.readline())
+            answer, _ = ask(port, rows)
+            one = [ask(port, rows[i : i + 1])[1] for i in range(50)]
+        finally:
+            server.terminate()
     gap = np.abs(answer["probabilities"] - clf.predict_proba(later)).max()
     same = (answer["labels"] == clf.predict(later)).mean()
     lines = [
@@ -125,7 +124,7 @@ def run(quick):
         ("largest gap to predict_proba", f"{gap:.1e}"),
         ("labels equal to predict", f"{same:.1%}"),
         ("milliseconds, request of one row", f"{np.median(one):.2f}"),
-        ("size of the file", f"{size / 1e6:.2f} MB"),
+        ("size of the file", f"{path.stat().st_size / 1e6:.2f} MB"),
         ("sklimb, torch and the like in the server", str(answer["loaded"] or "none")),
     ]
     return lines
@@ -134,13 +133,14 @@ def run(quick):
 def main(argv=None):
     """Serve a graph, or show all of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("demo_output"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--serve", metavar="PATH", help="answer requests by a graph")
     args = parser.parse_args(argv)
     if args.serve:
         serve(args.serve)
         return
-    lines = run(args.quick)
+    lines = run(args.quick, args.out)
     print("| | |\n| :-- | --: |")
     for line in lines:
         print(f"| {line[0]} | {line[1]} |")

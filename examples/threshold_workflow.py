@@ -77,6 +77,8 @@ def tune_all(bunch, quick):
         f"{n_samples - last:,} of the future, {bunch.y.mean():.1%} fraud."
     )
     clf = TabularMLPClassifier(
+        n_members=1,
+        validation_folds=None,
         d_block=32,
         batch_size=64 if quick else 512,
         max_epochs=10 if quick else 40,

@@ -18,6 +18,7 @@ from sklimb.fitting.prepare import encoded_rows, read_rows, split_rows
 from sklimb.fitting.probabilities import make_net
 from sklimb.fitting.summary import summary
 from sklimb.fitting.train import fitted_attributes, train
+from sklimb.inputs.streams import frames_of, is_stream
 from sklimb.inputs.table import read_table
 from sklimb.parameters import TrainingParameters
 from sklimb.preprocessing import TabularEncoder
@@ -99,8 +100,11 @@ class InnerFace(TrainingParameters):
         return None
 
     def _parts(self, X):
-        """X in parts that are read one after the other; all at once here."""
-        return [X]
+        """X in parts that are read one after the other."""
+        if not is_stream(X):
+            return [X]
+        names = getattr(self, "feature_names_in_", None)
+        return frames_of(X, None if names is None else names.tolist())
 
     def _read_table(self, X, reset, owner=None):
         """The columns of X; names and count are those of `owner`, by default `self`."""

@@ -2,11 +2,15 @@
 
 from itertools import islice
 
+import numpy as np
+
 _WIDTH = 40
 
 
 def short(value, width=_WIDTH):
     """`repr(value)` in one line of at most `width` characters."""
+    if isinstance(value, np.generic):
+        value = value.item()  # 1, not np.int64(1)
     if isinstance(value, str) and len(value) > 2 * width:
         value = value[:width] + value[-width:]
     if isinstance(value, bytes) and len(value) > 2 * width:

@@ -33,7 +33,9 @@ from sklimb.fitting.jobs import make_fold_jobs, make_job
 from sklimb.fitting.portfolio import mixed
 from sklimb.fitting.prepare import prepare, prepare_call
 from sklimb.fitting.schedule import schedule_of
+from sklimb.fitting.streamed import prepare_streamed
 from sklimb.fitting.train import all_or_nothing, time_limit
+from sklimb.inputs.streams import is_stream
 from sklimb.parameters.attributes import ATTRIBUTES
 from sklimb.persistence import Saved
 
@@ -77,12 +79,14 @@ class BaseNeuralClassifier(
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
-            Numbers and categories, missing values allowed.
-        y : array-like of shape (n_samples,)
+            Numbers and categories, missing values allowed. For rows that do not fit
+            into memory a `pyarrow.dataset.Dataset`, or a callable that returns a new
+            iterator of data frames; then `y` and `sample_weight` are names of columns.
+        y : array-like of shape (n_samples,) or str
             Labels; -1 is a label like any other. Objects are read as what they hold:
             whole Decimals, or booleans beside integers, become integers; text beside
             numbers is refused.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or str, default=None
             Weight k is the same as k repetitions, bit for bit, and 0 removes the row
             (not with `merge_duplicates=False` or a `validation_split`, which count
             rows).
@@ -130,18 +134,11 @@ class BaseNeuralClassifier(
         )
         callbacks = [] if context is None else [EstimatorCallbacks(self, context, seen)]
         with all_or_nothing(self):
-            rows = prepare(
-                self,
-                X,
-                y,
-                sample_weight,
-                groups,
-                X_val,
-                y_val,
-                sample_weight_val,
-                X_unlabeled,
-                warm=warm,
-            )
+            others = groups, X_val, y_val, sample_weight_val, X_unlabeled
+            if is_stream(X):
+                rows = prepare_streamed(self, X, y, sample_weight, others)
+            else:
+                rows = prepare(self, X, y, sample_weight, *others, warm=warm)
             if self.n_folds_ > 1:
                 jobs = make_fold_jobs(self, rows)
             else:

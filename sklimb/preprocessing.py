@@ -319,6 +319,14 @@ class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
         column_warnings.warn_of_training_columns(table, self._columns, table.names)
         return self._set_attributes(table.names)
 
+    def _fit_sketch(self, sketch, table):
+        """Fit to a Sketch of all rows; `table` is a part of them, for warnings."""
+        self._columns = sketch.columns(
+            self.numeric_transform, self.n_quantiles, self.min_frequency
+        )
+        column_warnings.warn_of_training_columns(table, self._columns, table.names)
+        return self._set_attributes(table.names)
+
     def _set_attributes(self, names):
         """Set the fitted attributes, all of which follow from the columns."""
         columns = self._columns

@@ -109,16 +109,20 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         deviation of the column. The most influential knob of "plr": 0.05 to 5;
         "auto" is 0.1.""",
     )
+    n_members: int | str = parameter("auto")
+    validation_folds: int | str | None = parameter("auto")
     max_epochs: int | str = parameter(
-        200,
+        "auto",
         [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         'int or "auto"',
         """Largest number of passes over the training rows. "auto" is 200, and with
-        `validation_folds` a short training: 20 epochs of 16 to 96 steps, in which the
-        learning rate falls by a cosine from 0.005, of a narrower network. What you set
-        beside it is taken as it is. It stays 200 with `lr_schedule="constant"`, another
-        optimizer than "adamw", warm_start, portfolio, joint_ssl, m2m,
-        metabalance_sampler, row_weighting or drw_start.""",
+        `validation_folds` a short training of a narrower network: 20 epochs of 16 to 96
+        steps, and 2, 4, 8, ... times as many where that is less than some 1,000 steps,
+        in which the learning rate falls by a cosine from 0.005; from 400,000 rows on as
+        many epochs as see 8 million rows, at least 4, and 50,000 rows validate at most.
+        What you set beside it is taken as it is. It stays 200 with
+        `lr_schedule="constant"`, another optimizer than "adamw", warm_start, portfolio,
+        joint_ssl, m2m, metabalance_sampler, row_weighting or drw_start.""",
     )
     lr_schedule: str = parameter(
         "auto",

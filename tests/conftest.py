@@ -3,6 +3,7 @@
 import os
 from importlib.util import find_spec
 
+import helpers.one_network  # noqa: F401  the defaults are one network here
 import pytest
 import torch
 

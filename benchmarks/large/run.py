@@ -2,12 +2,14 @@
 
 Simulated transactions of 30 columns whose chances of fraud are known (simulated.py):
 150,000 and 1,000,000 rows, and 5,000,000 with `--rows`. Each fit has a process of its
-own with two threads. Regret is the log loss that is expected above that of the true
-chances, on 200,000 other rows; peak memory is what `fit` takes beside the frame.
+own with two threads. Rows "in blocks" are never all in memory. Regret is the log loss
+that is expected above that of the true chances, on 200,000 other rows; peak memory is
+what `fit` takes beside the frame.
 
     python benchmarks/large/run.py
     python benchmarks/large/run.py --quick
     python benchmarks/large/run.py --rows 5000000
+    python benchmarks/large/run.py --rows 20000000 --models "TabularMLP in blocks"
     python benchmarks/large/run.py --report-only
 
 A stopped run goes on where it stopped (common/kept.py).

@@ -52,6 +52,7 @@ def main():
         choices=("chosen", "confirmed", "temporal"),
         default=("chosen", "confirmed", "temporal"),
     )
+    parser.add_argument("--tables", nargs="+", help="only these of the halves")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--splits", type=int, default=2)
     parser.add_argument("--largest", type=float, default=float("inf"), help="cells")
@@ -75,7 +76,8 @@ def main():
 def fit_half(half, args, kept):
     """All fits of the tables of a half, small tables first."""
     digests = {name: MODELS[name].digest() for name in args.models}
-    sizes = {t: load(t, args.data_home).X.size for t in tables_of(half)}
+    named = [t for t in tables_of(half) if t in (args.tables or tables_of(half))]
+    sizes = {t: load(t, args.data_home).X.size for t in named}
     for table in sorted(sizes, key=sizes.get):
         if sizes[table] > args.largest:
             continue

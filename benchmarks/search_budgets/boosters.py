@@ -103,7 +103,7 @@ def n_trees_of(model):
 def tuned(suggest, make, fit, first):
     """A competitor of the functions of a library."""
 
-    def run(X, y, cv, seed, clock, n_merged):
+    def run(X, y, cv, seed, clock):
         """TPE until the budget ends; the best trial, refitted to all rows.
 
         Held-out rows of a fold stop its trees and score them. The refit has the mean

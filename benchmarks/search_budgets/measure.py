@@ -57,7 +57,7 @@ def run(table, split, name, budget, data_home):
         warnings.simplefilter("ignore")  # batches that are clamped, few positives
         networks.warm_up()
         clock = Clock(budget)
-        model, found = fit(X_train, y_train, cv, split, clock, unit.n_merged)
+        model, found = fit(X_train, y_train, cv, split, clock)
         seconds = clock.used
         p = model.predict_proba(X.iloc[unit.test])[:, 1].astype(float)
     return {

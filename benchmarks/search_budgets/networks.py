@@ -1,21 +1,20 @@
 """Our competitor: packed searches with halving, then one fit out of the box."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from benchmarks.tables.models import make_ours
-from sklimb.fitting.budget import NETWORKS
 from sklimb.model_selection import PackedSearchCV, search_space
 
 HALVING = 3
 # Where halving compares candidates of a pack there should be some.
 FEWEST = 3
-# Of the time of one fit: a fold has two thirds of its rows, and halving ends most
-# candidates early. Only the first round is planned with it.
-FIRST_GUESS = 0.5
-# The last fit takes as many networks as the budget of rows pays for, packed; this much
-# more than their number times the time of one.
-MARGIN = 1.1
+# Of the time of one network of a fit: the rows of a candidate are two thirds, and
+# halving ends most candidates early. Only the first round is planned with it.
+FIRST_GUESS = 0.8
+# The last fit is one out of the box with other settings, which may take this much more.
+MARGIN = 1.3
 # A round may cost more a candidate than the one before.
 CAUTION = 0.8
 
@@ -26,30 +25,25 @@ def warm_up():
     make_ours(0, max_epochs=2).fit(rng.normal(size=(100, 3)), np.arange(100) % 2)
 
 
-def n_networks(n_rows):
-    """Networks of a fit out of the box."""
-    return next((n for below, n in NETWORKS if n_rows < below), 1)
-
-
-def fit_networks(X, y, cv, seed, clock, n_merged):
+def fit_networks(X, y, cv, seed, clock):
     """The best of what the budget allows, refitted to all rows.
 
-    The small space comes first, in random order after the default, then draws of the
-    full one; rounds go on while they and the last fit are expected to end in time.
+    A fit out of the box comes first: it tells the time, and where time ends there, it
+    is the result. Then the small space, in random order after the default, and draws
+    of the full one; rounds go on while they and the last fit are expected to end in
+    time.
 
     Returns
     -------
     model, dict
         A fitted classifier, and what was tried.
     """
-    one, seconds = clock.timed(
-        lambda: make_ours(seed, n_members=1, validation_folds=None).fit(X, y)
-    )
-    reserve = MARGIN * n_networks(n_merged) * seconds
+    clf = make_ours(seed)
+    plain, seconds = clock.timed(lambda: clone(clf).fit(X, y))
+    reserve = MARGIN * seconds
     if reserve > clock.left:
-        return one, {"candidates": 0, "rounds": [], "chosen": {}}
-    clf = make_ours(seed, n_members="auto", validation_folds="auto")
-    each = FIRST_GUESS * len(cv) * seconds
+        return plain, {"candidates": 0, "rounds": [], "chosen": {}}
+    each = FIRST_GUESS * len(cv) * seconds / len(plain.member_seeds_)
     queue, best, rounds = _candidates(clf, seed), (-float("inf"), {}), []
     while queue:
         size = int(min((clock.left - reserve) * CAUTION / each, len(queue[0])))
@@ -92,7 +86,6 @@ def _candidates(clf, seed):
     return [drawn, *(more[i : i + n] for i in range(0, len(more), n))]
 
 
-def fit_out_of_the_box(X, y, cv, seed, clock, n_merged):
+def fit_out_of_the_box(X, y, cv, seed, clock):
     """No search at all."""
-    clf = make_ours(seed, n_members="auto", validation_folds="auto")
-    return clf.fit(X, y), {}
+    return make_ours(seed).fit(X, y), {}

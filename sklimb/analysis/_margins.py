@@ -4,10 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
 from sklimb._messages import short
-from sklimb.analysis._fitted import check_classifier, n_members
+from sklimb.analysis._fitted import (
+    check_classifier,
+    log_probability,
+    mean_over,
+    n_members,
+)
+from sklimb.analysis._lines import crossing, lead
 from sklimb.analysis._scores import Scores
+from sklimb.explanation import check_count
 from sklimb.inputs.labels import check_labels, label_codes
 
 BOUNDARIES = ("argmax", "decision")
@@ -17,17 +25,13 @@ _BLOCK_ROWS, _MAX_RIVALS = 2048, 9
 _WORTH = 1e-3
 # Rows of each predicted class towards which the others are moved, at most.
 _MAX_OTHERS = 256
-# How far a line is followed, in lengths of the step to its linear crossing.
-_FARTHEST = 16.0
-# A lead of this share of that at the start is near enough for the secant to end on the
-# boundary: its own error is of second order.
-_NEAR, _MAX_ROOT_STEPS = 1e-2, 40
 
 
 @dataclass(frozen=True)
 class Margins:
     """The result of `margins`, which tells what each field is."""
 
+    rows: np.ndarray
     distance: np.ndarray
     distance_members: np.ndarray
     predicted: np.ndarray
@@ -39,7 +43,17 @@ class Margins:
     class_not_found: np.ndarray
 
 
-def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
+def margins(
+    clf,
+    X,
+    y=None,
+    *,
+    boundary="argmax",
+    n_steps=2,
+    members=True,
+    max_rows=None,
+    random_state=0,
+):
     """Signed distance of rows to the boundary at which the prediction changes.
 
     Distances are Euclidean in encoded space: standard deviations of the transformed
@@ -66,16 +80,23 @@ def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
     members : bool, default=True
         Also find the margins of each member's own prediction; otherwise they are not
         computed (and `distance_members` has no rows) where there are several.
+    max_rows : int or None, default=None
+        Rows of each class (of `y`, or as predicted) that are looked at, drawn at
+        random; None looks at all. A few hundred give the summary of each class, and
+        rare ones are looked at as a whole.
+    random_state : int, RandomState instance or None, default=0
+        Of the draw.
 
     Returns
     -------
     result : Margins
-        - distance: array of shape (n_samples,), of the classifier's prediction, NaN
+        - rows: array of shape (n_rows,), positions in X of the rows that are looked at
+        - distance: array of shape (n_rows,), of the classifier's prediction, NaN
           where no boundary was found
-        - distance_members: array of shape (n_members, n_samples), of each member
-        - predicted: array of shape (n_samples,), labels on this side of the boundary
+        - distance_members: array of shape (n_members, n_rows), of each member
+        - predicted: array of shape (n_rows,), labels on this side of the boundary
         - classes: array of shape (n_classes,)
-        - class_of: array of shape (n_samples,), the label each row is summarised by:
+        - class_of: array of shape (n_rows,), the label each row is summarised by:
           that of `y`, or the predicted one
         - class_mean, class_median, class_lowest: arrays of shape (n_classes,), mean,
           median and 5 % quantile of the distances of each class
@@ -86,6 +107,16 @@ def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
     ValueError
         `clf` is no fitted classifier of sklimb; a table without a number; an unknown
         `boundary`.
+
+    Notes
+    -----
+    The default takes about 14 passes of `predict_proba` over the rows that are looked
+    at, and `n_steps=1` about 10: a gradient is 2 passes, and each point on a line one.
+    On 5,600 rows, of which 560 are rare, `max_rows=500` is below 3 passes.
+
+    On a network with embeddings of numbers more steps go on finding shorter ways: on
+    simulated transactions half of the distances of 1, 2 and 4 steps were 36, 26 and 5 %
+    above those of 8. Compare margins of the same `n_steps` alone.
 
     References
     ----------
@@ -110,6 +141,8 @@ def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
         )
     if type(n_steps) is not int or n_steps < 1:
         raise ValueError(f"n_steps must be an int of at least 1, got {short(n_steps)}.")
+    if max_rows is not None:
+        check_count("max_rows", max_rows)
     encoded = clf._encode(X)
     codes = None
     if y is not None:
@@ -119,6 +152,14 @@ def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
             raise ValueError(
                 f"y must have one label a row, {len(encoded)}, got {len(codes)}."
             )
+    rows = np.arange(len(encoded))
+    if max_rows is not None:
+        of = codes
+        if of is None:
+            p = mean_over(clf.member_weights_, np.exp(log_probability(clf, encoded)))
+            of = p.argmax(1)
+        rows = _drawn(of, max_rows, check_random_state(random_state))
+        encoded, codes = encoded[rows], None if codes is None else codes[rows]
     scores = Scores(clf, "margins", boundary)
     distance, predicted = _distances(scores, encoded, n_steps)
     each = distance
@@ -134,6 +175,7 @@ def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
     predicted = predicted[0]
     of = predicted if codes is None else codes
     return Margins(
+        rows,
         distance,
         each,
         clf.classes_[predicted],
@@ -141,6 +183,13 @@ def margins(clf, X, y=None, *, boundary="argmax", n_steps=2, members=True):
         clf.classes_[of],
         *_by_class(distance, of, len(clf.classes_)),
     )
+
+
+def _drawn(codes, most, random):
+    """Positions of at most `most` rows of each class, in their order."""
+    order = random.permutation(len(codes))
+    kept = [order[codes[order] == c][:most] for c in np.unique(codes)]
+    return np.sort(np.concatenate(kept))
 
 
 def _signed(distance, predicted, codes, n_classes):
@@ -216,7 +265,7 @@ class _Block:
         def at(free, some):
             return self.at(free, rows[some])
 
-        t = _crossing(
+        t = crossing(
             at,
             self.start[:, rows],
             path,
@@ -301,95 +350,6 @@ def _first_step(at, start):
 def _gap(at, free, predicted, rows):
     """Score of the predicted class less the best other one, and its slope."""
     x = free.clone().requires_grad_()
-    gap = _lead(at(x, rows), predicted)
+    gap = lead(at(x, rows), predicted)
     (slope,) = torch.autograd.grad(gap.sum(), x)
     return gap.detach(), slope
-
-
-def _lead(s, predicted):
-    of = predicted.unsqueeze(-1)
-    return s.gather(-1, of)[..., 0] - s.scatter(-1, of, -torch.inf).amax(-1)
-
-
-@torch.no_grad()
-def _crossing(at, start, path, value, predicted, limit):
-    """Share of `path` at which the prediction changes, infinite if it does not.
-
-    A crossing farther away than `limit` is of no use and not looked for. The end of the
-    path is looked at, then points beyond until the crossing is bracketed; the bracket
-    is cut at the secant or halved (Illinois) until the lead of the predicted class is
-    _NEAR of that at the start, where a last secant ends.
-    """
-    length = path.norm(dim=-1)
-    here = value <= 0  # on the boundary as it stands: the distance 0
-    dead = ~(length > 0) | ~length.isfinite()
-    low, low_value = torch.zeros_like(length), value.clone()
-
-    def lead(t, rows):
-        free = start[:, rows] + t.unsqueeze(-1) * path[:, rows]
-        return _lead(at(free, rows), predicted[:, rows])
-
-    every = torch.arange(start.shape[1], device=start.device)
-    farthest = torch.where(dead, 1.0, limit / length).clamp_max(_FARTHEST)
-    high = farthest.clamp_max(1.0)
-    high_value = lead(high, every)
-    close = _NEAR * value
-
-    def rows_where(open_):
-        return open_.any(0).nonzero()[:, 0]
-
-    def ahead():
-        return (high_value > close) & ~dead & ~here & (high < farthest)
-
-    while len(rows := rows_where(ahead())):
-        live, f = ahead()[:, rows], high_value[:, rows]
-        t, fall = high[:, rows], low_value[:, rows] - f
-        # Where the secant crosses, and a little farther, within bounds.
-        reach = t + 1.1 * f * (t - low[:, rows]) / fall.clamp_min(1e-300)
-        reach = torch.where(fall > 0, reach.clamp(1.1 * t, 3 * t), 3 * t)
-        reach = torch.minimum(reach, farthest[:, rows])
-        low[:, rows] = torch.where(live, t, low[:, rows])
-        low_value[:, rows] = torch.where(live, f, low_value[:, rows])
-        high[:, rows] = torch.where(live, reach, t)
-        high_value[:, rows] = torch.where(live, lead(high[:, rows], rows), f)
-    lost = dead | (high_value > close)
-
-    def wide():
-        return (high_value < -close) & (low_value > close) & ~lost & ~here
-
-    side = torch.zeros_like(length)
-    # An end that stays twice pulls the secant towards it by half its value.
-    low_pull, high_pull = torch.ones_like(length), torch.ones_like(length)
-    for i in range(_MAX_ROOT_STEPS):
-        rows = rows_where(wide())
-        if not len(rows):
-            break
-        live = wide()[:, rows]
-        a, b = low[:, rows], high[:, rows]
-        fa, fb = low_value[:, rows], high_value[:, rows]
-        pa, pb = low_pull[:, rows], high_pull[:, rows]
-        cut = _secant(a, b, pa * fa, pb * fb)
-        usable = (cut > a) & (cut < b) & (i % 4 != 3)
-        cut = torch.where(usable, cut, (a + b) / 2)
-        f = lead(cut, rows)
-        own, before = f > 0, side[:, rows]
-        to_low, to_high = live & own, live & ~own
-        low[:, rows] = torch.where(to_low, cut, a)
-        low_value[:, rows] = torch.where(to_low, f, fa)
-        high[:, rows] = torch.where(to_high, cut, b)
-        high_value[:, rows] = torch.where(to_high, f, fb)
-        low_pull[:, rows] = _pulled(own, to_high & (before < 0), pa)
-        high_pull[:, rows] = _pulled(~own, to_low & (before > 0), pb)
-        side[:, rows] = own.to(fa.dtype) * 2 - 1
-    end = _secant(low, high, low_value, high_value)
-    return torch.where(here, 0.0, torch.where(lost, torch.inf, end))
-
-
-def _pulled(moved, stays, pull):
-    """Weight of an end's value: 1 once it moves, halved while it stays."""
-    return torch.where(moved, 1.0, torch.where(stays, pull / 2, pull))
-
-
-def _secant(a, b, fa, fb):
-    """Where the line through two points crosses 0."""
-    return (a * fb - b * fa) / (fb - fa)

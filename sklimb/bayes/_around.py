@@ -1,5 +1,6 @@
 """What all posteriors share: the classifier inside, its rows and its decision."""
 
+import copyreg
 from abc import abstractmethod
 
 import numpy as np
@@ -112,6 +113,20 @@ class Posterior(Documented, Decisions, Around, ClassifierMixin, BaseEstimator):
             classifier.decision, self.classes_, shares, lambda: (p, y, weight)
         )
         vars(self).update(found)
+
+    def __reduce__(self):
+        # pickle, joblib and copies.
+        return copyreg.__newobj__, (type(self),), vars(self).copy()
+
+    def __getstate__(self):
+        # skops, which would write tensors that it cannot read.
+        if hasattr(self, "estimator_"):
+            raise TypeError(
+                f"A fitted {type(self).__name__} cannot be held by skops: use "
+                "joblib.dump, or keep the classifier inside, estimator_, and fit the "
+                "posterior again."
+            )
+        return vars(self).copy()
 
     def save(self, path):
         """Refused: there is no file format of posteriors.

@@ -124,6 +124,13 @@ class SGHMCClassifier(Posterior):
     mean loss, and gradients of batches add a noise that does not shrink with n: a
     smaller `lr` and larger batches are nearer to the posterior, and take longer.
 
+    On eight tables of 170 to 1,500 rows the log loss of the defaults, with two chains,
+    was 6 % below to 26 % above that of the two networks, 5 % above in the mean; with
+    `temperature=0.1` 2 % below to 12 % above, 1 % above in the mean. R-hat of the log
+    odds of test rows had medians of 1.2 to 1.5: chains of 80 epochs on a network of
+    100,000 weights stay near their own start. Compare chains before you read the
+    spread of the draws as a posterior's.
+
     Running statistics of BatchNorm are made anew for each sample. What the classifier
     divides out of its probabilities for its sampler or loss is divided out here; there
     is no temperature scaling. A few samples, and a prior that draws biases towards 0,

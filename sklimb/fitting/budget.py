@@ -13,6 +13,7 @@ nor their order change what is taken.
 import numpy as np
 
 from sklimb.fitting.portfolio import is_set
+from sklimb.fitting.schedule import MOST_VALIDATE, is_short
 from sklimb.inputs.splits import split_folds
 
 AUTO_FOLDS = 5
@@ -67,6 +68,13 @@ def take_folds(estimator, rows, seed, free):
         able = able and _folds_hold(estimator, rows, seed)
         estimator.n_folds_ = AUTO_FOLDS if able else 1
     return len(rows)
+
+
+def most_that_validate(estimator):
+    """Rows that the short training holds out at most, or None for no such bound."""
+    if not is_short(estimator) or is_set(estimator, "validation_fraction"):
+        return None
+    return MOST_VALIDATE
 
 
 def members_of_each(estimator, n_rows):

@@ -98,14 +98,18 @@ def _members_of_fold(estimator, prepared):
     return each * len(settings_of(estimator))
 
 
+def _n_rows(prepared):
+    """Rows that train or validate, of those that the caller gave for training."""
+    if prepared.held_out is None or prepared.foreign:
+        return len(prepared.train)
+    return len(prepared.train) + len(prepared.held_out)
+
+
 def make_recipe(estimator, prepared, partial):
     """The Recipe of an estimator for rows that are prepared."""
     encoder, batch_size = estimator.encoder_, estimator._auto_batch_size
-    parameters = parameters_of(estimator)
+    parameters, n_rows = parameters_of(estimator), _n_rows(prepared)
     if not partial:
-        n_rows = len(prepared.train)
-        if prepared.held_out is not None and not prepared.foreign:
-            n_rows += len(prepared.held_out)
         batch_size = rows_per_step(estimator, n_rows)
         epochs = epochs_for(estimator, n_rows)
         parameters = replace(parameters, max_epochs=epochs)
@@ -138,9 +142,7 @@ def _job(estimator, prepared, members, module, partial):
     validation = _validation(p, prepared, factor)
     calibration = None
     if p.target_prior is not None and not partial:
-        calibration = [(prepared.X, train.y, counted * factor[train.y])]
-        if validation is not None and not prepared.foreign:
-            calibration.append(validation)
+        calibration = _calibration(prepared, counted, factor, validation)
     if partial and hasattr(estimator, "net_"):
         counts = counts + estimator.class_weight_sum_
     if partial:
@@ -182,6 +184,18 @@ def _job(estimator, prepared, members, module, partial):
     return job
 
 
+def _calibration(prepared, counted, factor, validation):
+    """The parts (X, y, weight) of the rows that the output bias is solved on."""
+    if prepared.solved_on is not None:
+        X, y, weight = prepared.solved_on
+        return [(X, y, weight * factor[y])]
+    train = prepared.train
+    parts = [(prepared.X, train.y, counted * factor[train.y])]
+    if validation is not None and not prepared.foreign:
+        parts.append(validation)
+    return parts
+
+
 def _check(recipe, prepared, counts):
     """Refuse what the classes and rows at hand rule out."""
     p, train, n_classes = recipe.parameters, prepared.train, len(recipe.classes)
@@ -216,7 +230,8 @@ def _plan(recipe, prepared, layout, counts, factors, partial):
             seed=prepared.seed,
             group=sampler_groups(sampler, train.table),
         )
-        return replace(plan, prior=counts / counts.sum())
+        order = prepared.order or plan.order
+        return replace(plan, prior=counts / counts.sum(), order=order)
 
     if p.metabalance_sampler is None:
         plan = plan_of(p.sampler, device_factor)

@@ -16,7 +16,7 @@ from sklearn.utils import check_consistent_length
 from sklimb._messages import short
 from sklimb._random import root_seed
 from sklimb.fitting.baseline import balanced_median_row
-from sklimb.fitting.budget import take_folds
+from sklimb.fitting.budget import most_that_validate, take_folds
 from sklimb.fitting.checks import (
     check_columns_of_pretrained,
     check_fit_arguments,
@@ -82,6 +82,10 @@ class Prepared:
         Merged rows that the caller gave; None where no parameter depends on it.
     pretrained : list
         What was pre-trained on these rows: a search's candidates often share it.
+    order : callable or None
+        The order of each epoch, if it is another than any.
+    solved_on : tuple (X, y, weight) or None
+        Rows that the output bias is solved on; None is all that train or validate.
     """
 
     train: RowSet
@@ -95,6 +99,8 @@ class Prepared:
     counted: bool = True
     n_rows: int | None = None
     pretrained: list = field(default_factory=list)
+    order: object | None = None
+    solved_on: tuple | None = None
 
     @cached_property
     def pool(self):
@@ -245,10 +251,14 @@ def _encoded(estimator, train, held_out, seed, foreign):
     X_held = None
     if held_out is not None:
         X_held = encoded_rows(encoder, held_out.table, "X_val" if foreign else None)
+    return Prepared(train, held_out, X, X_held, seed, fitted_of(estimator), foreign)
+
+
+def fitted_of(estimator):
+    """What reading and encoding have set on an estimator."""
     names = ("classes_", "n_features_in_", "feature_names_in_", "encoder_", "_device")
     names += ("_is_categorical", "_image_shape", "n_folds_")
-    fitted = {k: v for k, v in vars(estimator).items() if k in names}
-    return Prepared(train, held_out, X, X_held, seed, fitted, foreign)
+    return {k: v for k, v in vars(estimator).items() if k in names}
 
 
 def read_rows(estimator, X, y, sample_weight, groups, *, reset, classes=None, name="y"):
@@ -298,7 +308,12 @@ def split_rows(estimator, rows, X_val, y_val, weight_val, seed):
     if not estimator.early_stopping or estimator.n_folds_ > 1:
         return rows.positive().canonical(merge), None
     train, held_out = hold_out(
-        rows, estimator.validation_split, estimator.validation_fraction, seed, merge
+        rows,
+        estimator.validation_split,
+        estimator.validation_fraction,
+        seed,
+        merge,
+        most_that_validate(estimator),
     )
     if held_out is None and estimator.early_stopping is True:
         raise ValueError(

@@ -9,8 +9,10 @@ from sklimb._messages import short, told
 from sklimb._random import stream_seed
 
 
-def hold_out(rows, splitter, fraction, seed, merge):
+def hold_out(rows, splitter, fraction, seed, merge, most=None):
     """Training and validation rows, each in canonical order; (rows, None) without them.
+
+    At most about `most` rows are held out by the fraction.
 
     A user's splitter is given the rows in the user's order; the default split follows
     merging, so that copies of a row are never on both sides.
@@ -20,6 +22,8 @@ def hold_out(rows, splitter, fraction, seed, merge):
         parts = (rows.take(part).positive() for part in split_given(rows, splitter))
         return tuple(part.canonical(merge) for part in parts)
     rows = rows.positive().canonical(merge)
+    if most is not None:
+        fraction = min(fraction, most / len(rows))
     train, held_out = split_default(rows, fraction, seed)
     if not len(held_out):
         return rows, None

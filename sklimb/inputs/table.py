@@ -27,6 +27,7 @@ from sklimb.inputs.column_readers import (
 )
 from sklimb.inputs.containers import as_rows
 from sklimb.inputs.few_rows import FEW_ROWS, read_few
+from sklimb.inputs.streams import is_stream, kind_of
 
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -161,6 +162,11 @@ def read_table(X, *, categorical_features="from_dtype", estimator=None, reset=No
 
 def check_container(X):
     """Refuse records and columns by name, of which numpy makes no table."""
+    if is_stream(X):
+        raise TypeError(
+            f"X is {kind_of(X)}, whose rows are read in blocks, by fit, predict and "
+            "what follows from predict_proba alone. Pass a data frame of rows instead."
+        )
     first = X[0] if isinstance(X, list | tuple) and len(X) else None
     if isinstance(X, Mapping) and not issparse(X):  # one sparse format is a dict
         what = f"a {type(X).__name__} of columns"

@@ -169,7 +169,7 @@ def search_space(estimator, size="small", library="sklearn"):
     A parameter that you have set to another value than its default stays as it is and
     is left out, and so is what cannot be combined with it, what a `portfolio` varies,
     learning rate and weight decay beside an `optimizer` of your choice, and the rate of
-    folds with `max_epochs="auto"`, whose candidates train in another way.
+    a short training (`max_epochs="auto"` with folds), which goes with its epochs.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def _left(final, space):
     fixed += varied(settings_of(final))
     if is_set(final, "optimizer"):
         fixed += _OF_OPTIMIZER
-    if is_short(final):  # it has a rate of its own, and candidates train patiently
+    if is_short(final):  # its rate goes with its epochs
         fixed += ["lr"]
     if getattr(final, "num_embeddings", "plr") not in ("plr", "plr-lite"):
         fixed += ["frequency_scale"]  # which is theirs

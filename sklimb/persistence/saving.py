@@ -86,9 +86,8 @@ def check_saveable(estimator, name):
             "its best_estimator_, or the whole search by skops.io.dump."
         )
     raise TypeError(
-        f"{name} is a {kind}, which is none of sklimb's estimators: a file of numbers "
-        "cannot hold it. Use skops.io.dump or joblib.dump, which hold what stands "
-        "around sklimb's estimators too."
+        f"{name} is a {kind}, which a file of numbers cannot hold. Use joblib.dump, or "
+        "skops.io.dump for what is scikit-learn's around sklimb's estimators."
     )
 
 

@@ -12,7 +12,7 @@ from sklimb.plots._draw import (
     text,
     tidy,
 )
-from sklimb.plots._inputs import classifier_and_rows
+from sklimb.plots._inputs import classifier_and_rows, fitted_inside
 
 SCORES = {
     "average_precision": "average precision",
@@ -93,8 +93,10 @@ class HistoryDisplay:
 
         Parameters
         ----------
-        estimator : sklimb classifier, or Pipeline that ends in one
-            Fitted.
+        estimator : sklimb classifier, Pipeline or wrapper
+            Fitted. Of a wrapper, such as `LaplaceClassifier`, `ClassifierRetrainer`,
+            `PseudoLabelClassifier` or `TunedThresholdClassifierCV`, the fit of the
+            classifier inside is drawn, the last one where there were several.
         panels, ax : optional
             As in `plot`.
 
@@ -109,7 +111,8 @@ class HistoryDisplay:
         ValueError
             A search, or a classifier without `history_`.
         """
-        clf, _ = classifier_and_rows(cls, estimator, None, "history_")
+        clf = fitted_inside(estimator)
+        clf, _ = classifier_and_rows(cls, clf, None, "history_")
         rows = clf.history_
         scores = None
         if all("valid_score_members" in row for row in rows):

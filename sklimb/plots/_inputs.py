@@ -1,6 +1,7 @@
 """What Displays are given: fitted classifiers, Pipelines, rows and labels."""
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,6 +18,24 @@ def last_step(estimator):
             estimator = estimator.best_estimator_
         else:
             return estimator
+
+
+def fitted_inside(estimator):
+    """The sklimb classifier inside Pipelines and wrappers such as second stages.
+
+    What ends in none, and a search, is returned as it is where it ends.
+    """
+    check_is_fitted(estimator)
+    while not isinstance(estimator, BaseNeuralClassifier):
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "estimator_"):
+            estimator = estimator.estimator_
+        else:
+            return estimator
+    return estimator
 
 
 def classifier_and_rows(display, estimator, X, needs):
@@ -46,6 +65,10 @@ def classifier_and_rows(display, estimator, X, needs):
     if not isinstance(estimator, BaseNeuralClassifier) or not hasattr(estimator, needs):
         inside = [n for n in ("classifier_", "estimator_") if hasattr(estimator, n)]
         give = f" Give its {inside[0]}." if inside else ""
+        if hasattr(estimator, "calibrated_classifiers_"):
+            give = " Give the estimator of one of its calibrated_classifiers_."
+        elif hasattr(estimator, "estimators_"):
+            give = " Give one of its estimators_."
         raise ValueError(
             f"{name} needs a fitted sklimb classifier that has {needs}, or a Pipeline "
             f"that ends in one, got a {type(estimator).__name__}.{give}"

@@ -7,7 +7,7 @@ from helpers.analysed import QUICK, LinearClassifier, blobs, linear_of
 from scipy.spatial import cKDTree
 
 from sklimb import ImageResNetClassifier, TabularMLPClassifier
-from sklimb.analysis import margins
+from sklimb.analysis import _margins, margins
 
 
 def plane_distances(weight, bias, X):
@@ -145,6 +145,57 @@ def test_images():
     ].all()
 
 
+def test_a_draw_of_rows_of_each_class():
+    X, y = blobs(3, n=300)
+    y[:] = np.where(np.arange(300) < 280, 0, np.arange(300) % 2 + 1)
+    clf = LinearClassifier(max_epochs=20, **QUICK).fit(X, y)
+    whole = margins(clf, X, y)
+    assert whole.rows.tolist() == list(range(300))
+    found = margins(clf, X, y, max_rows=40)
+    assert np.bincount(y[found.rows]).tolist() == [40, 10, 10]
+    assert (np.diff(found.rows) > 0).all()
+    np.testing.assert_allclose(found.distance, whole.distance[found.rows], rtol=1e-4)
+    assert (found.class_of == y[found.rows]).all()
+    assert (found.predicted == clf.predict(X)[found.rows]).all()
+    own = found.distance[found.class_of == 0]
+    assert found.class_mean[0] == pytest.approx(own.mean())
+    # Rare classes are there as a whole.
+    np.testing.assert_allclose(found.class_mean[1:], whole.class_mean[1:], rtol=1e-4)
+    other = margins(clf, X, y, max_rows=40, random_state=1)
+    assert (other.rows != found.rows).any()
+    called = clf.predict(X)
+    unlabelled = margins(clf, X, max_rows=40)
+    want = np.minimum(np.bincount(called, minlength=3), 40)
+    assert np.bincount(called[unlabelled.rows], minlength=3).tolist() == want.tolist()
+
+
+def test_the_search_takes_few_points(monkeypatch):
+    """Points and gradients a row: what makes margins cost passes."""
+    seen = {True: 0, False: 0}
+
+    class Counting(_margins.Scores):
+        def __call__(self, x):
+            seen[x.requires_grad] += x.shape[1]
+            return super().__call__(x)
+
+    monkeypatch.setattr(_margins, "Scores", Counting)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    y = (np.square(X).sum(1) > 2).astype(int)
+    clf = TabularMLPClassifier(
+        **QUICK, max_epochs=60, lr=0.01, num_embeddings=None, d_block=32
+    ).fit(X, y)
+    margins(clf, X)
+    # Measured: 2.0 gradients and 6.3 points.
+    assert 800 >= seen[True] > 400 and seen[False] < 8 * 400
+    X, y = blobs(2)
+    clf = LinearClassifier(max_epochs=20, **QUICK).fit(X, y)
+    seen.update({True: 0, False: 0})
+    margins(clf, X, n_steps=1)
+    # The linear crossing, and whether another row's way is shorter.
+    assert seen[True] == len(X) and seen[False] <= 2.1 * len(X)
+
+
 def test_arguments_that_are_refused():
     X, y = blobs(2)
     clf = LinearClassifier(max_epochs=1, **QUICK).fit(X, y)
@@ -152,5 +203,7 @@ def test_arguments_that_are_refused():
         margins(clf, X, boundary="svm")
     with pytest.raises(ValueError, match="n_steps must be an int of at least 1"):
         margins(clf, X, n_steps=0)
+    with pytest.raises(ValueError, match="max_rows must be an int of at least 1"):
+        margins(clf, X, max_rows=0)
     with pytest.raises(ValueError, match="one label a row, 150, got 10"):
         margins(clf, X, y[:10])

@@ -77,6 +77,7 @@ CLASSIFIERS = [
 ]
 # What a class says in its own way, though others have a parameter of that name.
 OF_THE_MLP = {"max_epochs", "lr_schedule", "lr", "batch_size"}  # its short training
+OF_THE_MLP |= {"n_members", "validation_folds"}  # and its budget of networks
 REDECLARED = {
     TabularResNetClassifier: {"n_blocks", "d_block", "d_embedding"},
     FTTransformerClassifier: {"n_blocks", "d_block", "lr", "weight_decay"},

@@ -102,6 +102,23 @@ def test_examples_have_titles(written):
         if name.endswith(".py") and not name.startswith("_"):
             title, line = text.removeprefix('"""').lstrip("\n").split("\n")[:2]
             assert title and line == "=" * len(title), name
+            # An indented command is a quotation, unless "::" stands before it.
+            intro = text.split('"""')[1]
+            assert not re.search(r"[^:]\n\n    python ", intro), name
+
+
+def test_examples_take_what_the_gallery_gives_them(written):
+    """A parser that does not know `--out` ends the build; a cell has no `__file__`."""
+    read = 0
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        text = path.read_text()
+        if not re.search(written.EXECUTED, str(path)):
+            continue
+        assert "__file__" not in text, path
+        if "ArgumentParser(" in text:
+            assert '("--out"' in text, path
+            read += 1
+    assert read >= 3
 
 
 MARKDOWN = """

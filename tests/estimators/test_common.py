@@ -1,6 +1,7 @@
 """scikit-learn's own estimator checks: none fails, none is expected to fail."""
 
 import pytest
+from helpers.one_network import OutOfTheBox
 from helpers.strategies import META, NETWORKS, SMALL, STRATEGIES
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
@@ -8,18 +9,15 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklimb import (
-    TabularMLPClassifier,
-)
-
-BUDGET = {"n_members": "auto", "validation_folds": "auto"}
+from sklimb import TabularMLPClassifier
 
 
 # The tables of these checks are tiny, and "smote" and m2m say so each time.
 @pytest.mark.filterwarnings("ignore:sampler='smote':UserWarning")
 @pytest.mark.filterwarnings("ignore:m2m translated no row:UserWarning")
 @parametrize_with_checks(
-    [TabularMLPClassifier(**SMALL, **s) for s in [*STRATEGIES, BUDGET]]
+    [TabularMLPClassifier(**SMALL, **s) for s in STRATEGIES]
+    + [OutOfTheBox(**SMALL)]
     + NETWORKS
     + META
 )

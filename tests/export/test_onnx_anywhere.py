@@ -1,11 +1,13 @@
 """to_onnx on every shared table, and where only numpy and onnxruntime are installed."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.graphs import check_graph, feed, session_of
 
@@ -13,6 +15,8 @@ from sklimb import FTTransformerClassifier, TabularMLPClassifier
 from sklimb.datasets import TABLES, load_table, make_transactions
 
 ROOT = Path(__file__).resolve().parents[2]
+# The tables of studies of imbalance that have no name in `TABLES`.
+KEEL = sorted(Path(os.environ["SKLIMB_DATA"], "keel").glob("*.parquet"))
 BARE = """
 import importlib.util, json, sys
 import numpy as np, onnxruntime
@@ -40,6 +44,25 @@ def test_shared_tables(name, tmp_path):
     clf.fit(data.X.iloc[train], data.y[train])
     _, p = check_graph(clf, data.X.iloc[test], tmp_path / "graph.onnx")
     assert np.ptp(p, axis=0).max() > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklimb.exceptions.InputWarning")
+@pytest.mark.parametrize("path", KEEL, ids=lambda path: path.stem)
+def test_small_shared_tables(path, tmp_path):
+    table = pd.read_parquet(path)
+    X, y = table.drop(columns="target"), table["target"].to_numpy()
+    rows = np.random.default_rng(0).permutation(len(y))
+    train, test = rows[:1000], rows[-1000:]
+    clf = TabularMLPClassifier(max_epochs=4, random_state=0, decision="balanced")
+    clf.fit(X.iloc[train], y[train])
+    labels, _ = check_graph(clf, X.iloc[test], tmp_path / "graph.onnx")
+    assert len(set(labels)) == 2
+
+
+@pytest.mark.slow
+def test_small_shared_tables_are_found():
+    assert len(KEEL) == 38
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.one_network import OF_USERS, OutOfTheBox
 from helpers.packs import fixed_table, same_bits
 from imblearn.over_sampling import SMOTE
 from sklearn.frozen import FrozenEstimator
@@ -16,7 +17,7 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
-from sklimb.fitting.budget import networks
+from sklimb.fitting.budget import NETWORKS, networks
 from sklimb.model_selection import PackedSearchCV
 from sklimb.two_stage import ClassifierRetrainer
 
@@ -43,9 +44,10 @@ def fit(n=400, kind=Scaled, fit_params=None, **params):
 
 
 def test_the_documented_budget():
+    assert OF_USERS is NETWORKS
     sizes = {10: 5, 19_999: 5, 20_000: 2, 99_999: 2, 100_000: 1}
     for n_rows, expected in sizes.items():
-        assert networks(TabularMLPClassifier(), n_rows) == expected
+        assert networks(OutOfTheBox(), n_rows) == expected
         assert networks(TabularResNetClassifier(), n_rows) == 1
         assert networks(FTTransformerClassifier(), n_rows) == 1
         assert networks(ImageResNetClassifier(), n_rows) == 1

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers.one_network import OutOfTheBox
 from helpers.packs import fixed_table, same_bits
 
 from sklimb import TabularMLPClassifier
+from sklimb.fitting import budget, schedule
 from sklimb.fitting.schedule import (
     EPOCHS,
     PATIENT_EPOCHS,
@@ -14,6 +16,7 @@ from sklimb.fitting.schedule import (
     is_short,
     rows_per_step,
     schedule_of,
+    short_training,
     value_of,
 )
 from sklimb.model_selection import PackedSearchCV
@@ -21,7 +24,7 @@ from sklimb.model_selection._candidates import fresh
 from sklimb.selfsup import SelfSupervisedPretrainer
 
 X, Y = fixed_table(400)
-PLAIN = {"num_embeddings": None, "random_state": 0}
+PLAIN = {"num_embeddings": None, "random_state": 0, "n_iter_no_change": 2}
 SHORT = {"max_epochs": "auto", "validation_folds": 3}
 TOLD = {
     "max_epochs": 4 * EPOCHS,  # of 10 steps
@@ -41,19 +44,13 @@ def test_auto_is_the_fit_with_the_numbers_that_it_takes():
 
 
 def test_a_class_without_a_budget_of_networks_is_patient():
-    class One(TabularMLPClassifier):
-        _networks = ()
-
-    params = {"max_epochs": "auto", "validation_folds": "auto"}
-    assert is_short(TabularMLPClassifier(**params))
-    assert not is_short(One(**params)) and is_short(One(**SHORT))
+    one = TabularMLPClassifier  # has none in tests
+    assert is_short(OutOfTheBox())
+    assert not is_short(one()) and is_short(one(**SHORT))
 
 
 def test_the_candidates_of_a_search_are_short_and_alone():
-    auto = {"max_epochs": "auto", "validation_folds": "auto", "n_members": "auto"}
-    search = PackedSearchCV(
-        TabularMLPClassifier(**PLAIN, **auto), {"dropout": [0.0, 0.2]}, cv=2
-    )
+    search = PackedSearchCV(OutOfTheBox(**PLAIN), {"dropout": [0.0, 0.2]}, cv=2)
     inner = fresh(search.estimator, 0)
     assert is_short(inner) and value_of(inner, "d_block") == WIDTH
     assert len(inner.fit(X, Y).member_seeds_) == 1
@@ -70,7 +67,7 @@ def test_without_folds_the_training_is_patient():
 
 @pytest.mark.parametrize(
     "set_by_caller",
-    [{"lr": 1e-3}, {"batch_size": 16}, {"d_block": 16}, {"n_iter_no_change": 2}],
+    [{"lr": 1e-3}, {"batch_size": 16}, {"d_block": 16}, {"n_iter_no_change": 1}],
 )
 def test_what_the_caller_sets_is_taken_as_it_is(set_by_caller):
     told = {**TOLD, **set_by_caller}
@@ -101,6 +98,37 @@ def test_few_rows_have_more_epochs_for_as_many_steps():
     assert epochs_for(clf, 1000) == 32 * EPOCHS  # of 2 steps
     assert epochs_for(clf.set_params(max_epochs=7), 100) == 7
     assert epochs_for(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
+
+
+def test_many_rows_have_fewer_epochs():
+    clf = TabularMLPClassifier(**SHORT)
+    sizes = {400_000: 20, 800_000: 10, 10**6: 8, 2 * 10**6: 4, 10**7: 4}
+    for n, expected in sizes.items():
+        assert epochs_for(clf, n) == short_training(n).epochs == expected
+    assert epochs_for(clf.set_params(batch_size=2**17), 10**6) == 8
+    assert epochs_for(TabularMLPClassifier(max_epochs=7), 10**6) == 7
+
+
+class Alone(TabularMLPClassifier):
+    """One network for any number of rows."""
+
+    _networks = ((1, 1),)
+
+
+@pytest.mark.parametrize(
+    "set_by_caller",
+    [{}, {"lr": 3e-3}, {"batch_size": 64}, {"validation_fraction": 0.25}],
+)
+def test_a_fit_of_many_rows_is_that_with_the_numbers_of_many(
+    monkeypatch, set_by_caller
+):
+    monkeypatch.setattr(schedule, "SEEN", 2800)
+    monkeypatch.setattr(budget, "MOST_VALIDATE", 31)
+    small = {**PLAIN, "d_block": 8, "n_members": 1, **set_by_caller}
+    auto = {"max_epochs": "auto", "validation_folds": "auto", **small}
+    told = {"max_epochs": 7, "lr_schedule": "cosine", "batch_size": 32, "lr": RATE}
+    told |= {"validation_fraction": 31 / 400, "validation_folds": None, **small}
+    assert same_bits(Alone(**auto).fit(X, Y), TabularMLPClassifier(**told).fit(X, Y))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +171,7 @@ def test_calls_of_partial_fit_have_no_end_to_fall_towards():
     short, patient = (
         TabularMLPClassifier(**PLAIN, **params)
         for params in (
-            {"max_epochs": "auto", "validation_folds": "auto"},
+            {"max_epochs": "auto", "validation_folds": 3},
             {"max_epochs": 3, "d_block": WIDTH},
         )
     )
@@ -154,7 +182,7 @@ def test_calls_of_partial_fit_have_no_end_to_fall_towards():
 
 
 def test_a_network_that_is_there_has_its_own_width():
-    clf = fit(warm_start=True, max_epochs=1, validation_folds="auto")
+    clf = OutOfTheBox(**PLAIN, warm_start=True, max_epochs=1).fit(X, Y)
     assert clf.module_config_["d_block"] == 256
     with pytest.raises(ValueError, match="d_block cannot change from 256 to 128"):
         clf.set_params(max_epochs="auto").fit(X, Y)

@@ -37,7 +37,6 @@ STRATEGIES = [
     {"n_members": 2},
     {"portfolio": [{"weight_decay": 0.1}, {"weight_decay": 0.0}]},
     {"validation_folds": 2},
-    {"n_members": "auto", "validation_folds": "auto"},
     {"ema_decay": 0.9},
     {"clip_norm": 0.1},
     {"dtype": "bfloat16"},

@@ -40,6 +40,8 @@ from sklimb.two_stage._methods import METHODS
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "record.json"
 SAVED = HERE.parent / "fixtures" / "saved"
+# What each case was recorded with, whatever the defaults are.
+ONE = {"n_members": 1, "validation_folds": None}
 IMAGES = {
     "resnet8": {},
     "resnet8 of two members with SAM-A": {
@@ -80,17 +82,18 @@ def cases():
     """(name, function that returns a fitted estimator and rows to read)."""
     from helpers.strategies import META, NETWORKS, SMALL, STRATEGIES
 
-    small = {**SMALL, "max_epochs": 8, "random_state": 0}
+    small = {**SMALL, **ONE, "max_epochs": 8, "random_state": 0}
     for strategy in STRATEGIES:
         name = ", ".join(f"{k}={v!r}" for k, v in list(strategy.items())[:1])
         numeric = strategy.get("m2m") is not None
         data = numbers if numeric else rows
         yield name or "plain", _fit(TabularMLPClassifier(**{**small, **strategy}), data)
     for estimator in NETWORKS:
-        estimator = clone(estimator).set_params(max_epochs=4, random_state=0)
+        estimator = clone(estimator).set_params(**ONE, max_epochs=4, random_state=0)
         yield type(estimator).__name__, _fit(estimator, rows)
     for estimator in META:
         estimator = clone(estimator).set_params(estimator__max_epochs=8)
+        estimator.estimator.set_params(**ONE)
         yield type(estimator).__name__, _fit(estimator, rows)
     tiny = {"backbone": "resnet8", "max_epochs": 2, "batch_size": 16, "lr": 0.05}
     for name, strategy in IMAGES.items():

@@ -159,3 +159,8 @@ def test_shortened_values():
     assert listed([1, 2]) == "[1, 2]" and listed([]) == "[]"
     assert listed([*range(9)]) == "[0, 1, 2, 3, 4, ... 4 more]"
     assert told(ValueError("a\n  b")) == "a b" and len(told(LONG)) == 160
+
+
+def test_numbers_of_numpy_are_told_as_numbers():
+    assert short(np.int64(1)) == "1" and short(np.str_("a")) == "'a'"
+    assert listed(np.array([1.5, 2.5])) == "[1.5, 2.5]"

@@ -1,5 +1,7 @@
 """skops: whole Pipelines, searches and wrappers, with sklimb's types alone to trust."""
 
+import pickle
+
 import numpy as np
 import pytest
 import skops.io
@@ -25,6 +27,7 @@ from sklimb import (
     TabularMLPClassifier,
     TabularResNetClassifier,
 )
+from sklimb.bayes import LaplaceClassifier
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 from sklimb.strategies import FocalLoss
@@ -195,3 +198,13 @@ def test_a_device_that_is_not_there_is_not_needed():
     again.__setstate__(state)
     assert again.device == "cuda:7" and again.device_ == "cpu"
     assert again.predict_proba(X).shape == (len(X), 2)
+
+
+def test_posteriors_are_refused_when_they_are_written():
+    """Not when they are read, which may be when they are needed."""
+    posterior = LaplaceClassifier(SMALL).fit(X, Y)
+    with pytest.raises(TypeError, match="A fitted LaplaceClassifier cannot be held by"):
+        skops.io.dumps(make_pipeline(StandardScaler(), posterior))
+    again = pickle.loads(pickle.dumps(posterior))
+    np.testing.assert_array_equal(again.predict_proba(X), posterior.predict_proba(X))
+    assert repr(through(LaplaceClassifier(SMALL))[0]) == repr(LaplaceClassifier(SMALL))

@@ -150,10 +150,11 @@ def test_searches_and_other_libraries_are_refused(name, fitted, payments):
     with pytest.raises(ValueError, match=f"{name} needs a fitted sklimb classifier"):
         make(name, other, (numbers, y))
     stages = ClassifierRetrainer(clone(fitted), n_epochs=1).fit(X, y)
-    with pytest.raises(
-        ValueError, match=r"a ClassifierRetrainer\. Give its estimator_"
-    ):
-        make(name, stages, payments)
+    if name != "HistoryDisplay":  # that draws what is inside
+        with pytest.raises(
+            ValueError, match=r"a ClassifierRetrainer\. Give its estimator_"
+        ):
+            make(name, stages, payments)
     search = GridSearchCV(clone(fitted), {"lr": [0.01]}, cv=2)
     with pytest.raises(ValueError, match=r"got a GridSearchCV\. Give its best_est"):
         make(name, search.fit(X, y), payments)

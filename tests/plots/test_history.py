@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from plots.conftest import small
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklimb.analysis import ClassCurves, class_curves
+from sklimb.bayes import LaplaceClassifier
 from sklimb.plots import HistoryDisplay
+from sklimb.two_stage import ClassifierRetrainer
 
 
 def line(ax, label):
@@ -115,3 +123,41 @@ def test_in_a_pipeline(fitted):
     assert len(display.epoch) == fitted.n_iter_
     with pytest.raises(ValueError, match=r"panels must be among \['loss'\], got"):
         display.plot(panels="gain")
+
+
+def test_the_fit_inside_of_wrappers(fitted, payments):
+    X, y = payments
+    frozen = FrozenEstimator(fitted)
+    wrappers = [
+        frozen,
+        LaplaceClassifier(frozen).fit(X, y),
+        ClassifierRetrainer(frozen, method="ncm").fit(X, y),
+        FixedThresholdClassifier(frozen, threshold=0.3).fit(X, y),
+        make_pipeline(FunctionTransformer(), FixedThresholdClassifier(frozen)).fit(
+            X, y
+        ),
+    ]
+    for wrapper in wrappers:
+        (ax,) = HistoryDisplay.from_estimator(wrapper).ax_
+        _, drawn = line(ax, "held-out log loss")
+        np.testing.assert_array_equal(
+            drawn, [row["valid_loss"] for row in fitted.history_]
+        )
+    with pytest.raises(NotFittedError):
+        HistoryDisplay.from_estimator(FixedThresholdClassifier(small()))
+
+
+def test_wrappers_of_several_fits_say_what_to_give(fitted, payments):
+    X, y = payments
+    several = CalibratedClassifierCV(FrozenEstimator(fitted)).fit(X, y)
+    with pytest.raises(ValueError, match="one of its calibrated_classifiers_"):
+        HistoryDisplay.from_estimator(several)
+    inner = several.calibrated_classifiers_[0].estimator
+    HistoryDisplay.from_estimator(inner)
+    voting = VotingClassifier([("a", LogisticRegression())]).fit([[0.0], [1]], [0, 1])
+    with pytest.raises(ValueError, match="one of its estimators_"):
+        HistoryDisplay.from_estimator(voting)
+    search = GridSearchCV(LogisticRegression(), {"C": [1]}, cv=2)
+    search.fit([[0.0], [1], [0], [1]], [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="Give its best_estimator_"):
+        HistoryDisplay.from_estimator(search)

@@ -191,6 +191,10 @@ RECIPES = {
         "chosen, but at least 300 steps, none stops before the end",
         floor(300, n_iter_no_change=1000),
     ),
+    "floor1000_alone": (
+        "chosen, but at least 1,000 steps, five networks with one split",
+        floor(1000, folds=None, members=5),
+    ),
     "rows32": (
         "chosen, but 32 rows a step below 3,840 rows",
         cosine(20, 5e-3, batch=32, least_batch=32, most_steps=96, **NARROW),
