@@ -57,28 +57,22 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Balanced:
-    """All classes equally, or all groups of rows.
+    """All classes equally, or all groups of rows (Bansal et al., 2021, section 5.4).
 
-    Groups within the classes may be rare too: persons of one sex among the identities
-    of a face recogniser (Bansal et al., "MetaBalance", 2021, section 5.4, where the
-    query batches alone are balanced: `metabalance_sampler=("natural", Balanced(by))`).
     Rows of a group are drawn by their weights. The change of the class shares is
-    divided out of probabilities as `target_prior` says, that of the groups within a
-    class is not.
+    divided out of probabilities as `target_prior` says, that of groups is not.
 
     Parameters
     ----------
     by : str, int, sequence of shape (n_classes,) or None, default=None
-        What is balanced. None: the classes. A name or number of a column of X: the
-        rows of each of its values, a missing one included; the network reads the
-        column too, and there is no `partial_fit`. A sequence: the group of each class
-        in the order of `classes_`, for images too.
+        None: the classes. A name or number of a column of X: the rows of each of its
+        values, a missing one included; the network reads it too, and there is no
+        `partial_fit`. A sequence: the group of each class in the order of `classes_`.
 
     Raises
     ------
     ValueError
-        In `fit`, before training: no such column, nearly as many values as rows, or
-        not one group per class.
+        In `fit`: no such column, too many values, or not one group per class.
 
     Examples
     --------
