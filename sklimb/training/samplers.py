@@ -66,13 +66,8 @@ class Balanced:
     ----------
     by : str, int, sequence of shape (n_classes,) or None, default=None
         None: the classes. A name or number of a column of X: the rows of each of its
-        values, a missing one included; the network reads it too, and there is no
-        `partial_fit`. A sequence: the group of each class in the order of `classes_`.
-
-    Raises
-    ------
-    ValueError
-        In `fit`: no such column, too many values, or not one group per class.
+        values, a missing one included (refused in `fit` where they are too many);
+        the network reads it too, and there is no `partial_fit`. A sequence: the group of each class in the order of `classes_`.
 
     Examples
     --------
@@ -106,8 +101,7 @@ class Balanced:
         Returns
         -------
         share : array of shape (classes,)
-            Relative to each other: the sum need not be 1. Of a column, where the rows
-            decide, the given shares.
+            Up to a factor; of a column, where the rows decide, the given shares.
         """
         if self.by is None:
             return (prior > 0).astype(float)
@@ -115,9 +109,8 @@ class Balanced:
             return prior
         if len(self.by) != len(prior):
             raise ValueError(
-                "Balanced(by=...) must name a column, or the group of each of the "
-                f"{len(prior)} classes in the order of classes_, got {len(self.by)} "
-                "groups."
+                "by must name a column, or the group of each of the "
+                f"{len(prior)} classes in that order, got {len(self.by)} groups."
             )
         _, group = np.unique([str(g) for g in self.by], return_inverse=True)
         total = np.bincount(group, weights=prior)[group]
