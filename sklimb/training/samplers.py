@@ -67,7 +67,8 @@ class Balanced:
     by : str, int, sequence of shape (n_classes,) or None, default=None
         None: the classes. A name or number of a column of X: the rows of each of its
         values, a missing one included (refused in `fit` where they are too many);
-        the network reads it too, and there is no `partial_fit`. A sequence: the group of each class in the order of `classes_`.
+        the network reads it too, and there is no `partial_fit`. A sequence: the group
+        of each class in the order of `classes_`.
 
     Examples
     --------
