@@ -122,5 +122,8 @@ def table(lines):
     for row in [rows[0], *rows[2:]]:
         for k, cell in enumerate(row):
             mark = "   * - " if not k else "     - "
-            out.append(f"{mark}{inline(cell.strip())}".rstrip())
+            text = inline(cell.strip())
+            # A lone dash would be a list of one empty point.
+            text = f"\\{text}" if text in ("-", "+", "*") else text
+            out.append(f"{mark}{text}".rstrip())
     return [*out, ""]

@@ -79,8 +79,7 @@ def means(lines):
 def as_markdown(content):
     parts = [
         "Mean ranks (1 is best; families of tables count once) and seconds. Each model "
-        "got all training rows. sklimb is what `n_members`, `validation_folds` and "
-        '`max_epochs` are with "auto"; 1 network is `n_members=1, '
+        "got all training rows. sklimb is the default; 1 network is `n_members=1, "
         "validation_folds=None`.\n"
     ]
     if content["missing_tables"]:

@@ -24,9 +24,10 @@ from sklimb.inputs.rowset import RowSet
 from sklimb.inputs.sketch import Sketch
 from sklimb.inputs.streams import check_columns, frames_of, kind_of, without
 from sklimb.inputs.weights import check_weights
+from sklimb.training.block_order import BlockOrder
 from sklimb.training.compiled import check_compiler
 from sklimb.training.device import resolve_device
-from sklimb.training.samplers import BlockOrder, is_uniform
+from sklimb.training.samplers import is_uniform
 
 # Rows on which the output bias is solved and from which explanations start.
 SOLVED_ROWS = 262_144

@@ -131,6 +131,7 @@ Text with `code`, **bold `code` text**, `n_` and a [link](https://a.example/b), 
 | :-- | --: |
 | `x` | 1 |
 | y | |
+| - | -0.5 |
 
 - one
 - two
@@ -163,6 +164,8 @@ file.
      - 1
    * - y
      -
+   * - \\-
+     - -0.5
 
 
 - one

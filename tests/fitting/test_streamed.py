@@ -5,6 +5,7 @@ from collections import namedtuple
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ from sklimb.inputs.sketch import Sketch
 from sklimb.inputs.table import read_table
 from sklimb.persistence import load
 from sklimb.preprocessing import TabularEncoder
-from sklimb.training.samplers import BlockOrder
+from sklimb.training.block_order import BlockOrder
 
 N_ROWS = 3000
 SMALL = {
@@ -60,6 +61,10 @@ def in_blocks(frame=LABELLED, rows=700):
     return lambda: (frame.iloc[i : i + rows] for i in range(0, len(frame), rows))
 
 
+def in_polars():
+    return (pl.from_pandas(frame) for frame in in_blocks(WHOLE)())
+
+
 def as_dataset(tmp_path):
     for i in range(3):
         part = pa.Table.from_pandas(WHOLE.iloc[i::3], preserve_index=False)
@@ -81,9 +86,11 @@ def in_memory():
     return TabularMLPClassifier(**SMALL).fit(X, Y, WEIGHT)
 
 
-@pytest.mark.parametrize("kind", ["callable", "dataset"])
+@pytest.mark.parametrize("kind", ["callable", "polars", "dataset"])
 def test_the_result_is_that_in_memory_within_noise(kind, in_memory, tmp_path):
-    given = in_blocks(WHOLE) if kind == "callable" else as_dataset(tmp_path)
+    given = in_polars if kind == "polars" else in_blocks(WHOLE)
+    if kind == "dataset":
+        given = as_dataset(tmp_path)
     clf = fit(given, sample_weight="weight")
     assert clf.feature_names_in_.tolist() == list(X.columns)
     assert clf.classes_.tolist() == ["bad", "good"]
@@ -242,6 +249,8 @@ def test_arguments_are_refused_by_name():
         clf.fit(in_blocks(), "label", WEIGHT)
     with pytest.raises(ValueError, match="y='other' is no column of X"):
         clf.fit(in_blocks(), "other")
+    with pytest.raises(ValueError, match="sample_weight='w' is no column of X"):
+        clf.fit(in_blocks(), "label", "w")
     with pytest.raises(TypeError, match="takes images"):
         ImageResNetClassifier().fit(in_blocks(), "label")
     with pytest.raises(TypeError, match="read in blocks, by fit"):

@@ -1,6 +1,7 @@
 """What workers of a packed search are sent: rows as one file that all of them map."""
 
-from pathlib import Path
+import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -26,22 +27,24 @@ def make_rows():
     return X, (X[:, 0] > 1).astype(int)
 
 
-def is_mapped(array):
+def file_of(array):
+    """The file that an array is mapped from, and its size; None of one in memory."""
     while array is not None and not isinstance(array, np.memmap):
         array = getattr(array, "base", None)
-    return array is not None
+    if array is None:
+        return None
+    return array.filename, os.path.getsize(array.filename)
 
 
 class Telling(Folds):
-    """Rows that tell in the error of each fit whether they are mapped."""
+    """Rows that tell in the error of each fit where they are mapped from."""
 
     def job(self, *_):
-        raise ValueError(f"mapped: {is_mapped(np.asarray(self.X))}")
+        raise ValueError(f"rows of {file_of(np.asarray(self.X))}")
 
 
 @pytest.mark.parametrize("make", [np.asarray, pd.DataFrame])
-def test_rows_are_mapped_from_one_file(make, monkeypatch, tmp_path):
-    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+def test_rows_are_mapped_from_one_file(make):
     X, y = make_rows()
     X = make(X)
     cv = [(np.arange(N_ROWS // 2), np.arange(N_ROWS // 2, N_ROWS))]
@@ -50,14 +53,13 @@ def test_rows_are_mapped_from_one_file(make, monkeypatch, tmp_path):
     candidates = [make_candidate(ESTIMATOR, {"lr": lr}) for lr in GRID["lr"]]
     task = Work(candidates, None, {}, 0, search)
     packs = [(i, [(i, 0)]) for i in range(len(candidates))]
-    told, sizes = [], []
-    for _, results in run_packs(task, folds, packs, 2, Checkpoint(None, {})):
-        told += [result["fit_error"] for result in results]
-        files = [path for path in Path(tmp_path).rglob("*") if path.is_file()]
-        sizes.append(sum(path.stat().st_size for path in files))
-    assert len(told) == 4 and all("mapped: True" in error for error in told)
+    told = [
+        re.search(r"rows of \('(.*)', (\d+)\)", results[0]["fit_error"]).groups()
+        for _, results in run_packs(task, folds, packs, 2, Checkpoint(None, {}))
+    ]
+    assert len(told) == 4 and len(set(told)) == 1, "four packs, one file"
     nbytes = N_ROWS * 4 * 8
-    assert nbytes <= sizes[0] < 1.1 * nbytes, "four packs were sent one file"
+    assert nbytes <= int(told[0][1]) < 1.1 * nbytes
 
 
 def test_mapped_rows_train_as_rows_in_memory():

@@ -10,7 +10,7 @@ with pneumonia for them where they are not.
     SKLIMB_DATA=... python benchmarks/papers/cifar_lt/run.py --scale cpu
 
 full: ResNet-32, 200 epochs, 5000 images of the largest class, 5 seeds; one GPU. cpu: a
-tail of 300 to 3 images per class, ResNet-8, 12 epochs; 15 minutes on two cores, too
+tail of 300 to 3 images per class, ResNet-8, 10 epochs; 12 minutes on two cores, too
 small for a reproduction. A seed decides the images and all else that is random, the
 same for all methods. Nothing is tuned: learning rate and strengths are the papers'. A
 stopped run goes on where it stopped.
@@ -64,7 +64,7 @@ SCALES = {
         "n_max": 300,
         "test": 1000,
         "backbone": "resnet8",
-        "epochs": 12,
+        "epochs": 10,
         "warmup": 1,
         "batch_size": 32,
         "lr": 0.1,

@@ -118,7 +118,7 @@ def record(doc, args, scale, rows, **content):
 
 
 def write_results(args, name, content, parts, figure):
-    """Write NAME.json, NAME.md and NAME.png; prints the Markdown."""
+    """Write NAME.json, NAME.md and NAME.png, close the figure, print the Markdown."""
     args.out.mkdir(parents=True, exist_ok=True)
     write_json(args.out / f"{name}.json", rounded(content))
     missing = content.get("missing_fits", 0)
@@ -130,6 +130,7 @@ def write_results(args, name, content, parts, figure):
     text = "\n\n".join([head, *parts]) + "\n"
     (args.out / f"{name}.md").write_text(text)
     figure.savefig(args.out / f"{name}.png", dpi=110)
+    pyplot().close(figure)
     print(text)
 
 
