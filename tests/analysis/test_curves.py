@@ -96,6 +96,25 @@ def test_members_and_files(tmp_path):
         np.testing.assert_array_equal(getattr(again, name), value)
 
 
+def test_what_a_sampler_shifts_is_divided_out():
+    X, y = blobs(2)
+    few = np.flatnonzero((y == 0) | (np.arange(len(y)) % 6 == 0))
+    X, y = X[few], y[few]
+    clf = TabularMLPClassifier(
+        callbacks=[ClassCurves()],
+        **{**SMALL, "target_prior": "train"},
+        early_stopping=False,
+        sampler="balanced",
+    ).fit(X, y)
+    log_p = np.log(clf.predict_proba(X)) - clf.intercept_[0]
+    log_p -= np.logaddexp.reduce(log_p, 1, keepdims=True)
+    want = [-log_p[y == c, c].mean() for c in range(2)]
+    np.testing.assert_allclose(class_curves(clf).train_loss[-1], want, rtol=1e-5)
+    # The rare class is far less probable than among the rows as they are drawn.
+    drawn = clf.net_.blocks_logits(clf._encode(X))[0].log_softmax(-1).numpy()
+    assert -drawn[y == 1, 1].mean() < 0.8 * want[1]
+
+
 def test_images():
     rng = np.random.default_rng(0)
     X, y = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2

@@ -164,6 +164,82 @@ def test_batch_norm_statistics():
     assert abs(anew.loss[1] - stored.loss[1]) > 1e-3
 
 
+def test_two_directions_by_hand(fitted):
+    """Rows of the result go along the first direction, columns along the second."""
+    clf, X, y = fitted
+    found = loss_landscape(clf, X, y, 2, n_points=3, span=0.6, random_state=3)
+    surface = surface_of(clf, X, y)
+    random = np.random.RandomState(3)
+    ways = [surface.random_direction(random)[0] for _ in range(2)]
+    head = clf.net_.module_.members.head
+    (at,) = (
+        i for i, (*_, p) in enumerate(surface.places) if p.shape == head.weight.shape
+    )
+    bias = head.bias[0].detach().numpy()
+    for i, a in enumerate(found.positions):
+        for j, b in enumerate(found.positions):
+            moved = head.weight[0] + a * ways[0][at][0] + b * ways[1][at][0]
+            rows = losses_by_hand(X, y, moved.detach().numpy(), bias)
+            own = [rows[y == c].mean() for c in range(3)]
+            np.testing.assert_allclose(found.class_loss_members[0, i, j], own)
+
+
+def test_weights_of_rows_are_repetitions(fitted):
+    clf, X, y = fitted
+    weight = 1 + np.arange(len(y)) % 3
+    rows = np.repeat(np.arange(len(y)), weight)
+    got = loss_landscape(clf, X, y, n_points=3, sample_weight=weight)
+    want = loss_landscape(clf, X[rows], y[rows], n_points=3)
+    for name in ("loss", "class_loss", "class_recall"):
+        np.testing.assert_allclose(getattr(got, name), getattr(want, name), rtol=1e-9)
+    plain = loss_landscape(clf, X, y, n_points=3)
+    assert np.abs(plain.class_loss - got.class_loss).max() > 1e-4
+
+
+def test_recall_is_of_the_probabilities(fitted):
+    """Outputs alone would be moved by what the sampler draws."""
+    _, X, y = fitted
+    few = np.flatnonzero((y == 0) | (np.arange(len(y)) % 8 == 0))
+    clf = LinearClassifier(max_epochs=5, sampler="balanced", **QUICK)
+    clf.fit(X[few], y[few])
+    called = clf.predict_proba(X).argmax(1)
+    found = loss_landscape(clf, X, y, n_points=3).class_recall[1]
+    np.testing.assert_allclose(found, [np.mean(called[y == c] == c) for c in range(3)])
+    logits = clf.net_.blocks_logits(clf._encode(X))[0].argmax(1).numpy()
+    assert (logits != called).any()
+
+
+def test_statistics_go_along_the_line_and_are_means_of_blocks(monkeypatch):
+    X, y = blobs(2, n=256)
+    params = {**QUICK, "lr": 0.01, "max_epochs": 2, "d_block": 8}
+    clf, other = (
+        TabularResNetClassifier(**{**params, "random_state": s}).fit(X, y)
+        for s in (0, 1)
+    )
+    found = loss_landscape(clf, X, y, other=other, n_points=2)
+    loss = hessian_eigenvalues(other, X, y, k=1, n_probes=2).loss
+    np.testing.assert_allclose(found.loss[1], loss[0], rtol=1e-9)
+    whole = loss_landscape(clf, X, y, n_points=1, batch_norm="re-estimated").loss[0]
+    monkeypatch.setattr(_landscape, "_BLOCK_ROWS", 64)
+    parts = loss_landscape(clf, X, y, n_points=1, batch_norm="re-estimated").loss[0]
+    # Means of four blocks have the mean of all, and nearly its variance.
+    assert parts == pytest.approx(whole, rel=0.02)
+    order = np.argsort(X[:, 0])  # blocks unlike each other: no one of them is all
+    sorted_ = loss_landscape(
+        clf, X[order], y[order], n_points=1, batch_norm="re-estimated"
+    )
+    assert np.isfinite(sorted_.loss).all()
+    surface = surface_of(clf, X[order], y[order])
+    surface._estimate()
+    (norm, *_) = surface.norms
+    got = norm.running_mean.clone()
+    monkeypatch.setattr(_landscape, "_BLOCK_ROWS", 256)
+    surface = surface_of(clf, X[order], y[order])
+    surface._estimate()
+    # The mean of the means of equal blocks is that of all rows.
+    torch.testing.assert_close(got, surface.norms[0].running_mean)
+
+
 def test_blocks_do_not_matter(fitted, monkeypatch):
     clf, X, y = fitted
     whole = loss_landscape(clf, X, y, n_points=3)

@@ -47,6 +47,26 @@ def test_planes_are_predicted_point_by_point():
     np.testing.assert_allclose(found.share_members, np.mean(of_members, 0))
 
 
+def test_weights_of_members_and_rows_count():
+    X, y = blobs(3, n_columns=5)
+    clf = LinearClassifier(max_epochs=3, n_members=2, **QUICK).fit(X, y)
+    clf.member_weights_ = np.array([0.9, 0.1])  # as of a portfolio
+    weight = 1.0 + np.arange(len(y)) % 2
+    found = region_volumes(clf, X, y, n_planes=8, resolution=15, sample_weight=weight)
+    np.testing.assert_allclose(found.n_rows, np.bincount(y, weight))
+    random, encoded = np.random.RandomState(0), torch.tensor(X)
+    for plane in found.share_planes:
+        triple, axes = _regions._draw(y, encoded, "classes", random)
+        points = _regions._points(encoded[triple], 5, axes, 15, 0.25).numpy()
+        called = np.bincount(clf.predict(points), minlength=3)
+        np.testing.assert_allclose(plane, called / 225)
+    clf.member_weights_ = np.array([0.1, 0.9])
+    other = region_volumes(clf, X, y, n_planes=8, resolution=15)
+    assert (other.share_planes != found.share_planes).any()
+    kept = region_volumes(clf, X, y, n_planes=5, sample_weight=(y < 2).astype(float))
+    assert set(kept.corners.ravel().tolist()) == {0, 1}
+
+
 def test_points_are_a_square_in_the_plane_of_the_rows():
     random = np.random.RandomState(0)
     corners = torch.tensor(random.standard_normal((3, 6)))
