@@ -30,7 +30,7 @@ def main(argv=None):
 
     loans = table("loan", args.data_home)
     X, y = make_rows("lt100", 5000, 0, args.data_home)
-    X_test, y_test = make_test_rows(N_TEST, args.data_home)
+    X_test, y_test = make_test_rows("lt100", N_TEST, args.data_home)
     # Channels first, as the loops beside ours read them.
     X, X_test = (np.moveaxis(part, -1, 1) for part in (X, X_test))
     images = {"images": X, "labels": y, "test_images": X_test, "test_labels": y_test}

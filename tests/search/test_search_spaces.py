@@ -148,11 +148,7 @@ def test_names_get_the_prefix_of_the_step():
             "full",
             {"lr"},
         ),
-        (
-            TabularMLPClassifier(max_epochs="auto", validation_folds="auto"),
-            "full",
-            {"lr"},
-        ),
+        (TabularMLPClassifier(validation_folds=3), "full", {"lr"}),
         (
             ImageResNetClassifier(metabalance_sampler="under"),
             "small",
