@@ -3,9 +3,9 @@
 import os
 from importlib.util import find_spec
 
-import helpers.one_network  # noqa: F401  the defaults are one network here
 import pytest
 import torch
+from helpers.one_network import one_network
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
@@ -14,6 +14,13 @@ collect_ignore = [] if find_spec("timm") else ["nn/test_timm.py"]
 # MLflow and ray are in the environment of `make interop`.
 if not (find_spec("mlflow") and find_spec("ray")):
     collect_ignore.append("interop/outside.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_network():
+    """A fit with the defaults trains one network, also where a benchmark was imported."""
+    with one_network():
+        yield
 
 
 @pytest.fixture(scope="session")

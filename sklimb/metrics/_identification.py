@@ -52,7 +52,7 @@ def rank_1_accuracy(y_true, embedding, *, sample_weight=None):
     --------
     >>> from sklimb.metrics import rank_1_accuracy
     >>> rank_1_accuracy([0, 0, 1, 1], [[1, 0], [2, 0.1], [0, 1], [1, 0.2]])
-    0.5
+    0.75
     """
     right = _right(y_true, embedding)
     return float(np.average(right, weights=check_weight(sample_weight, right)))
@@ -92,9 +92,9 @@ def rank_1_report(y_true, embedding, *, groups):
     >>> features = [[1, 0], [2, 0.1], [0, 1], [1, 0.2]]
     >>> rank_1_report([0, 0, 1, 1], features, groups=["f", "f", "m", "m"])
          images  identities  accuracy
-    f         2           1       1.0
-    m         2           1       0.0
-    all       4           2       0.5
+    f         2           1      1.00
+    m         2           1      0.50
+    all       4           2      0.75
     """
     y_true, right = check_column("y_true", y_true), _right(y_true, embedding)
     groups = check_column("groups", groups)

@@ -57,28 +57,18 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Balanced:
-    """All classes equally, or all groups of rows.
+    """All classes equally, or all groups of rows (Bansal et al., 2021, section 5.4).
 
-    Groups within the classes may be rare too: persons of one sex among the identities
-    of a face recogniser (Bansal et al., "MetaBalance", 2021, section 5.4, where the
-    query batches alone are balanced: `metabalance_sampler=("natural", Balanced(by))`).
     Rows of a group are drawn by their weights. The change of the class shares is
-    divided out of probabilities as `target_prior` says, that of the groups within a
-    class is not.
+    divided out of probabilities as `target_prior` says, that of groups is not.
 
     Parameters
     ----------
     by : str, int, sequence of shape (n_classes,) or None, default=None
-        What is balanced. None: the classes. A name or number of a column of X: the
-        rows of each of its values, a missing one included; the network reads the
-        column too, and there is no `partial_fit`. A sequence: the group of each class
-        in the order of `classes_`, for images too.
-
-    Raises
-    ------
-    ValueError
-        In `fit`, before training: no such column, nearly as many values as rows, or
-        not one group per class.
+        None: the classes. A name or number of a column of X: the rows of each of its
+        values, a missing one included (refused in `fit` where they are too many);
+        the network reads it too, and there is no `partial_fit`. A sequence: the group
+        of each class in the order of `classes_`.
 
     Examples
     --------
@@ -112,8 +102,7 @@ class Balanced:
         Returns
         -------
         share : array of shape (classes,)
-            Relative to each other: the sum need not be 1. Of a column, where the rows
-            decide, the given shares.
+            Up to a factor; of a column, where the rows decide, the given shares.
         """
         if self.by is None:
             return (prior > 0).astype(float)
@@ -121,9 +110,8 @@ class Balanced:
             return prior
         if len(self.by) != len(prior):
             raise ValueError(
-                "Balanced(by=...) must name a column, or the group of each of the "
-                f"{len(prior)} classes in the order of classes_, got {len(self.by)} "
-                "groups."
+                "by must name a column, or the group of each of the "
+                f"{len(prior)} classes in that order, got {len(self.by)} groups."
             )
         _, group = np.unique([str(g) for g in self.by], return_inverse=True)
         total = np.bincount(group, weights=prior)[group]

@@ -2,13 +2,23 @@
 
 Most tests ask about one network, and five of them would take five times as long. What
 users get is asked of `OutOfTheBox` (tests/fitting/test_budget.py, scikit-learn's
-checks) and of the README's blocks. conftest.py imports this before any test.
+checks), of the README's blocks and of the docstrings' examples.
 """
 
-from sklimb import TabularMLPClassifier
+from contextlib import contextmanager
 
-OF_USERS = TabularMLPClassifier._networks
-TabularMLPClassifier._networks = ()
+from sklimb import TabularMLPClassifier
+from sklimb.fitting.budget import NETWORKS as OF_USERS
+
+
+@contextmanager
+def one_network():
+    """Within it "auto" is one network; after it what users get."""
+    TabularMLPClassifier._networks = ()
+    try:
+        yield
+    finally:
+        TabularMLPClassifier._networks = OF_USERS
 
 
 class OutOfTheBox(TabularMLPClassifier):
