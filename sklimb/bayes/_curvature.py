@@ -112,7 +112,7 @@ class Full(Diagonal):
 
     def covariance(self, jacobian, precision):
         """Of the logits of rows, (rows, classes, classes)."""
-        long = jacobian.flat() @ self._root(precision)
+        long = jacobian.times(self._root(precision))
         return long @ long.mT
 
     def draws(self, n, precision, generator):

@@ -155,6 +155,11 @@ class Products:
         eye = torch.eye(self.n_classes).to(self.phi).expand(len(self.phi), -1, -1)
         return (self.phi[:, None, :, None] * eye[:, :, None, :]).flatten(2)
 
+    def times(self, matrix):
+        """J times a matrix (weights, n): (rows, classes, n)."""
+        d, n = self.phi.shape[1], self.n_classes
+        return (self.phi @ matrix.reshape(d, -1)).view(len(self.phi), n, -1)
+
     def products(self, root):
         """Sum over rows of (root J)^T (root J), (weights, weights)."""
         loss, d, n = root.mT @ root, self.phi.shape[1], self.n_classes
@@ -212,6 +217,10 @@ class Tensors:
     def flat(self):
         """As that of `Products`."""
         return torch.cat([part.flatten(2) for part in self.parts], 2).double()
+
+    def times(self, matrix):
+        """As that of `Products`."""
+        return self.flat() @ matrix
 
     def products(self, root):
         """As that of `Products`."""

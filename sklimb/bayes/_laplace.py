@@ -216,9 +216,9 @@ class LaplaceClassifier(Posterior):
             if rows is None or np.isinf(self.prior_precision_[own]).all():
                 continue
             X, y, weight = rows
-            p = self._of_rows(net, torch.from_numpy(X), draw, moved=False)
+            p = self._of_rows(net, torch.from_numpy(X), draw, (job.module, own), False)
             with np.errstate(divide="ignore"):
-                solved = [posterior_bias(np.log(p[k]), y, weight) for k in _each(own)]
+                solved = [posterior_bias(np.log(each), y, weight) for each in p]
             found[own] = [bias for bias, _ in solved]
             gaps += [gap for _, gap in solved]
         warn_of_gaps(gaps)
@@ -280,16 +280,21 @@ class LaplaceClassifier(Posterior):
         return np.concatenate(parts, 2)
 
     @torch.no_grad()
-    def _of_rows(self, net, X, draw, moved=True):
-        """As `_by_member`, of encoded rows; `moved` is by `target_prior`."""
+    def _of_rows(self, net, X, draw, part=None, moved=True):
+        """As `_by_member`, of encoded rows; `moved` is by `target_prior`.
+
+        `part` is a network of some members and their positions among all.
+        """
+        module, own = part or (net.module_, slice(0, len(self._moved)))
         log_p = net.blocks_log_probability(X)
         log_p -= log_p.new_tensor(self._moved[:, None])
         total = log_p.new_tensor(self.intercept_ + self._moved * moved)
-        view = SUBSETS[self.subset](net, net.module_)
+        view = SUBSETS[self.subset](net, module)
         weights = self._draws() if draw else None
         n_draws = self.n_samples if draw else 1
-        out = np.empty((len(log_p), n_draws, *log_p.shape[1:]))
-        for k, rows, _, jacobian in view.blocks(X):
+        out = np.empty((own.stop - own.start, n_draws, *log_p.shape[1:]))
+        for i, rows, _, jacobian in view.blocks(X):
+            k = own.start + i
             scale = self._scale(net, k)
             if draw:
                 change = jacobian.through(weights[k])
@@ -302,7 +307,7 @@ class LaplaceClassifier(Posterior):
                 # After the mean: within, what is unsure would need far larger ones,
                 # which make the other rows too sure.
                 p = shifted(p, total[k])
-            out[k, :, rows] = p.cpu().numpy()
+            out[i, :, rows] = p.cpu().numpy()
         return out
 
     def _draws(self):
@@ -324,8 +329,9 @@ class LaplaceClassifier(Posterior):
             if job.validation is None:
                 continue
             X = torch.from_numpy(job.validation[0])
-            p = self._of_rows(classifier.net_, X, self.predictive == "sampling")
-            found.append(mixed(weights[own] / weights[own].sum(), p[own].mean(1)))
+            draw = self.predictive == "sampling"
+            p = self._of_rows(classifier.net_, X, draw, (job.module, own))
+            found.append(mixed(weights[own] / weights[own].sum(), p.mean(1)))
         return found
 
 
