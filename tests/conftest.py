@@ -18,7 +18,7 @@ if not (find_spec("mlflow") and find_spec("ray")):
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_network():
-    """A fit with the defaults trains one network, also where a benchmark was imported."""
+    """Fits with the defaults train one network, also where a benchmark is imported."""
     with one_network():
         yield
 

@@ -118,7 +118,7 @@ def hessian_eigenvalues(
     >>> data = make_transactions(300, fraud_rate=0.1, random_state=0)
     >>> clf = TabularMLPClassifier(max_epochs=2, d_block=8, random_state=0)
     >>> hessian_eigenvalues(clf.fit(data.X, data.y), data.X, data.y, k=2).largest.shape
-    (1, 2)
+    (5, 2)
     """
     if which not in ENDS:
         raise ValueError(f"which must be one of {list(ENDS)}, got {short(which)}.")
