@@ -58,18 +58,19 @@ def short_training(n_rows, rows_per_step="auto"):
     Where few rows make few steps there are 2, 4, 8, ... times the epochs, for about
     FEWEST_STEPS; of many rows there are fewer, for SEEN rows in all of them.
     """
-    rows = rows_per_step
-    if rows == "auto":
-        few, many = (
-            2 ** round(math.log2(max(1.0, _TRAINED * n_rows / steps)))
-            for steps in STEPS
-        )
-        fewest, most = LIMITS
-        rows = min(most, max(fewest, min(ROWS, few), many))
+    rows = _rows_for(n_rows) if rows_per_step == "auto" else rows_per_step
     steps = EPOCHS * math.ceil(max(1.0, _TRAINED * n_rows) / rows)
     times = 2 ** max(0, round(math.log2(FEWEST_STEPS / steps)))
     most = max(FEWEST_EPOCHS, round(SEEN / max(1, n_rows)))
     return Short(min(EPOCHS * times, most), rows)
+
+
+def _rows_for(n_rows):
+    few, many = (
+        2 ** round(math.log2(max(1.0, _TRAINED * n_rows / steps))) for steps in STEPS
+    )
+    fewest, most = LIMITS
+    return min(most, max(fewest, min(ROWS, few), many))
 
 
 def is_short(estimator):
