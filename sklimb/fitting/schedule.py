@@ -51,14 +51,14 @@ class Short:
     rows_per_step: int
 
 
-def short_training(n_rows, rows_per_step="auto"):
+def short_training(n_rows, rows_per_step: int | str = "auto"):
     """What "auto" stands for, of so many merged rows that train or validate.
 
     Rows per step are a power of 2, so that a row more or less changes them seldom.
     Where few rows make few steps there are 2, 4, 8, ... times the epochs, for about
     FEWEST_STEPS; of many rows there are fewer, for SEEN rows in all of them.
     """
-    rows = _rows_for(n_rows) if rows_per_step == "auto" else rows_per_step
+    rows = _rows_for(n_rows) if isinstance(rows_per_step, str) else rows_per_step
     steps = EPOCHS * math.ceil(max(1.0, _TRAINED * n_rows) / rows)
     times = 2 ** max(0, round(math.log2(FEWEST_STEPS / steps)))
     most = max(FEWEST_EPOCHS, round(SEEN / max(1, n_rows)))
