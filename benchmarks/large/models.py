@@ -6,12 +6,20 @@ from xgboost import XGBClassifier
 
 from benchmarks.common import CORES
 from sklimb import TabularMLPClassifier
+from sklimb.fitting.budget import NETWORKS
+
+
+class OutOfTheBox(TabularMLPClassifier):
+    """With the budget of networks that users get; benchmarks.common takes it away."""
+
+    _networks = NETWORKS
+
 
 PATIENT = {"max_epochs": 200, "validation_folds": None, "n_members": 1}
 
 
 def _ours(**parameters):
-    return lambda: TabularMLPClassifier(**parameters, random_state=0)
+    return lambda: OutOfTheBox(**parameters, random_state=0)
 
 
 MODELS = {
