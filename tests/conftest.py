@@ -16,11 +16,13 @@ if not (find_spec("mlflow") and find_spec("ray")):
     collect_ignore.append("interop/outside.py")
 
 
+one_network()  # of what a file fits when it is imported
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _one_network():
+def _networks():
     """Fits with the defaults train one network, also where a benchmark is imported."""
-    with one_network():
-        yield
+    one_network()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ def serve(path, parent, worker, method):
 
 
 def end(process):
-    os.killpg(process.pid, 9)
+    with suppress(ProcessLookupError):  # it has ended
+        os.killpg(process.pid, 9)
     process.communicate()
 
 

@@ -107,7 +107,7 @@ def test_what_is_not_ours_is_refused_by_name(tmp_path):
         (TabularMLPClassifier, "estimator is a "),
         (3, "estimator is a int"),
     ):
-        with pytest.raises(TypeError, match=f"{what}.*Use skops.io.dump"):
+        with pytest.raises(TypeError, match=f"{what}.*Use joblib.dump, or skops.io"):
             sklimb.save(one, tmp_path / "m")
     for one in (ClassifierRetrainer(SMALL), TabularEncoder(), SMALL):
         with pytest.raises(NotFittedError):

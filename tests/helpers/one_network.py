@@ -5,20 +5,13 @@ users get is asked of `OutOfTheBox` (tests/fitting/test_budget.py, scikit-learn'
 checks), of the README's blocks and of the docstrings' examples.
 """
 
-from contextlib import contextmanager
-
 from sklimb import TabularMLPClassifier
 from sklimb.fitting.budget import NETWORKS as OF_USERS
 
 
-@contextmanager
 def one_network():
-    """Within it "auto" is one network; after it what users get."""
+    """From now on "auto" is one network."""
     TabularMLPClassifier._networks = ()
-    try:
-        yield
-    finally:
-        TabularMLPClassifier._networks = OF_USERS
 
 
 class OutOfTheBox(TabularMLPClassifier):
