@@ -138,7 +138,7 @@ class Checkpoint:
 
     def finished(self, i):
         """Results of pack i, or None if it has to be trained."""
-        if not self.holds(i):
+        if self.folder is None or not self._path(i).exists():
             return None
         try:
             header, tensors = read(self._path(i))
@@ -147,10 +147,6 @@ class Checkpoint:
             return self._results(header, tensors)
         except (ValueError, KeyError, OSError, SafetensorError):
             return None  # damaged: train it again
-
-    def holds(self, i):
-        """Whether there is a file of pack i."""
-        return self.folder is not None and self._path(i).exists()
 
     def keep(self, i, results):
         """Write the results of pack i."""

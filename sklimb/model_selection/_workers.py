@@ -35,7 +35,7 @@ def run_packs(task, folds, packs, n_jobs, checkpoint, progress=None):
             ]
             found = Parallel(n_jobs, batch_size=1)(todo)
             for i, results in found:  # pyright: ignore[reportGeneralTypeIssues]
-                if not checkpoint.holds(i):
+                if checkpoint.finished(i) is None:
                     checkpoint.keep(i, results)
                 yield i, results
         return

@@ -542,5 +542,14 @@ def test_packs_of_workers_that_share_no_folder_are_kept_too(tmp_path, monkeypatc
     joblib.register_parallel_backend("rounds", _Rounds)
     monkeypatch.setattr(_workers, "_kept", lambda _, *args: _workers._numbered(*args))
     with joblib.parallel_config("rounds", n_jobs=2):
-        found = search(n_jobs=None, max_members=3, checkpoint=tmp_path).fit(X, Y)
-    assert n_packs(tmp_path) == len(found.packs_)
+        again = search(n_jobs=None, max_members=3, checkpoint=tmp_path)
+        found = again.fit(X, Y)
+        assert n_packs(tmp_path) == len(found.packs_)
+        # A damaged file is no file.
+        damaged = sorted(tmp_path.glob("pack-*.safetensors"))[0]
+        damaged.write_bytes(damaged.read_bytes()[:-9])
+        again.fit(X, Y)
+    trained = []
+    monkeypatch.setattr(_workers, "run_pack", lambda *args: trained.append(args))
+    assert_same_results(again.fit(X, Y), found)
+    assert not trained
