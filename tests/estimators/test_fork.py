@@ -1,4 +1,4 @@
-"""Servers that fork: which ways to predict in a worker work, and which one hangs."""
+"""Servers that fork: the ways to predict in a worker that docs/deploy.rst names."""
 
 import os
 import subprocess
@@ -57,14 +57,3 @@ def test_workers_answer(path, parent, worker, method):
         end(process)
         pytest.fail("the workers hang")
     assert out.split() == ["ready", "done"] and process.returncode == 0
-
-
-def test_a_worker_of_a_parent_with_threads_hangs(path):
-    """Why the README has a recipe: even a file of its own does not help a worker."""
-    process = serve(path, "predicts", "loads", "fork")
-    try:
-        assert process.stdout.readline() == "ready\n"
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=8)
-    finally:
-        end(process)
