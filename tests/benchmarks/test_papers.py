@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ FEW = {
     "metabalance": ["--tables", "loan"],
     "simplifying": ["--tables", "adult", "--models", "xgboost", "mlp", "mlp_sam"],
     "representation": ["--tables", "adult", "cifar10", "--models", "mlp", "resnet"],
+    "tuning": ["--models", "xgboost", "mlp_sam", "ft_transformer", "resnet"],
     "posterior": ["--tasks", "adult", "phoneme"],
 }
 # Rows of ours that S003 does not have.
@@ -60,8 +61,9 @@ def test_writes_three_files_and_resumes(module, name, tmp_path, monkeypatch, cap
     owners = [script]
     if name == "simplifying":
         owners = [script.measure, script.batch_size]
-    for owner in owners:
-        monkeypatch.setattr(owner, "run", fail)
+    runs = ("run_trial", "run_tuned") if name == "tuning" else ("run",)
+    for owner, run in product(owners, runs):
+        monkeypatch.setattr(owner, run, fail)
     assert tiny(module, name, tmp_path) == first
     # One line is lost: one fit is run, and only one.
     monkeypatch.undo()
@@ -184,6 +186,30 @@ def test_misalignment_is_the_distance_to_the_best_training_ratio(module):
     assert found["misalignment"]["100"][0] == pytest.approx(np.mean(level))
     # Of the ratio in between: balanced rows are twice as balanced.
     assert found["balanced"]["mean"] == pytest.approx(np.log10(2))
+
+
+def test_tuning_goes_on_as_if_it_had_not_stopped(module):
+    tuning = module("tuning.measure")
+    settings = {
+        "limits": {"d_block": 32, "n_blocks": 2, "embedding": 4},
+        "startup": 2,
+        "history": [],
+    }
+    for model in tuning.MODELS:
+        own = {**settings, "history": []}
+        for number in range(4):
+            found = tuning.suggest(model, own, number)
+            # The same again, and from lines that were read.
+            read = json.loads(json.dumps(own))
+            assert tuning.suggest(model, read, number) == found
+            own["history"].append((found, 0.5 + 0.1 * number))
+        chosen = tuning.parameters(found)
+        assert not any(name.startswith(tuning.MAYBE) for name in chosen)
+        if model in tuning.OURS:
+            assert chosen["d_block"] <= 32
+            tuning.OURS[model](**chosen)
+    off = {tuning.MAYBE + "dropout": False, "dropout": 0.4, "lr": 0.1}
+    assert tuning.parameters(off) == {"dropout": 0.0, "lr": 0.1}
 
 
 def test_correlation(module):
