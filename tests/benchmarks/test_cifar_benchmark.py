@@ -93,6 +93,11 @@ def test_every_method_runs_beside_the_network_of_its_set_up(script):
         settings = {**script.SCALES["tiny"], "batch_size": 8}
         model = fits.classifier(method, settings, 0, "cpu").set_params(max_seconds=1e-9)
         assert model.fit(X, y).n_iter_ == 1
+    for method in methods.ON_RECIPE:
+        settings["recipe"] = methods.RECIPE
+        model = fits.classifier(method, settings, 0, "cpu").set_params(max_seconds=1e-9)
+        assert "trivial" in model.augment and model.mix is not None
+        assert model.fit(X, y).n_iter_ == 1
 
 
 def test_a_network_is_trained_once_and_kept_lines_are_not_run_again(
