@@ -151,8 +151,15 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
     with pytest.raises(ValueError, match=r"has 30 images.*Lower the total"):
         measure.make_rows(y, 200, 1.0, 2, seed=0)
     args = ["--tiny", "--jobs", "1", "--out", str(tmp_path)]
+    # One curve alone: the report names those that are not there.
+    curves.main([*args, "--curves", "backbone"])
+    one = json.loads((tmp_path / "image_curves.json").read_text())
+    assert list(one["curves"]) == ["backbone"] and len(one["not_there"]) == 3
+    assert one["missing_fits"] == (12 - 2) * 2 * 2
     curves.main(args)
     first = json.loads((tmp_path / "image_curves.json").read_text())
+    assert not first["not_there"] and not first["missing_fits"]
+    assert first["curves"]["backbone"] == one["curves"]["backbone"]
     for suffix in (".md", ".png"):
         assert (tmp_path / f"image_curves{suffix}").stat().st_size > 500
     kept = (tmp_path / "partial" / "image_curves-tiny.jsonl").read_text()

@@ -153,7 +153,11 @@ def test_full_settings_follow_the_papers():
     assert full["recipe100"]["backbone"] == "wide_resnet28_10"
     assert full["recipe100"]["recipe"]["augment"][-1] == "trivial"
     assert full["imagenet_lt"]["image_shape"] == (224, 224)
-    jobs = list(run.all_jobs(run.SCALES["full"], list(run.METHODS), "full"))
+    every = {
+        **run.SCALES["full"],
+        "setups": (*run.SCALES["full"]["setups"], *run.BY_NAME),
+    }
+    jobs = list(run.all_jobs(every, list(run.METHODS), "full"))
     own = {(setup, method) for (setup, method, _), _ in jobs}
     assert ("inaturalist", "moco_crt") in own and ("lt100", "moco") not in own
     assert ("lt100", "under") not in own and ("severe", "under") in own

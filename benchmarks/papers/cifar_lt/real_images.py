@@ -112,8 +112,10 @@ TAILS = {
     "cinic10_lt50": 50,
     "tiny_imagenet_lt10": 10,
     "svhn_lt100": 100,
+    "cifar100_plain100": 100,
 }
 READERS = {
+    "cifar100_plain100": _CIFAR_100,
     "cifar100_lt100": _CIFAR_100,
     "cifar100_lt50": _CIFAR_100,
     "cinic10_lt100": _CINIC_10,

@@ -22,6 +22,7 @@ TITLES = {
     "recipe50": "CIFAR-10, ratio 50, all on the recipe of S002",
     "cifar100_lt100": "CIFAR-100, ratio 100, recipe of S002",
     "cifar100_lt50": "CIFAR-100, ratio 50, recipe of S002",
+    "cifar100_plain100": "CIFAR-100, long tail, ratio 100",
     "cinic10_lt100": "CINIC-10, ratio 100, recipe of S002",
     "cinic10_lt50": "CINIC-10, ratio 50, recipe of S002",
     "tiny_imagenet_lt10": "Tiny-ImageNet, ratio 10, recipe of S002",

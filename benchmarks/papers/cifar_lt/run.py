@@ -10,10 +10,11 @@ with pneumonia for them where they are not.
     SKLIMB_DATA=... python benchmarks/papers/cifar_lt/run.py --scale cpu
 
 full: ResNet-32, 200 epochs, 5000 images of the largest class, 5 seeds; one GPU. cpu: a
-tail of 300 to 3 images per class, ResNet-8, 10 epochs; 12 minutes on two cores, too
-small for a reproduction. A seed decides the images and all else that is random, the
-same for all methods. Nothing is tuned: learning rate and strengths are the papers'. A
-stopped run goes on where it stopped.
+tail of 300 to 3 images per class, ResNet-8, 10 epochs; too small for a reproduction.
+`--setups` names others: recipe100 is S002's Table 1 with every method on its recipe. A
+seed decides the images and all else that is random, the same for all methods. Nothing
+is tuned: learning rate and strengths are the papers'. A stopped run goes on where it
+stopped.
 """
 
 import sys
@@ -51,9 +52,12 @@ from benchmarks.papers.common.report import (
 LONG_TAILS = ("lt100", "lt50", "lt10")
 # S002's Table 1: every method on top of its common recipe.
 ON_RECIPES = ("recipe100", "recipe50")
+# Weeks of a card: they run when `--setups` names them.
+BY_NAME = (*ON_RECIPES, *TAILS, "imagenet_lt", "inaturalist")
+USUAL = tuple(name for name in READERS if name not in BY_NAME)
 SCALES = {
     "full": {
-        "setups": (*LONG_TAILS, *ON_RECIPES, "severe", "moderate", *READERS),
+        "setups": (*LONG_TAILS, "severe", "moderate", *USUAL),
         "seeds": 5,
         "image_shape": (64, 64),
         "n_max": 5000,
@@ -69,7 +73,7 @@ SCALES = {
         "meta_steps": 80,
     },
     "quick": {
-        "setups": ("lt100", "severe", *READERS),
+        "setups": ("lt100", "severe", "pneumonia"),
         "seeds": 2,
         "image_shape": (64, 64),
         "n_max": 300,
@@ -101,6 +105,8 @@ SCALES = {
         "meta_steps": 2,
     },
 }
+# S004's long tails of other collections, without the recipe.
+PLAIN_TAILS = ("svhn_lt100", "cifar100_plain100")
 # What is else for some set-ups, in full.
 _WIDE = {
     "backbone": "wide_resnet28_10",
@@ -119,7 +125,7 @@ _LARGE = {
 _SMALL = {**_WIDE, "image_shape": (32, 32), "n_max": 9000, "test": 90_000}
 OF_SETUP = {
     **dict.fromkeys(ON_RECIPES, _WIDE),
-    **dict.fromkeys(TAILS, _SMALL),
+    **{name: _SMALL for name in TAILS if name not in PLAIN_TAILS},
     "tiny_imagenet_lt10": {**_SMALL, "image_shape": (64, 64)},
     "svhn_lt100": {"n_max": 1000, "test": 26_032},
     "imagenet_lt": _LARGE,
@@ -141,7 +147,7 @@ def methods_of(setup):
     """The methods of a set-up."""
     if setup in ("imagenet_lt", "inaturalist"):
         return LARGE
-    if setup in ON_RECIPES or (setup in TAILS and setup != "svhn_lt100"):
+    if setup in ON_RECIPES or (setup in TAILS and setup not in PLAIN_TAILS):
         return ON_RECIPE
     if setup in READERS and setup not in TAILS:
         return REAL
@@ -168,7 +174,7 @@ def main(argv=None):
     if "--scale" in argv:  # by the names of the papers' protocols
         i = argv.index("--scale")
         argv[i : i + 2] = {"full": [], "cpu": ["--quick"]}[argv[i + 1]]
-    every = SCALES["full"]["setups"]
+    every = (*SCALES["full"]["setups"], *BY_NAME)
     args = read_arguments(
         __doc__, argv, ("methods", list(METHODS)), ("setups", list(every))
     )

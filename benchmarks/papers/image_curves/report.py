@@ -60,6 +60,31 @@ def points(rows, scale):
     return out
 
 
+def whole(curves, scale, rows):
+    """The curves that have all their fits, of all ratios and seeds."""
+    values = {
+        "batch_size": scale["batch_sizes"],
+        "augment": scale["augments"],
+        "backbone": scale["backbones"],
+        "method": scale["methods"],
+    }
+    # Of a batch size with few rates the best would be no choice.
+    base = (scale["augments"][0], scale["backbones"][0], "erm")
+    own = [r for r in rows if (r["augment"], r["backbone"], r["method"]) == base]
+    n_batches = len(scale["batch_sizes"]) * len(scale["rates"])
+    n_batches *= len(scale["ratios"]) * scale["seeds"]
+    found = {}
+    for name, ratios in curves.items():
+        complete = all(
+            len(ratios.get(ratio, {}).get(value, {})) == scale["seeds"]
+            for ratio in scale["ratios"]
+            for value in values[name]
+        )
+        if complete and (name != "batch_size" or len(own) >= n_batches):
+            found[name] = ratios
+    return found
+
+
 def summarise(curves):
     """{curve: {ratio: {value: means and standard errors}}}."""
     return {
@@ -97,35 +122,44 @@ def claims(curves, scale):
 
     where = f"CIFAR-10, ratio {long:g}"
     both = f"{where} against {even:g}"
-    batch = gain("batch_size", long, "accuracy", small, base)
-    trivial = [gain("augment", r, "rare", "trivial", "none") for r in (long, even)]
-    kinds = [spread("augment", r, "rare") for r in (long, even)]
-    auto = [
-        gain("augment", r, "accuracy", "autoaugment", "trivial") for r in (long, even)
-    ]
-    sizes = [spread("batch_size", r, "accuracy") for r in (long, even)]
-    deep = [gain("backbone", r, "rare", last, first) for r in (even, long)]
-    by_network = [
-        [np.mean(v) for v in values("backbone", r, "accuracy").values()]
-        for r in (even, long)
-    ]
-    return [
-        _claim(f"batches of {small} are better than of {base}", where, batch),
-        _claim("the batch size matters more (best - worst)", both, sizes),
-        _claim("TrivialAugment lifts rare classes more", both, trivial),
-        _claim("the kind of augmentation matters more to rare classes", both, kinds),
-        _claim("AutoAugment is better than TrivialAugment", where, auto[0]),
-        _claim(
-            "TrivialAugment is better than AutoAugment", f"ratio {even:g}", -auto[1]
-        ),
-        _claim(f"{last} gains less on rare classes over {first}", both, deep),
-        {
-            "claim": "balanced accuracy of networks tells imbalanced (S002: r = 0.14)",
-            "where": both,
-            **correlation(*by_network),
-        },
-        *_of_methods(gain, scale, where, both),
-    ]
+
+    def of_batches():
+        batch = gain("batch_size", long, "accuracy", small, base)
+        sizes = [spread("batch_size", r, "accuracy") for r in (long, even)]
+        yield _claim(f"batches of {small} are better than of {base}", where, batch)
+        yield _claim("the batch size matters more (best - worst)", both, sizes)
+
+    def of_augmentation():
+        trivial = [gain("augment", r, "rare", "trivial", "none") for r in (long, even)]
+        kinds = [spread("augment", r, "rare") for r in (long, even)]
+        auto = [
+            gain("augment", r, "accuracy", "autoaugment", "trivial")
+            for r in (long, even)
+        ]
+        yield _claim("TrivialAugment lifts rare classes more", both, trivial)
+        text = "the kind of augmentation matters more to rare classes"
+        yield _claim(text, both, kinds)
+        yield _claim("AutoAugment is better than TrivialAugment", where, auto[0])
+        text = "TrivialAugment is better than AutoAugment"
+        yield _claim(text, f"ratio {even:g}", -auto[1])
+
+    def of_networks():
+        deep = [gain("backbone", r, "rare", last, first) for r in (even, long)]
+        by_network = [
+            [np.mean(v) for v in values("backbone", r, "accuracy").values()]
+            for r in (even, long)
+        ]
+        yield _claim(f"{last} gains less on rare classes over {first}", both, deep)
+        text = "balanced accuracy of networks tells imbalanced (S002: r = 0.14)"
+        yield {"claim": text, "where": both, **correlation(*by_network)}
+
+    found = {
+        "batch_size": of_batches,
+        "augment": of_augmentation,
+        "backbone": of_networks,
+        "method": lambda: _of_methods(gain, scale, where, both),
+    }
+    return [line for name, own in found.items() if name in curves for line in own()]
 
 
 def _of_methods(gain, scale, where, both):
@@ -170,9 +204,13 @@ def tables(summary):
 def draw(summary):
     """A panel a curve: accuracy of all and of rare classes."""
     figure, axes = pyplot().subplots(
-        1, len(summary), figsize=(5 * len(summary), 4.2), layout="constrained"
+        1,
+        len(summary),
+        figsize=(5 * len(summary), 4.2),
+        squeeze=False,
+        layout="constrained",
     )
-    for axis, (curve, ratios) in zip(axes, summary.items(), strict=True):
+    for axis, (curve, ratios) in zip(axes[0], summary.items(), strict=True):
         for ratio, line in ratios.items():
             for name, style in (("accuracy", "o-"), ("rare", "s--")):
                 means, errors = zip(*(v[name] for v in line.values()), strict=True)

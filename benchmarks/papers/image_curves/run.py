@@ -9,7 +9,7 @@ else that is random, the same for all settings. Each batch size takes the learni
 with the best accuracy on balanced validation images, all other settings the base's.
 
     SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --device cuda --jobs 1
-    SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --quick
+    SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --quick --curves method
 
 full: ResNet-32 and others, 200 epochs, one GPU. quick: ResNet-8, 1,240 images, 10
 epochs. A stopped run goes on where it stopped.
@@ -20,7 +20,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.papers.common.fits import fit_missing, found, kept_fits, read_arguments
+from benchmarks.papers.common.fits import (
+    fit_missing,
+    found,
+    kept_fits,
+    key_of,
+    read_arguments,
+)
 from benchmarks.papers.common.report import (
     claims_in_short,
     claims_table,
@@ -29,12 +35,14 @@ from benchmarks.papers.common.report import (
 )
 from benchmarks.papers.image_curves.measure import METHODS, run
 from benchmarks.papers.image_curves.report import (
+    CURVES,
     NOTES,
     claims,
     draw,
     points,
     summarise,
     tables,
+    whole,
 )
 from benchmarks.papers.simplifying.batch_size import exponential_counts
 
@@ -123,47 +131,52 @@ SCALES = {
 }
 
 
-def settings_of(scale):
-    """Every (batch, augmentation, backbone, rate, method) that a curve needs."""
+def settings_of(scale, curves=tuple(CURVES)):
+    """Every (batch, augmentation, backbone, rate, method) that the curves need."""
     batch, rate = scale["base_batch"], scale["base_rate"]
     augment, backbone = scale["augments"][0], scale["backbones"][0]
-    out = [
-        (b, augment, backbone, r, "erm")
-        for b in scale["batch_sizes"]
-        for r in scale["rates"]
-    ]
-    out += [(batch, a, backbone, rate, "erm") for a in scale["augments"]]
-    out += [(batch, augment, b, rate, "erm") for b in scale["backbones"]]
-    out += [(batch, augment, backbone, rate, m) for m in scale["methods"]]
-    return list(dict.fromkeys(out))
+    found = {
+        "method": [(batch, augment, backbone, rate, m) for m in scale["methods"]],
+        "augment": [(batch, a, backbone, rate, "erm") for a in scale["augments"]],
+        "backbone": [(batch, augment, b, rate, "erm") for b in scale["backbones"]],
+        "batch_size": [
+            (b, augment, backbone, r, "erm")
+            for b in scale["batch_sizes"]
+            for r in scale["rates"]
+        ],
+    }
+    return list(dict.fromkeys(how for curve in curves for how in found[curve]))
 
 
-def all_jobs(scale):
+def all_jobs(scale, curves=tuple(CURVES)):
     """Names and settings of every fit."""
     names = ("total", "per_class", "test", "epochs", "pretraining_epochs", "dtype")
     settings = {name: scale[name] for name in names}
     for seed in range(scale["seeds"]):
         for ratio in scale["ratios"]:
-            for how in settings_of(scale):
+            for how in settings_of(scale, curves):
                 yield (ratio, *how, seed), settings
 
 
 def main(argv=None):
-    args = read_arguments(__doc__, argv)
+    args = read_arguments(__doc__, argv, ("curves", list(CURVES)))
     scale = SCALES[args.scale]
     key = ("ratio", "batch_size", "augment", "backbone", "lr", "method", "seed")
     key += ("digest",)
     kept = kept_fits(
         args, "image_curves", key, "image_curves.measure", exponential_counts
     )
-    keys = fit_missing(args, kept, run, list(all_jobs(scale)))
+    fit_missing(args, kept, run, list(all_jobs(scale, args.curves)))
+    keys = [key_of(*job) for job in all_jobs(scale)]
     rows, missing = found(kept, keys)
-    if missing:
-        raise SystemExit(f"{missing} fits are missing: curves need all of them.")
-    curves = points(rows, scale)
+    curves = whole(points(rows, scale), scale, rows)
+    if not curves:
+        raise SystemExit("No curve has all its fits yet.")
+    absent = [CURVES[name] for name in CURVES if name not in curves]
     summary, lines = summarise(curves), claims(curves, scale)
     parts = [*tables(summary), claims_in_short(lines), claims_table(lines)]
-    parts += ["\n".join(f"- {note}" for note in NOTES)]
+    notes = [*NOTES, *(f"Not run, or not whole: {name}." for name in absent)]
+    parts += ["\n".join(f"- {note}" for note in notes)]
     content = record(
         __doc__,
         args,
@@ -172,6 +185,7 @@ def main(argv=None):
         published="no numbers are published",
         curves=summary,
         claims=lines,
+        not_there=absent,
         missing_fits=missing,
     )
     write_results(args, "image_curves", content, parts, draw(summary))
