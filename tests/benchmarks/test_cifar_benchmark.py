@@ -151,6 +151,27 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
     with pytest.raises(ValueError, match=r"has 30 images.*Lower the total"):
         measure.make_rows(y, 200, 1.0, 2, seed=0)
     args = ["--tiny", "--jobs", "1", "--out", str(tmp_path)]
+    # Pre-trained weights: those whose files are here.
+    full = curves.SCALES["full"]
+    folder = tmp_path / "pretrained"
+    folder.mkdir()
+    assert curves.with_files(full, tmp_path)[0]["weights"] == ()
+    (folder / measure.WEIGHTS["imagenet1k"]).touch()
+    here, why = curves.with_files(full, tmp_path)
+    assert here["weights"] == ("random", "imagenet1k") and len(why) == 3
+    key = next(how for how in curves.settings_of(here) if how[-1] == "imagenet1k")
+    given = {}
+
+    def classifier(**params):
+        given.update(params)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "ImageResNetClassifier", classifier)
+        with pytest.raises(ZeroDivisionError):
+            measure.run((0.1, *key, 0), scale, tmp_path, "cpu")
+    assert given["backbone"] == "timm/resnet50"
+    assert given["pretrained"] == str(folder / measure.WEIGHTS["imagenet1k"])
     # One curve alone: the report names those that are not there.
     curves.main([*args, "--curves", "backbone"])
     one = json.loads((tmp_path / "image_curves.json").read_text())

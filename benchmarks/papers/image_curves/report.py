@@ -10,12 +10,22 @@ from benchmarks.papers.common.report import (
     pyplot,
     verdict,
 )
+from benchmarks.papers.image_curves.measure import TIMM
 
 CURVES = {
     "batch_size": "batch size (Figure 1)",
     "augment": "augmentation (Figure 2)",
     "backbone": "network (Figure 3)",
     "method": "method (S000, Figures 6 and 10)",
+    "weights": "pre-trained weights (Figures 4 and 10)",
+}
+# Where the settings name the values of a curve.
+VALUES = {
+    "batch_size": "batch_sizes",
+    "augment": "augments",
+    "backbone": "backbones",
+    "method": "methods",
+    "weights": "weights",
 }
 NOTES = (
     "S002's figures are of ResNet-50 on CIFAR-100 and have no numbers; what can be "
@@ -57,17 +67,13 @@ def points(rows, scale):
                 keep("backbone", b, [(ratio, batch, augment, b, rate, "erm", seed)])
             for m in scale["methods"]:
                 keep("method", m, [(ratio, batch, augment, backbone, rate, m, seed)])
+            for w in scale["weights"]:
+                keep("weights", w, [(ratio, batch, augment, TIMM, rate, w, seed)])
     return out
 
 
 def whole(curves, scale, rows):
     """The curves that have all their fits, of all ratios and seeds."""
-    values = {
-        "batch_size": scale["batch_sizes"],
-        "augment": scale["augments"],
-        "backbone": scale["backbones"],
-        "method": scale["methods"],
-    }
     # Of a batch size with few rates the best would be no choice.
     base = (scale["augments"][0], scale["backbones"][0], "erm")
     own = [r for r in rows if (r["augment"], r["backbone"], r["method"]) == base]
@@ -78,8 +84,9 @@ def whole(curves, scale, rows):
         complete = all(
             len(ratios.get(ratio, {}).get(value, {})) == scale["seeds"]
             for ratio in scale["ratios"]
-            for value in values[name]
+            for value in scale[VALUES[name]]
         )
+        complete = complete and len(scale[VALUES[name]]) > 0
         if complete and (name != "batch_size" or len(own) >= n_batches):
             found[name] = ratios
     return found
@@ -153,7 +160,17 @@ def claims(curves, scale):
         text = "balanced accuracy of networks tells imbalanced (S002: r = 0.14)"
         yield {"claim": text, "where": both, **correlation(*by_network)}
 
+    def of_weights():
+        for name in scale["weights"][1:]:
+            more = []
+            for ratio in (long, even):
+                own = values("weights", ratio, "accuracy")
+                more.append(np.divide(own[name], own["random"]) - 1)
+            text = f"{name} weights help more under imbalance (share of accuracy)"
+            yield _claim(text, both, more)
+
     found = {
+        "weights": of_weights,
         "batch_size": of_batches,
         "augment": of_augmentation,
         "backbone": of_networks,

@@ -1,6 +1,6 @@
 """Do batch, augmentation and network size matter more the longer the tail is?
 
-Figures 1 to 3 of Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class
+Figures 1 to 6 of Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class
 Imbalance" (2023), and Figures 6 and 10 of "On Representation Learning Under Class
 Imbalance" (2022), on CIFAR-10: accuracy on balanced test images by batch size,
 augmentation, size of the network and method, for tails of several ratios with the same
@@ -33,10 +33,17 @@ from benchmarks.papers.common.report import (
     record,
     write_results,
 )
-from benchmarks.papers.image_curves.measure import METHODS, run
+from benchmarks.papers.image_curves.measure import (
+    METHODS,
+    TIMM,
+    WEIGHTS,
+    run,
+    weights_file,
+)
 from benchmarks.papers.image_curves.report import (
     CURVES,
     NOTES,
+    VALUES,
     claims,
     draw,
     points,
@@ -81,6 +88,7 @@ SCALES = {
             "resnet18",
         ),
         "methods": tuple(METHODS),
+        "weights": tuple(WEIGHTS),
         "epochs": 200,
         "pretraining_epochs": 1000,
         "dtype": "bfloat16",
@@ -107,6 +115,7 @@ SCALES = {
         ),
         "backbones": ("resnet8", "resnet20"),
         "methods": ("erm", "over", "sam_a"),
+        "weights": (),
         "epochs": 10,
         "pretraining_epochs": 20,
         "dtype": "float32",
@@ -124,6 +133,7 @@ SCALES = {
         "augments": ("crop, flip", "none", "trivial", "autoaugment"),
         "backbones": ("resnet8", "resnet20"),
         "methods": tuple(METHODS),
+        "weights": (),
         "epochs": 1,
         "pretraining_epochs": 1,
         "dtype": "float32",
@@ -139,6 +149,7 @@ def settings_of(scale, curves=tuple(CURVES)):
         "method": [(batch, augment, backbone, rate, m) for m in scale["methods"]],
         "augment": [(batch, a, backbone, rate, "erm") for a in scale["augments"]],
         "backbone": [(batch, augment, b, rate, "erm") for b in scale["backbones"]],
+        "weights": [(batch, augment, TIMM, rate, m) for m in scale["weights"]],
         "batch_size": [
             (b, augment, backbone, r, "erm")
             for b in scale["batch_sizes"]
@@ -158,9 +169,22 @@ def all_jobs(scale, curves=tuple(CURVES)):
                 yield (ratio, *how, seed), settings
 
 
+def with_files(scale, data_home):
+    """The settings without the weights that are not here, and why they are not."""
+    here, why = [], []
+    for name in scale["weights"]:
+        try:
+            weights_file(name, data_home)
+            here.append(name)
+        except FileNotFoundError as error:
+            why.append(str(error))
+    # Random ones alone say nothing.
+    return {**scale, "weights": tuple(here) if len(here) > 1 else ()}, why
+
+
 def main(argv=None):
     args = read_arguments(__doc__, argv, ("curves", list(CURVES)))
-    scale = SCALES[args.scale]
+    scale, not_run = with_files(SCALES[args.scale], args.data_home)
     key = ("ratio", "batch_size", "augment", "backbone", "lr", "method", "seed")
     key += ("digest",)
     kept = kept_fits(
@@ -172,7 +196,8 @@ def main(argv=None):
     curves = whole(points(rows, scale), scale, rows)
     if not curves:
         raise SystemExit("No curve has all its fits yet.")
-    absent = [CURVES[name] for name in CURVES if name not in curves]
+    absent = [f"{CURVES[n]}" for n in VALUES if scale[VALUES[n]] and n not in curves]
+    absent += [f"{CURVES['weights']}: {why}" for why in not_run]
     summary, lines = summarise(curves), claims(curves, scale)
     parts = [*tables(summary), claims_in_short(lines), claims_table(lines)]
     notes = [*NOTES, *(f"Not run, or not whole: {name}." for name in absent)]
