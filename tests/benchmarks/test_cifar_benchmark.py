@@ -183,9 +183,17 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
     assert first["curves"]["backbone"] == one["curves"]["backbone"]
     for suffix in (".md", ".png"):
         assert (tmp_path / f"image_curves{suffix}").stat().st_size > 500
+    report = importlib.import_module(f"{PAPERS}.image_curves.report")
+    # Shares of 1, 0.1 and 0.01 of 1.11.
+    assert report.accuracy_at([1.0, 0.0, 1.0], 0.01) == pytest.approx(1.01 / 1.11)
+    assert "trained at 0.1 | best" in (tmp_path / "image_curves.md").read_text()
+    assert any("(Figure 11)" in line["claim"] for line in first["claims"])
     kept = (tmp_path / "partial" / "image_curves-tiny.jsonl").read_text()
     rows = [json.loads(line) for line in kept.splitlines()]
     assert len(rows) == 12 * 2 * 2
+    for row in rows:  # as many test images of each class
+        assert np.mean(row["by_class"]) == pytest.approx(row["accuracy"])
+        assert np.mean(row["validation_by_class"]) == pytest.approx(row["validation"])
     own = [
         row
         for row in rows

@@ -115,10 +115,14 @@ def run(key, settings, data_home, device):
     test = np.random.default_rng(0).permutation(len(y_test))[: settings["test"]]
     right = model.predict(X_test[test]) == y_test[test]
     rare = np.isin(y_test[test], order[-(len(order) // 3) :])
+    known = model.predict(X[validation]) == y[validation]
     return {
         "accuracy": float(right.mean()),
         "rare": float(right[rare].mean()),
-        "validation": float((model.predict(X[validation]) == y[validation]).mean()),
+        "validation": float(known.mean()),
+        # The class with the most training images first.
+        "by_class": [float(right[y_test[test] == c].mean()) for c in order],
+        "validation_by_class": [float(known[y[validation] == c].mean()) for c in order],
         "seconds": seconds,
         "processor_seconds": processor,
     }

@@ -174,9 +174,73 @@ def claims(curves, scale):
         "batch_size": of_batches,
         "augment": of_augmentation,
         "backbone": of_networks,
-        "method": lambda: _of_methods(gain, scale, where, both),
+        "method": lambda: [
+            *_of_methods(gain, scale, where, both),
+            *_of_ratios(curves, scale),
+        ],
     }
     return [line for name, own in found.items() if name in curves for line in own()]
+
+
+def accuracy_at(recalls, ratio):
+    """Accuracy on images of a tail of the ratio, by the recalls of its classes."""
+    recalls = np.asarray(recalls)
+    weights = ratio ** (np.arange(len(recalls)) / (len(recalls) - 1))
+    return float(recalls @ weights / weights.sum())
+
+
+def by_test_ratio(curves, scale):
+    """{test ratio: {training ratio: accuracy of each seed}} of the base's fits.
+
+    "best" is the training ratio with the best accuracy on validation images.
+    """
+    own = {ratio: curves["method"][ratio]["erm"] for ratio in scale["ratios"]}
+    found = {}
+    for test in scale["ratios"]:
+        line = {
+            train: [
+                accuracy_at(own[train][s]["by_class"], test)
+                for s in range(scale["seeds"])
+            ]
+            for train in own
+        }
+        chosen = [
+            max(
+                own,
+                key=lambda r, s=s, t=test: accuracy_at(
+                    own[r][s]["validation_by_class"], t
+                ),
+            )
+            for s in range(scale["seeds"])
+        ]
+        line["best"] = [line[r][s] for s, r in enumerate(chosen)]
+        found[test] = line
+    return found
+
+
+def ratio_table(found):
+    """Markdown of S002's Figures 11 to 14."""
+    trained = list(next(iter(found.values())))
+    head = ["accuracy on test images of ratio"]
+    head += [t if t == "best" else f"trained at {t:g}" for t in trained]
+    rows = [
+        [f"{test:g}", *(cell(*mean_and_error(v)) for v in line.values())]
+        for test, line in found.items()
+    ]
+    return markdown(head, rows)
+
+
+def _of_ratios(curves, scale):
+    """S002, Figures 11 and 12: the test's ratio to train on."""
+    for test, line in by_test_ratio(curves, scale).items():
+        if test == 1.0:
+            continue
+        where = f"CIFAR-10, test ratio {test:g}"
+        gain = np.subtract(line[test], line[1.0])
+        text = "training at the test's ratio beats balanced training (Figure 11)"
+        yield _claim(text, where, gain)
+        text = "the best training ratio gains over the test's (S002: little)"
+        yield _claim(text, where, np.subtract(line["best"], line[test]))
 
 
 def _of_methods(gain, scale, where, both):

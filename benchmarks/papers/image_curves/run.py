@@ -44,9 +44,11 @@ from benchmarks.papers.image_curves.report import (
     CURVES,
     NOTES,
     VALUES,
+    by_test_ratio,
     claims,
     draw,
     points,
+    ratio_table,
     summarise,
     tables,
     whole,
@@ -199,7 +201,10 @@ def main(argv=None):
     absent = [f"{CURVES[n]}" for n in VALUES if scale[VALUES[n]] and n not in curves]
     absent += [f"{CURVES['weights']}: {why}" for why in not_run]
     summary, lines = summarise(curves), claims(curves, scale)
-    parts = [*tables(summary), claims_in_short(lines), claims_table(lines)]
+    parts = tables(summary)
+    if "method" in curves:
+        parts.append(ratio_table(by_test_ratio(curves, scale)))
+    parts += [claims_in_short(lines), claims_table(lines)]
     notes = [*NOTES, *(f"Not run, or not whole: {name}." for name in absent)]
     parts += ["\n".join(f"- {note}" for note in notes)]
     content = record(
