@@ -63,7 +63,7 @@ def alignment_table(summary):
         for (name, model), entry in summary.items()
         for total, value in entry["alignment"]["misalignment"].items()
     ]
-    return markdown(["", "training rows", "|best training - test ratio|"], rows)
+    return markdown(["", "training rows", "distance of the best training ratio"], rows)
 
 
 def majority_table(summary):
