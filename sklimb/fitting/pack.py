@@ -12,10 +12,12 @@ from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
 from sklimb.training import steps
 from sklimb.training.callbacks import (
+    BY_STEP,
     Clock,
     Deferred,
     KeepBest,
     LearningRate,
+    RateByStep,
     WeightAverage,
 )
 from sklimb.training.compiled import Compiled
@@ -111,7 +113,8 @@ class Pack:
         late, later = self._later(late, max_epochs)
         # What changes the draws in later epochs, or None.
         self.late = next((cb for cb in later if isinstance(cb, Deferred)), None)
-        given = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
+        rate = RateByStep if p.lr_schedule == BY_STEP else LearningRate
+        given = [rate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
         given += [] if average is None else [average]
         given += [*(p.callbacks or []), *callbacks, self.keep]
         given += [] if until is None else [Clock(until)]

@@ -12,9 +12,9 @@ from sklimb.fitting.schedule import (
     PATIENT_EPOCHS,
     RATE,
     WIDTH,
-    epochs_for,
     is_short,
     rows_per_step,
+    schedule_for,
     schedule_of,
     short_training,
     value_of,
@@ -22,6 +22,8 @@ from sklimb.fitting.schedule import (
 from sklimb.model_selection import PackedSearchCV
 from sklimb.model_selection._candidates import fresh
 from sklimb.selfsup import SelfSupervisedPretrainer
+from sklimb.training.callbacks import BY_STEP
+from sklimb.training.net import _Net
 
 X, Y = fixed_table(400)
 PLAIN = {"num_embeddings": None, "random_state": 0, "n_iter_no_change": 2}
@@ -86,27 +88,51 @@ def test_an_epoch_has_neither_few_nor_many_steps():
     assert rows_per_step(TabularMLPClassifier(), 100) == 256
 
 
+def epochs(clf, n_rows):
+    return schedule_for(clf, n_rows)["max_epochs"]
+
+
 def test_few_rows_have_more_epochs_for_as_many_steps():
     clf = TabularMLPClassifier(**SHORT)
     sizes = {100: 16, 400: 4, 1200: 4, 2000: 2, 3000: 1, 10**5: 1}
     for n, expected in sizes.items():
-        assert epochs_for(clf, n) == expected * EPOCHS
+        assert epochs(clf, n) == expected * EPOCHS
     for n in range(1, 200_000, 977):
-        steps = epochs_for(clf, n) * max(1, 0.8 * n / rows_per_step(clf, n))
-        assert 640 <= steps <= 2730
+        steps = epochs(clf, n) * max(1, 0.8 * n / rows_per_step(clf, n))
+        assert 640 <= steps <= 3125
     clf.set_params(batch_size=400)
-    assert epochs_for(clf, 1000) == 32 * EPOCHS  # of 2 steps
-    assert epochs_for(clf.set_params(max_epochs=7), 100) == 7
-    assert epochs_for(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
+    assert epochs(clf, 1000) == 32 * EPOCHS  # of 2 steps
+    assert epochs(clf.set_params(max_epochs=7), 100) == 7
+    assert epochs(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
 
 
-def test_many_rows_have_fewer_epochs():
+def test_many_rows_have_fewer_epochs_and_a_rate_that_falls_by_step():
     clf = TabularMLPClassifier(**SHORT)
-    sizes = {400_000: 20, 800_000: 10, 10**6: 8, 2 * 10**6: 4, 10**7: 4}
+    sizes = {200_000: 20, 400_000: 10, 10**6: 4, 2 * 10**6: 2, 10**7: 1}
     for n, expected in sizes.items():
-        assert epochs_for(clf, n) == short_training(n).epochs == expected
-    assert epochs_for(clf.set_params(batch_size=2**17), 10**6) == 8
-    assert epochs_for(TabularMLPClassifier(max_epochs=7), 10**6) == 7
+        assert epochs(clf, n) == short_training(n).epochs == expected
+        by_step = BY_STEP if expected < EPOCHS else "cosine"
+        assert schedule_for(clf, n)["lr_schedule"] == by_step
+    assert rows_per_step(clf, 10**7) == 1024
+    assert epochs(clf.set_params(batch_size=2**17), 10**6) == 4
+    assert epochs(TabularMLPClassifier(max_epochs=7), 10**6) == 7
+
+
+@pytest.mark.parametrize("seen, n_epochs", [(400, 1), (800, 2)])
+def test_the_rate_falls_step_by_step_over_few_epochs(monkeypatch, seen, n_epochs):
+    monkeypatch.setattr(schedule, "SEEN", seen)
+    rates, step = [], _Net.train_step_single
+
+    def keep(net, batch):
+        rates.append(net.optimizer_.param_groups[0]["lr"])
+        return step(net, batch)
+
+    monkeypatch.setattr(_Net, "train_step_single", keep)
+    one = {"validation_folds": "auto", "n_members": 1, "early_stopping": False}
+    OutOfTheBox(**PLAIN, **one).fit(X, Y)
+    at = np.arange(len(rates)) / len(rates)
+    np.testing.assert_allclose(rates, RATE * (1 + np.cos(np.pi * at)) / 2, rtol=1e-12)
+    assert len(rates) == n_epochs * -(-400 // 32)
 
 
 class Alone(TabularMLPClassifier):

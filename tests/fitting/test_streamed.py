@@ -15,14 +15,15 @@ from sklearn import config_context
 from sklearn.metrics import log_loss
 
 from sklimb import ImageResNetClassifier, TabularMLPClassifier
-from sklimb.fitting import streamed
+from sklimb.fitting import class_weights, streamed
+from sklimb.fitting import plan as plan_module
 from sklimb.inputs import sketch as sketches
 from sklimb.inputs import streams
 from sklimb.inputs.sketch import Sketch
 from sklimb.inputs.table import read_table
 from sklimb.persistence import load
 from sklimb.preprocessing import TabularEncoder
-from sklimb.training.block_order import BlockOrder
+from sklimb.training.block_order import BlockOrder, Taken
 
 N_ROWS = 3000
 SMALL = {
@@ -163,15 +164,20 @@ def test_a_column_of_one_value_in_the_sample_alone_is_not_constant(monkeypatch):
     assert column.scale > 0 and column.knots[0].tolist() == [0.0, 3.0]
 
 
-def test_each_row_is_written_once_into_a_random_block(monkeypatch):
-    seen = {}
-    train = TabularMLPClassifier._train
+@pytest.fixture
+def seen(monkeypatch):
+    """The plan of the last fit, as "plan"."""
+    seen, train = {}, TabularMLPClassifier._train
 
     def keep(self, jobs, **how):
         seen["plan"] = jobs[0].plan
         return train(self, jobs, **how)
 
     monkeypatch.setattr(TabularMLPClassifier, "_train", keep)
+    return seen
+
+
+def test_each_row_is_written_once_into_a_random_block(seen):
     frame = pd.DataFrame({"row": np.arange(2000.0)}).assign(label=np.arange(2000) % 2)
     with config_context(working_memory=0.01):
         clf = fit(
@@ -199,6 +205,39 @@ def test_an_order_by_blocks_has_each_row_once():
         assert np.array_equal(np.sort(rows), np.arange(1003))
         assert len(np.unique(rows[:100] // 100)) <= 2
     assert not np.array_equal(first, second)
+
+
+def test_rows_that_are_taken_are_those_of_the_order():
+    order = BlockOrder(1003, 100)
+    whole = order(torch.Generator().manual_seed(0))
+    for size in (7, 100, 256, 2000):
+        taken = Taken(order, torch.Generator().manual_seed(0), 1002)
+        parts = [taken.take(size) for _ in range(0, 1002, size)]
+        assert all(len(part) == size for part in parts[:-1])
+        assert torch.equal(torch.cat(parts), whole[:1002])
+
+
+def test_a_row_takes_a_byte_of_memory_without_weights(seen):
+    fit(in_blocks(), max_epochs=1)
+    plan = seen["plan"]
+    assert plan.y.dtype == np.uint8 and isinstance(plan.X, np.memmap)
+    # One value for all rows.
+    assert plan.weight.strides == plan.row_weight.strides == (0,)
+    fit(in_blocks(WHOLE), sample_weight="weight", max_epochs=1)
+    assert isinstance(seen["plan"].row_weight, np.memmap)
+
+
+def test_weights_of_many_rows_are_counted_in_parts(seen, monkeypatch):
+    """In parts or at once: the same sums, and loss weights as near as float32 tells."""
+    weighted = {"sample_weight": "weight", "class_weight": "balanced", "max_epochs": 1}
+    found = [fit(in_blocks(WHOLE), **weighted), seen["plan"]]
+    monkeypatch.setattr(class_weights, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(plan_module, "ROWS_AT_ONCE", 100)
+    again = fit(in_blocks(WHOLE), **weighted)
+    assert again.class_weight_sum_.tolist() == found[0].class_weight_sum_.tolist()
+    in_parts, at_once = seen["plan"].weight, found[1].weight
+    assert in_parts.dtype == np.float32 and at_once.dtype == np.float64
+    np.testing.assert_allclose(in_parts, at_once, rtol=3e-7)
 
 
 def test_equal_seeds_give_equal_bits():
