@@ -103,6 +103,7 @@ def schedule_for(estimator, n_rows):
     if estimator.max_epochs != "auto" or not is_short(estimator):
         return found
     epochs = short_training(n_rows, estimator.batch_size).epochs
+    epochs = max(epochs, estimator.warmup_epochs + 1)
     by_step = epochs < EPOCHS and found["lr_schedule"] == "cosine"
     return {
         "max_epochs": epochs,

@@ -45,7 +45,7 @@ _OFF = {
 _ARGUMENTS = ("groups", "X_val", "y_val", "sample_weight_val", "X_unlabeled")
 
 
-def prepare_streamed(estimator, X, y, sample_weight, given):
+def prepare_streamed(estimator, X, y, sample_weight, given, seed):
     """`prepare` of rows that come in blocks; `y` and `sample_weight` are column names.
 
     Parameters
@@ -56,12 +56,15 @@ def prepare_streamed(estimator, X, y, sample_weight, given):
     sample_weight : str or None
     given : tuple
         The other arguments of `fit` in their order, which must be None.
+    seed : int
+        Root seed where the estimator has no `random_state`.
     """
     _check(estimator, X, y, sample_weight, given)
     estimator._device = resolve_device(estimator.device)
     if estimator.compile:
         check_compiler(estimator._device.type)
-    seed = root_seed(estimator.random_state)
+    if estimator.random_state is not None:
+        seed = root_seed(estimator.random_state)
     rows = _Rows(estimator, X, y, sample_weight)
     counts = rows.learn(np.random.default_rng(stream_seed(seed, "split", 0)))
     estimator.n_folds_ = 1

@@ -67,8 +67,12 @@ class RateByStep(LearningRate):
 
     def after_update(self, net):
         """Set the rate of the next step."""
-        self.step_ += 1
-        self._set(net, self.factor(self.epoch_ + self.step_ / len(net.batches_)))
+        self.go_on(net, self.step_ + 1)
+
+    def go_on(self, net, n_steps):
+        """Set the rate after so many steps of the epoch."""
+        self.step_ = n_steps
+        self._set(net, self.factor(self.epoch_ + n_steps / len(net.batches_)))
 
 
 class Deferred(Callback):

@@ -14,7 +14,7 @@ import torch
 from sklearn import config_context
 from sklearn.metrics import log_loss
 
-from sklimb import ImageResNetClassifier, TabularMLPClassifier
+from sklimb import ImageResNetClassifier, TabularMLPClassifier, _fit_checkpoint
 from sklimb.fitting import class_weights, streamed
 from sklimb.fitting import plan as plan_module
 from sklimb.inputs import sketch as sketches
@@ -24,6 +24,8 @@ from sklimb.inputs.table import read_table
 from sklimb.persistence import load
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training.block_order import BlockOrder, Taken
+from sklimb.training.going_on import GoingOn
+from sklimb.training.net import _Net
 
 N_ROWS = 3000
 SMALL = {
@@ -325,3 +327,60 @@ def test_the_bias_is_solved_on_a_sample_with_the_shares_of_all(monkeypatch):
     mean = clf.predict_proba(X)[:, 0].mean()
     # 850 rows: the mean of p has a standard error of 0.008.
     assert mean == pytest.approx(np.mean(Y == "bad"), abs=0.03)
+
+
+class Killed(BaseException):
+    """Nothing of ours is there to catch it, as after a kill."""
+
+
+@pytest.mark.parametrize("n_steps", [1, 40, 41, 80, 119])
+def test_a_killed_fit_goes_on_with_the_same_bits(n_steps, tmp_path, monkeypatch):
+    """Within an epoch of 40 steps and at its end."""
+    params = {"dropout": 0.1, "n_members": 2, "max_epochs": 3, "n_iter_no_change": 2}
+    wanted = fit(in_blocks(), **params)
+    monkeypatch.setattr(_fit_checkpoint, "SECONDS", 0)
+    step, done = _Net.train_step_single, []
+
+    def killed(net, batch):
+        if len(done) == n_steps:
+            raise Killed
+        done.append(batch)
+        return step(net, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(_Net, "train_step_single", killed)
+        fit(in_blocks(), checkpoint=tmp_path, **params)
+    steps = []
+    monkeypatch.setattr(
+        _Net, "train_step_single", lambda *a: steps.append(0) or step(*a)
+    )
+    clf = fit(in_blocks(), checkpoint=tmp_path, **params)
+    assert len(steps) == 40 * wanted.n_iter_ - n_steps
+    assert np.array_equal(clf.predict_proba(X), wanted.predict_proba(X))
+    own, other = (
+        [{k: v for k, v in row.items() if k != "dur"} for row in model.history_]
+        for model in (clf, wanted)
+    )
+    assert own == other
+    clf.save(tmp_path / "model.sklimb")
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_checkpoint_is_for_the_same_fit_of_rows_in_blocks(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="checkpoint is for rows in blocks"):
+        fit(X, Y, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"checkpoint and ema_decay=0\.9 cannot be"):
+        fit(in_blocks(), checkpoint=tmp_path, ema_decay=0.9)
+    monkeypatch.setattr(_fit_checkpoint, "SECONDS", 0)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(GoingOn, "on_epoch_end", raise_killed)
+        fit(in_blocks(), checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="holds another fit: parameters differ"):
+        fit(in_blocks(), checkpoint=tmp_path, lr=1e-3)
+    with pytest.raises(ValueError, match="holds another fit: data differ"):
+        fit(in_blocks(LABELLED[1:]), checkpoint=tmp_path)
+    fit(in_blocks(), checkpoint=tmp_path, verbose=0)
+
+
+def raise_killed(*_, **__):
+    raise Killed
