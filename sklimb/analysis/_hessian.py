@@ -17,6 +17,9 @@ from sklimb.explanation import check_count
 ENDS = ("largest", "smallest", "both")
 # Rows whose graph is in memory at once, and multiplications that lower them.
 _BLOCK_ROWS, _BLOCK_WORK = 2048, 2**30
+# Up to so many blocks stay in memory with their gradients: a product then takes one
+# way back instead of three ways through the network.
+_KEPT_BLOCKS = 4
 # Up to so many parameters the whole matrix costs less than Lanczos.
 _DENSE = 64
 
@@ -174,7 +177,7 @@ class Hessian:
         model = self.objective.model
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.n = sum(p.numel() for p in self.parameters)
-        self.n_products = 0
+        self.n_products, self.kept = 0, None
         weight = loss_weights(clf, rows)
         size = max(1, min(_BLOCK_ROWS, _BLOCK_WORK // max(1, model.row_work)))
         self.blocks = []
@@ -217,18 +220,33 @@ class Hessian:
             begin += p.numel()
         total = np.zeros(self.n)
         with torch.inference_mode(False), torch.enable_grad():
-            for loss in self._block_losses():
-                gradient = torch.autograd.grad(
-                    loss, self.parameters, create_graph=True, materialize_grads=True
-                )
+            for gradient in self._gradients():
                 along = sum(
                     torch.dot(g.flatten(), v.flatten())
                     for g, v in zip(gradient, pieces, strict=True)
                 )
-                total += _flat(
-                    torch.autograd.grad(along, self.parameters, materialize_grads=True)
+                parts = torch.autograd.grad(
+                    along,
+                    self.parameters,
+                    retain_graph=self.kept is not None,
+                    materialize_grads=True,
                 )
+                total += _flat(parts)
         return total
+
+    def _gradients(self):
+        """The gradient of each block, with its graph."""
+        if self.kept is not None:
+            return self.kept
+        found = (
+            torch.autograd.grad(
+                loss, self.parameters, create_graph=True, materialize_grads=True
+            )
+            for loss in self._block_losses()
+        )
+        if len(self.blocks) <= _KEPT_BLOCKS:
+            found = self.kept = list(found)
+        return found
 
     def matrix(self):
         """The whole Hessian, (n, n), for few weights."""
