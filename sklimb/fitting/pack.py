@@ -19,6 +19,7 @@ from sklimb.training.callbacks import (
     WeightAverage,
 )
 from sklimb.training.compiled import Compiled
+from sklimb.training.device import keep_freed_memory
 from sklimb.training.given_callbacks import check_watched
 from sklimb.training.m2m import make_m2m
 from sklimb.training.m2m_batches import (
@@ -98,6 +99,8 @@ class Pack:
         self.members = [m for job in self.jobs for m in job.members]
         self.module = self._joined_module()
         device, dtype = self.recipe.device, self.recipe.dtype
+        if device.type == "cpu":
+            keep_freed_memory()
         self.batches, late, self.rows = make_batches(
             self.jobs, self.layouts, self.module, dtype, device
         )
