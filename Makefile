@@ -125,6 +125,7 @@ bench: install ## every benchmark, resumable (hours)
 papers: install ## the papers' tables, resumable (hours; images want a GPU)
 	$(BIN)/python benchmarks/papers/metabalance/run.py
 	$(BIN)/python benchmarks/papers/simplifying/run.py
+	$(BIN)/python benchmarks/papers/tuning/run.py
 	$(BIN)/python benchmarks/papers/representation/run.py
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale full --device auto
 	$(BIN)/python benchmarks/papers/image_curves/run.py --device auto
@@ -137,6 +138,7 @@ papers: install ## the papers' tables, resumable (hours; images want a GPU)
 papers-quick: install ## a look at them: small scales, minutes each
 	$(BIN)/python benchmarks/papers/metabalance/run.py --quick
 	$(BIN)/python benchmarks/papers/simplifying/run.py --quick
+	$(BIN)/python benchmarks/papers/tuning/run.py --quick
 	$(BIN)/python benchmarks/papers/representation/run.py --quick
 	$(BIN)/python benchmarks/papers/cifar_lt/run.py --scale cpu
 	$(BIN)/python benchmarks/papers/image_curves/run.py --quick
