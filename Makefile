@@ -109,6 +109,7 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/packed_search/run.py
 	$(BIN)/python benchmarks/device/run.py
 	$(BIN)/python benchmarks/machines/run.py
+	$(BIN)/python benchmarks/processor/run.py
 	$(BIN)/python benchmarks/tables/run.py
 	$(BIN)/python benchmarks/out_of_the_box/run.py
 	$(BIN)/python benchmarks/images/run.py

@@ -264,13 +264,14 @@ _REFUSED = {
     "compile": "cannot trace sums over processes",
     "max_seconds": "may end at another epoch in each process",
     "callbacks": "would run in each process",
+    "checkpoint": "would be written by each process",
 }
 
 
 def _check(net, p):
     """Refuse what is not the same in shares as in one process."""
     for name, reason in _REFUSED.items():
-        if getattr(p, name):
+        if getattr(p, name, None):
             raise ValueError(
                 f"{name} cannot be used within data_parallel(): it {reason}. Set it to "
                 "its off value, or fit in one process."
