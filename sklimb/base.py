@@ -17,6 +17,7 @@ from sklimb._decisions import Decisions
 from sklimb._deployment import Deployment
 from sklimb._documentation import Documented
 from sklimb._estimator_callbacks import EstimatorCallbacks
+from sklimb._fit_checkpoint import checkpoint_of, going_on
 from sklimb._inner_face import InnerFace
 from sklimb.explanation import (
     attributions,
@@ -133,10 +134,12 @@ class BaseNeuralClassifier(
             max_subtasks=schedule_of(self)["max_epochs"]
         )
         callbacks = [] if context is None else [EstimatorCallbacks(self, context, seen)]
-        with all_or_nothing(self):
+        with all_or_nothing(self), checkpoint_of(self, is_stream(X)) as checkpoint:
             others = groups, X_val, y_val, sample_weight_val, X_unlabeled
             if is_stream(X):
-                rows = prepare_streamed(self, X, y, sample_weight, others)
+                seed = checkpoint.seed
+                rows = prepare_streamed(self, X, y, sample_weight, others, seed)
+                callbacks += going_on(checkpoint, self, rows)
             else:
                 rows = prepare(self, X, y, sample_weight, *others, warm=warm)
             if self.n_folds_ > 1:
@@ -144,6 +147,8 @@ class BaseNeuralClassifier(
             else:
                 jobs = [make_job(self, rows, warm=warm)]
             interrupted = self._train(jobs, callbacks=callbacks, until=until)
+            if not interrupted:
+                checkpoint.end()
         if interrupted:
             raise KeyboardInterrupt(interrupted)
         return self

@@ -20,8 +20,12 @@ _BYTES = 4  # of an encoded number
 
 
 def regret(proba, p):
-    """Log loss that is expected above that of the true chances."""
-    p = np.clip(p, 1e-12, 1 - 1e-12)
+    """Log loss that is expected above that of the true chances.
+
+    Chances are clipped to what float32, in which XGBoost gives its own, tells from 0
+    and 1.
+    """
+    p = np.clip(np.asarray(p, dtype=float), 1e-7, 1 - 1e-7)
     gain = proba * np.log(proba / p) + (1 - proba) * np.log((1 - proba) / (1 - p))
     return float(gain.mean())
 

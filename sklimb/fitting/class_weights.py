@@ -6,6 +6,9 @@ import numpy as np
 
 from sklimb._messages import listed, short
 
+# Rows whose labels and weights are counted at once.
+ROWS_AT_ONCE = 2**20
+
 
 def class_weight_vector(class_weight, y, weight, classes):
     """Factor of each class: None, "balanced" (by summed sample weight) or a dict.
@@ -19,7 +22,7 @@ def class_weight_vector(class_weight, y, weight, classes):
     if class_weight is None:
         return np.ones(n_classes)
     if isinstance(class_weight, str):
-        total = np.bincount(y, weights=weight, minlength=n_classes)
+        total = class_totals(y, weight, n_classes)
         return np.where(
             total > 0, total.sum() / (n_classes * np.where(total > 0, total, 1)), 1.0
         )
@@ -47,6 +50,14 @@ def class_shares(parts, n_classes):
     return class_share_of(np.concatenate(y), np.concatenate(weight), n_classes)
 
 
+def class_totals(y, weight, n_classes):
+    """The summed weight of each class; counting many rows at once would copy them."""
+    begins = range(0, max(1, len(y)), ROWS_AT_ONCE)
+    parts = [slice(begin, begin + ROWS_AT_ONCE) for begin in begins]
+    totals = [np.bincount(y[p], weight[p], minlength=n_classes) for p in parts]
+    return totals[0] if len(totals) == 1 else np.sum(totals, axis=0)
+
+
 def class_share_of(y, weight, n_classes):
-    total = np.bincount(y, weights=weight, minlength=n_classes)
+    total = class_totals(y, weight, n_classes)
     return total / total.sum()

@@ -213,6 +213,8 @@ def _columns(X, layout, common, dtype, device):
 
 
 def _tensor(array, device, dtype=None):
+    if array.strides == (0,):  # one value for all
+        return _tensor(array[:1].copy(), device, dtype).expand(len(array))
     array = np.ascontiguousarray(array)
     array = array if array.flags.writeable else array.copy()
     return torch.from_numpy(array).to(device=device, dtype=dtype)

@@ -89,14 +89,16 @@ def bias_and_gap(log_p, y, weight, max_iter=50, tol=1e-10):
         return b, np.nan
     share = total[present] / total.sum()
     w = weight / weight.sum()
-    log_p = floored(log_p[:, present])
-    shifted = log_p - log_p.max(1, keepdims=True)
+    # A million rows are many: what is made of them is made in place.
+    shifted = floored(log_p[:, present])
+    shifted -= shifted.max(1, keepdims=True)
+    p, weighted = np.empty_like(shifted), np.empty_like(shifted)
     step = np.zeros(len(present))
     offset = np.zeros(len(present))
     for _ in range(max_iter):
-        p = np.exp(shifted + offset)
+        np.exp(np.add(shifted, offset, out=p), out=p)
         p /= p.sum(1, keepdims=True)
-        weighted = p * w[:, None]
+        np.multiply(p, w[:, None], out=weighted)
         gap = share - weighted.sum(0)
         if np.abs(gap).max() < tol * share.min():
             break

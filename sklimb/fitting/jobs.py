@@ -18,14 +18,14 @@ from sklimb.fitting.checks import (
     check_temperature_rows,
     resolve_prior,
 )
-from sklimb.fitting.class_weights import class_shares, class_weight_vector
+from sklimb.fitting.class_weights import class_shares, class_totals, class_weight_vector
 from sklimb.fitting.decision import check_decision
 from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.fitting.recipe import Job, Recipe, parameters_of
 from sklimb.fitting.sampler_groups import sampler_groups
-from sklimb.fitting.schedule import epochs_for, is_short, rows_per_step
+from sklimb.fitting.schedule import is_short, rows_per_step, schedule_for
 from sklimb.fitting.sizes import check_size
 from sklimb.inputs.on_disk import take_rows
 from sklimb.inputs.splits import check_classes_left, split_folds
@@ -111,8 +111,7 @@ def make_recipe(estimator, prepared, partial):
     parameters, n_rows = parameters_of(estimator), _n_rows(prepared)
     if not partial:
         batch_size = rows_per_step(estimator, n_rows)
-        epochs = epochs_for(estimator, n_rows)
-        parameters = replace(parameters, max_epochs=epochs)
+        parameters = replace(parameters, **schedule_for(estimator, n_rows))
     return Recipe(
         parameters=parameters,
         classes=estimator.classes_,
@@ -130,7 +129,7 @@ def _job(estimator, prepared, members, module, partial):
     recipe, train = make_recipe(estimator, prepared, partial), prepared.train
     p, n_classes = recipe.parameters, len(recipe.classes)
     counted = prepared.counted_weight
-    counts = np.bincount(train.y, weights=counted, minlength=n_classes)
+    counts = class_totals(train.y, counted, n_classes)
     _check(recipe, prepared, counts)
     factor = class_weight_vector(p.class_weight, train.y, counted, recipe.classes)
     layout = Layout.of(estimator.encoder_)

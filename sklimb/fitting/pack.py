@@ -12,14 +12,17 @@ from sklimb.fitting.probabilities import bound_loss, log_shift, make_net
 from sklimb.nn.join import Layout, join, split
 from sklimb.training import steps
 from sklimb.training.callbacks import (
+    BY_STEP,
     Clock,
     Deferred,
     KeepBest,
     LearningRate,
+    RateByStep,
     WeightAverage,
 )
 from sklimb.training.compiled import Compiled
 from sklimb.training.given_callbacks import check_watched
+from sklimb.training.going_on import GoingOn
 from sklimb.training.m2m import make_m2m
 from sklimb.training.m2m_batches import (
     TranslatedBatches,
@@ -111,9 +114,12 @@ class Pack:
         late, later = self._later(late, max_epochs)
         # What changes the draws in later epochs, or None.
         self.late = next((cb for cb in later if isinstance(cb, Deferred)), None)
-        given = [LearningRate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
+        rate = RateByStep if p.lr_schedule == BY_STEP else LearningRate
+        given = [rate(p.lr_schedule, p.warmup_epochs, max_epochs), *later]
         given += [] if average is None else [average]
-        given += [*(p.callbacks or []), *callbacks, self.keep]
+        last = [cb for cb in callbacks if isinstance(cb, GoingOn)]
+        callbacks = [cb for cb in callbacks if cb not in last]
+        given += [*(p.callbacks or []), *callbacks, self.keep, *last]
         given += [] if until is None else [Clock(until)]
         self.net = self._make_net(given, max_epochs, late, panel)
         if partial and self.jobs[0].epochs_before:

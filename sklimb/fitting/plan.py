@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklimb._random import stream_seed
-from sklimb.fitting.class_weights import class_share_of
+from sklimb.fitting.class_weights import ROWS_AT_ONCE, class_share_of
 from sklimb.training.samplers import (
     UniformOrder,
     WeightedOrder,
@@ -122,12 +122,12 @@ def make_plan(
         )
         sampler = "uniform"
     drawn = class_share_of(y, weight, n_classes)
-    factor = (class_factor * device_factor)[y]
+    factor = class_factor * device_factor
     if is_uniform(sampler):
         order = UniformOrder(len(y))
-        loss_weight = weight * factor
-        mean = loss_weight.mean()
+        loss_weight, mean = _loss_weight(X, y, weight, factor)
     else:
+        factor = factor[y]
         # Draws take a class by its share, then a row by its sample weight, which the
         # loss must not count again: only class_weight is left for it.
         if group is None:
@@ -148,4 +148,33 @@ def make_plan(
             "class_weight leaves no training row with a positive weight. Give at least "
             "one class that occurs a weight above 0."
         )
-    return Plan(X, y, loss_weight / mean, weight, order, prior, drawn)
+    return Plan(X, y, _over(loss_weight, mean), weight, order, prior, drawn)
+
+
+def _loss_weight(X, y, weight, factor):
+    """Weights of the rows times the factors of their classes, and the mean of these.
+
+    Many weights are in the precision of X, and those that are all equal take no memory.
+    """
+    if weight.strides == (0,) and (factor == factor[0]).all():
+        own = weight[:1] * factor[:1]
+        return np.broadcast_to(own, len(y)), float(own[0])
+    if len(y) <= ROWS_AT_ONCE:
+        own = weight * factor[y]
+        return own, own.mean()
+    own = np.empty(len(y), np.result_type(X.dtype, np.float32))
+    total = 0.0
+    for begin in range(0, len(y), ROWS_AT_ONCE):
+        part = slice(begin, begin + ROWS_AT_ONCE)
+        values = weight[part] * factor[y[part]]
+        own[part], total = values, total + float(values.sum())
+    return own, total / len(y)
+
+
+def _over(loss_weight, mean):
+    """Loss weights over their mean; many of them are divided in place."""
+    if loss_weight.strides == (0,):
+        return np.broadcast_to(loss_weight[:1] / mean, len(loss_weight))
+    if len(loss_weight) <= ROWS_AT_ONCE:
+        return loss_weight / mean
+    return np.divide(loss_weight, mean, out=loss_weight)

@@ -3,8 +3,8 @@
 The first pass learns the encoder, counts the classes and draws nothing but a sample;
 the second encodes each block and writes its rows to random places of a temporary file,
 which training maps. So rows are in random order once, and each epoch changes the order
-of blocks and the order within them. Beside the file a row takes some 60 bytes: label,
-weights, order.
+of blocks and the order within them. In memory a row takes one byte, its label, and four
+more where weights differ.
 """
 
 import shutil
@@ -31,6 +31,7 @@ from sklimb.training.samplers import is_uniform
 
 # Rows on which the output bias is solved and from which explanations start.
 SOLVED_ROWS = 262_144
+_WEIGHT = np.dtype(np.float64)
 # Parameters that need all rows at once, with the value that does not.
 _OFF = {
     "merge_duplicates": False,
@@ -44,7 +45,7 @@ _OFF = {
 _ARGUMENTS = ("groups", "X_val", "y_val", "sample_weight_val", "X_unlabeled")
 
 
-def prepare_streamed(estimator, X, y, sample_weight, given):
+def prepare_streamed(estimator, X, y, sample_weight, given, seed):
     """`prepare` of rows that come in blocks; `y` and `sample_weight` are column names.
 
     Parameters
@@ -55,12 +56,15 @@ def prepare_streamed(estimator, X, y, sample_weight, given):
     sample_weight : str or None
     given : tuple
         The other arguments of `fit` in their order, which must be None.
+    seed : int
+        Root seed where the estimator has no `random_state`.
     """
     _check(estimator, X, y, sample_weight, given)
     estimator._device = resolve_device(estimator.device)
     if estimator.compile:
         check_compiler(estimator._device.type)
-    seed = root_seed(estimator.random_state)
+    if estimator.random_state is not None:
+        seed = root_seed(estimator.random_state)
     rows = _Rows(estimator, X, y, sample_weight)
     counts = rows.learn(np.random.default_rng(stream_seed(seed, "split", 0)))
     estimator.n_folds_ = 1
@@ -69,12 +73,13 @@ def prepare_streamed(estimator, X, y, sample_weight, given):
         share = min(estimator.validation_fraction, MOST_VALIDATE / counts.sum())
         wanted = np.clip(np.round(share * counts).astype(int), 1, counts - 1)
     rng = np.random.default_rng(stream_seed(seed, "split", 1))
-    encoded = _Encoded(estimator, int((counts - wanted).sum()), rng)
-    with encoded.file:
+    n_rows = int((counts - wanted).sum())
+    encoded = _Encoded(estimator, n_rows, rng, sample_weight is not None)
+    with encoded:
         held_out = rows.write(encoded, counts, wanted, rng)
-        X_encoded = encoded.mapped()
+        X_encoded, weight = encoded.mapped()
     prepared = Prepared(
-        RowSet(None, encoded.y, encoded.weight),
+        RowSet(None, encoded.y, weight),
         None if held_out is None else RowSet(None, *held_out[1:]),
         X_encoded,
         None if held_out is None else held_out[0],
@@ -229,7 +234,9 @@ def _refuse_change(n_rows):
 
 
 class _Encoded:
-    """A file of encoded rows, each at a random place, with labels and weights.
+    """Files of encoded rows, each at a random place, and of their weights, if any.
+
+    Labels are in memory, in as few bytes as they need.
 
     Raises
     ------
@@ -237,14 +244,15 @@ class _Encoded:
         The folder of temporary files has too little space.
     """
 
-    def __init__(self, estimator, n_rows, rng):
+    def __init__(self, estimator, n_rows, rng, has_weights):
         encoder, self.rng = estimator.encoder_, rng
         self.n_columns = len(encoder.get_feature_names_out())
         if self.n_columns == 0:
             raise ValueError("X must have at least one column.")
         self.dtype = np.dtype(encoder.dtype)
         row_bytes = self.n_columns * self.dtype.itemsize
-        folder, n_bytes = tempfile.gettempdir(), n_rows * row_bytes
+        n_bytes = n_rows * (row_bytes + has_weights * _WEIGHT.itemsize)
+        folder = tempfile.gettempdir()
         free = shutil.disk_usage(folder).free
         if n_bytes > free:
             raise OSError(
@@ -255,11 +263,18 @@ class _Encoded:
         self.block_rows = max(1, int(memory / 4 // row_bytes))
         begins = np.arange(0, n_rows, self.block_rows)
         self.begins, self.room = begins, np.diff(begins, append=n_rows)
-        self.file = tempfile.TemporaryFile(prefix="sklimb-")
-        self.file.truncate(n_bytes)
-        self.row_bytes, self.n_rows = row_bytes, n_rows
-        self.y = np.empty(n_rows, dtype=np.int64)
-        self.weight = np.empty(n_rows)
+        self.n_rows = n_rows
+        self.rows = _File((n_rows, self.n_columns), self.dtype)
+        self.weights = _File((n_rows,), _WEIGHT) if has_weights else None
+        self.y = np.empty(n_rows, _narrow(len(estimator.classes_)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for part in (self.rows, self.weights):
+            if part is not None:
+                part.file.close()
 
     def add(self, rows, codes, weight):
         """Write rows, their shares in the blocks as a random order of all would be."""
@@ -272,20 +287,45 @@ class _Encoded:
         for k in np.flatnonzero(parts):
             part = slice(begin, begin + parts[k])
             at = int(self.begins[k])
-            data = np.ascontiguousarray(rows[part], self.dtype)
-            self.file.seek(at * self.row_bytes)
-            self.file.write(data)
+            self.rows.write(at, rows[part])
             self.y[at : at + parts[k]] = codes[part]
-            self.weight[at : at + parts[k]] = weight[part]
+            if self.weights is not None:
+                self.weights.write(at, weight[part])
             begin = part.stop
         self.begins = self.begins + parts
         self.room = self.room - parts
 
     def mapped(self):
-        """The rows as an array over the file, which goes when the array goes."""
+        """The rows and their weights, as arrays over files that go with them."""
+        weight = np.broadcast_to(np.ones(()), self.n_rows)
+        if self.weights is not None:
+            weight = self.weights.mapped()
+        return self.rows.mapped(), weight
+
+
+class _File:
+    """An array that is written part by part, without a name."""
+
+    def __init__(self, shape, dtype):
+        self.shape, self.dtype = shape, dtype
+        self.row_bytes = int(np.prod(shape[1:], dtype=int)) * dtype.itemsize
+        self.file = tempfile.TemporaryFile(prefix="sklimb-")
+        self.file.truncate(shape[0] * self.row_bytes)
+
+    def write(self, begin, rows):
+        """Write rows from row `begin` on."""
+        self.file.seek(begin * self.row_bytes)
+        self.file.write(np.ascontiguousarray(rows, self.dtype))
+
+    def mapped(self):
+        """The array, with which the file goes once it is closed."""
         self.file.flush()
-        shape = self.n_rows, self.n_columns
-        return np.memmap(self.file, self.dtype, "r+", shape=shape)
+        return np.memmap(self.file, self.dtype, "r+", shape=self.shape)
+
+
+def _narrow(n_classes):
+    """The smallest dtype of labels that torch can index by."""
+    return np.uint8 if n_classes <= 256 else np.int32
 
 
 def _sample(prepared, sums, held_out, rng):

@@ -14,6 +14,9 @@ from torch import nn
 
 from sklimb.nn.packed import draw_trunc_normal, draw_uniform
 
+# The kinds of PackedPeriodicEmbeddings.
+PERIODIC = ("plr", "plr-lite", "plr-dense")
+
 
 class PackedLinearEmbeddings(nn.Module):
     """`relu(x * weight + bias)` for each number (rtdl: LinearReLUEmbeddings).
@@ -43,7 +46,9 @@ class PackedLinearEmbeddings(nn.Module):
 class PackedPeriodicEmbeddings(nn.Module):
     """`relu(linear([cos(2 pi c x), sin(2 pi c x)]))` (rtdl: PeriodicEmbeddings).
 
-    `lite=True` shares the linear layer between the columns.
+    `lite=True` shares the linear layer between the columns. With `dense=True` the
+    first entry is the number itself, and the layer gives the others (the D of PBLD in
+    Holzmueller et al., "Better by Default", 2024).
 
     **Shape**
 
@@ -52,19 +57,26 @@ class PackedPeriodicEmbeddings(nn.Module):
     """
 
     def __init__(
-        self, n_members, n_features, d_embedding, n_frequencies, frequency_scale, lite
+        self,
+        n_members,
+        n_features,
+        d_embedding,
+        n_frequencies,
+        frequency_scale,
+        lite,
+        dense=False,
     ):
         super().__init__()
         self.d_embedding, self.n_frequencies = d_embedding, n_frequencies
         # A number, or one per member.
         self.frequency_scale = frequency_scale
-        self.lite = lite
-        n_linear = 1 if lite else n_features
+        self.lite, self.dense = lite, dense
+        n_linear, d_linear = 1 if lite else n_features, d_embedding - int(dense)
         shape = (n_members, n_features, 1, n_frequencies)
         self.frequency = nn.Parameter(torch.empty(shape))
-        shape = (n_members, n_linear, 2 * n_frequencies, d_embedding)
+        shape = (n_members, n_linear, 2 * n_frequencies, d_linear)
         self.weight = nn.Parameter(torch.empty(shape))
-        self.bias = nn.Parameter(torch.empty(n_members, n_linear, 1, d_embedding))
+        self.bias = nn.Parameter(torch.empty(n_members, n_linear, 1, d_linear))
 
     @torch.no_grad()
     def reset_column(self, k, j, generator):
@@ -97,8 +109,9 @@ class PackedPeriodicEmbeddings(nn.Module):
             out = torch.baddbmm(
                 self.bias.flatten(0, 1), waves.flatten(0, 1), self.weight.flatten(0, 1)
             )
-        out = torch.relu(out).view(n_members, n, n_rows, self.d_embedding)
-        return out.transpose(1, 2)
+        out = torch.relu(out).view(n_members, n, n_rows, self.weight.shape[-1])
+        out = out.transpose(1, 2)
+        return torch.cat([x.unsqueeze(-1), out], -1) if self.dense else out
 
 
 class PackedPiecewiseLinearEmbeddings(nn.Module):

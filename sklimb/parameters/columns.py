@@ -3,7 +3,7 @@
 from numbers import Integral
 from typing import Any
 
-from sklimb._compat import Interval, RealNotInt, StrOptions
+from sklimb._compat import HasMethods, Interval, RealNotInt, StrOptions
 from sklimb.parameters.fields import Parameters, parameter
 
 
@@ -31,4 +31,13 @@ class ColumnParameters(Parameters):
         "float or int",
         """Categories with a smaller share of the weight (or weight, if int) share a
         code.""",
+    )
+    checkpoint: Any = parameter(
+        None,
+        [str, HasMethods(["__fspath__"]), None],
+        "str, path or None",
+        """Folder where a fit of rows in blocks (a `pyarrow.dataset.Dataset` or a
+        callable) keeps the state of its training every minute: after a crash the same
+        call reads the rows again and goes on, with the bits of a call that was never
+        stopped. The folder is empty again once `fit` has ended.""",
     )

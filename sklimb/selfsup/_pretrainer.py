@@ -16,6 +16,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklimb._checkpoint import Checkpoint
 from sklimb._compat import HasMethods, Interval, _fit_context, names_of
 from sklimb._documentation import Documented
 from sklimb._messages import short
@@ -30,7 +31,6 @@ from sklimb.graph.models import Features, Parts
 from sklimb.inputs.rowset import RowSet
 from sklimb.nn.batch_first import plain_member
 from sklimb.nn.join import Layout
-from sklimb.selfsup._checkpoint import Checkpoint
 from sklimb.selfsup._saved import SavedPretrainer
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.training.device import NUMBERS, resolve_device

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sklimb._random import stream_generator
+from sklimb.training.block_order import Taken
 from sklimb.training.device import as_numbers, to_device
 from sklimb.training.views.columns import mask_seed
 
@@ -206,13 +207,6 @@ class Batches:
     def __iter__(self):
         epoch, device = self.epoch, self.y.device
         end = int(self._n_rows.max())
-        order = torch.zeros(len(self.draws), end, dtype=torch.long)
-        for i, draw in enumerate(self.draws):
-            rows = draw.order(stream_generator(draw.seed, "shuffle", epoch))
-            n_rows = self._n_rows[i]
-            order[i, :n_rows] = rows[:n_rows]
-        # One transfer per epoch; the host does not wait until the epoch's end.
-        on_device = to_device(order, device)
         noise = self._noise(epoch, device)
         viewing = None
         if self.views is not None:
@@ -230,11 +224,30 @@ class Batches:
             augmenting = self.augment, generators
         rows = min(_CHUNK_ROWS, _CHUNK_NUMBERS // max(1, self.X.shape[1]))
         chunk = max(1, rows // self.batch_size) * self.batch_size
-        for begin in range(0, end, chunk):
-            span = slice(begin, min(begin + chunk, end))
-            rows = on_device[:, span], order[:, span]
+        spans = self._spans(epoch, chunk, end)
+        for begin, rows in zip(range(0, end, chunk), spans, strict=True):
             yield from self._chunk(*rows, begin, noise, mixing, augmenting, viewing)
         self.epoch += 1
+
+    def _spans(self, epoch, chunk, end):
+        """Row numbers of one chunk after another, on the device and on the host."""
+        orders = [
+            Taken(draw.order, stream_generator(draw.seed, "shuffle", epoch), n_rows)
+            for draw, n_rows in zip(self.draws, self._n_rows.tolist(), strict=True)
+        ]
+        in_blocks = any(hasattr(draw.order, "blocks") for draw in self.draws)
+        # One transfer per epoch; the host does not wait until the epoch's end.
+        step = chunk if in_blocks else end
+        for begin in range(0, end, step):
+            n = min(step, end - begin)
+            order = torch.zeros(len(orders), n, dtype=torch.long)
+            for i, taken in enumerate(orders):
+                rows = taken.take(n)
+                order[i, : len(rows)] = rows
+            on_device = to_device(order, self.y.device)
+            yield from zip(
+                on_device.split(chunk, 1), order.split(chunk, 1), strict=True
+            )
 
     def _noise(self, epoch, device, seed_of=int):
         """Generators of the dropout masks of an epoch, one per stream."""
@@ -254,7 +267,7 @@ class Batches:
             rows = (host_index + self._host_begins).flatten()
             X = to_device(self.X.index_select(0, rows), flat.device)
         X = X.view(n_draws, n, -1)
-        y = self.y.index_select(0, flat).view(n_draws, n)
+        y = self.y.index_select(0, flat).long().view(n_draws, n)
         if self._draw_index is not None:
             index = index.index_select(0, self._draw_index)
             y = y.index_select(0, self._draw_index)

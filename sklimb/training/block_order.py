@@ -16,14 +16,43 @@ class BlockOrder:
     block_rows: int
 
     def __call__(self, generator):
+        return torch.cat(list(self.blocks(generator)))
+
+    def blocks(self, generator):
+        """The same rows block by block, so that no order of all is in memory."""
         begins = torch.arange(0, self.n_rows, self.block_rows)
         begins = begins[torch.randperm(len(begins), generator=generator)].tolist()
-        rows = torch.empty(self.n_rows, dtype=torch.long)
-        end = 0
         for begin in begins:
             n = min(self.block_rows, self.n_rows - begin)
-            own = rows[end : end + n]
-            torch.randperm(n, generator=generator, out=own)
-            own += begin
-            end += n
-        return rows
+            yield torch.randperm(n, generator=generator).add_(begin)
+
+
+class Taken:
+    """Row numbers of an epoch, taken from the front.
+
+    Parameters
+    ----------
+    order : callable
+        generator -> row numbers; its `blocks`, if it has any, come one by one.
+    generator : torch Generator
+    n_rows : int
+        Rows of the epoch: the rest are left out.
+    """
+
+    def __init__(self, order, generator, n_rows):
+        blocks = getattr(order, "blocks", None)
+        self._blocks = iter([order(generator)] if blocks is None else blocks(generator))
+        self._waiting = torch.empty(0, dtype=torch.long)
+        self._left = n_rows
+
+    def take(self, n):
+        """The next n, or as many as there are."""
+        n = min(n, self._left)
+        parts, there = [self._waiting], len(self._waiting)
+        while there < n:
+            parts.append(next(self._blocks))
+            there += len(parts[-1])
+        rows = parts[-1] if there == len(parts[-1]) else torch.cat(parts)
+        self._waiting = rows[n:]
+        self._left -= n
+        return rows[:n]

@@ -19,6 +19,10 @@ class StopTraining(KeyboardInterrupt):
     """Ends the fit loop; a KeyboardInterrupt because skorch catches that."""
 
 
+# The cosine of many rows in few epochs: not in `lr_schedule`, "auto" stands for it.
+BY_STEP = "cosine by step"
+
+
 class LearningRate(Callback):
     """Warm-up, then constant or cosine, as a factor of each group's own rate."""
 
@@ -47,9 +51,28 @@ class LearningRate(Callback):
     def on_epoch_begin(self, net, **kwargs):
         if self.schedule == "constant" and not self.warmup_epochs:
             return  # skorch's LRScheduler may set the rate
-        factor = self.factor(len(net.history) - 1)
+        self._set(net, self.factor(len(net.history) - 1))
+
+    def _set(self, net, factor):
         for group, lr in zip(net.optimizer_.param_groups, self.base_, strict=True):
             group["lr"] = lr * factor
+
+
+class RateByStep(LearningRate):
+    """`LearningRate` whose factor changes with each step, as few epochs need."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.step_, self.epoch_ = 0, len(net.history) - 1
+        self._set(net, self.factor(self.epoch_))
+
+    def after_update(self, net):
+        """Set the rate of the next step."""
+        self.go_on(net, self.step_ + 1)
+
+    def go_on(self, net, n_steps):
+        """Set the rate after so many steps of the epoch."""
+        self.step_ = n_steps
+        self._set(net, self.factor(self.epoch_ + n_steps / len(net.batches_)))
 
 
 class Deferred(Callback):

@@ -126,7 +126,7 @@ class _Net(ClassifierMixin, NeuralNet):
         self.train_split, self.callbacks, self.callbacks_ = None, None, []
         for name in ("batches_", "step_", "average_", "hooks_", "updates_", "whole_"):
             setattr(self, name, None)
-        self.evaluated_ = self.labels_ = self.best_so_far_ = None
+        self.evaluated_ = self.labels_ = self.best_so_far_ = self.going_on_ = None
         for p in self.module_.parameters():
             p.grad = None
         self.criterion_.term = self.criterion_.compiled = None
@@ -136,6 +136,8 @@ class _Net(ClassifierMixin, NeuralNet):
 
     # Of the user's callbacks: labels, what they are shown of these, best epochs so far.
     labels_ = shown_ = best_so_far_ = None
+    # What keeps the state of training, from which a later fit goes on.
+    going_on_ = None
 
     @property
     def _default_callbacks(self):
@@ -234,9 +236,15 @@ class _Net(ClassifierMixin, NeuralNet):
         # frees, and the heap would grow by 100 MB per epoch.
         n_members = len(self.parameters_[0])
         total = torch.zeros(n_members, dtype=torch.float64, device=self.device)
+        going_on = self.going_on_
+        done = 0 if going_on is None else going_on.begin(self, total)
         # Not `iterator`, which skorch made once: `Deferred` may have replaced them.
-        for batch in self.batches_:
+        for i, batch in enumerate(self.batches_, 1):
+            if i <= done:  # made, so that what is random later is as it was
+                continue
             total += take_step(batch)["loss"]
+            if going_on is not None:
+                going_on.after_step(self, i, total)
         steps = to_device(torch.tensor(self.batches_.n_steps), self.device)
         self.epoch_losses_ = total / steps
 

@@ -41,6 +41,8 @@ LOWEST = {
 TRAINING = {"nn", "inputs", *LOWEST}
 FITTING = {"training", "parameters", "metrics", *TRAINING}
 BASE = {
+    "_checkpoint",
+    "_fit_checkpoint",
     "_decisions",
     "_deployment",
     "_estimator_callbacks",
@@ -58,6 +60,8 @@ META = {"_wrapped", "faces", *FACE}
 ARROWS = {
     "_random": set(),
     "_compat": set(),
+    "_checkpoint": {"persistence", *LOWEST},
+    "_fit_checkpoint": {"_checkpoint", "training", *LOWEST},
     "_decisions": {"fitting"},
     "_deployment": {"fitting", "graph"},
     "graph": {"inputs", "persistence", "preprocessing", *LOWEST},

@@ -6,15 +6,15 @@ from helpers.one_network import OutOfTheBox
 from helpers.packs import fixed_table, same_bits
 
 from sklimb import TabularMLPClassifier
-from sklimb.fitting import budget, schedule
+from sklimb.fitting import budget, pack, schedule
 from sklimb.fitting.schedule import (
     EPOCHS,
     PATIENT_EPOCHS,
     RATE,
     WIDTH,
-    epochs_for,
     is_short,
     rows_per_step,
+    schedule_for,
     schedule_of,
     short_training,
     value_of,
@@ -22,6 +22,8 @@ from sklimb.fitting.schedule import (
 from sklimb.model_selection import PackedSearchCV
 from sklimb.model_selection._candidates import fresh
 from sklimb.selfsup import SelfSupervisedPretrainer
+from sklimb.training.callbacks import BY_STEP, LearningRate
+from sklimb.training.net import _Net
 
 X, Y = fixed_table(400)
 PLAIN = {"num_embeddings": None, "random_state": 0, "n_iter_no_change": 2}
@@ -40,13 +42,16 @@ def fit(**params):
 
 
 def test_auto_is_the_fit_with_the_numbers_that_it_takes():
-    assert same_bits(fit(), fit(**TOLD))
+    told = {**TOLD, "num_embeddings": "plr-dense"}
+    assert same_bits(fit(num_embeddings="auto"), fit(**told))
 
 
 def test_a_class_without_a_budget_of_networks_is_patient():
     one = TabularMLPClassifier  # has none in tests
     assert is_short(OutOfTheBox())
     assert not is_short(one()) and is_short(one(**SHORT))
+    assert value_of(OutOfTheBox(), "num_embeddings") == "plr-dense"
+    assert value_of(one(), "num_embeddings") == "plr"
 
 
 def test_the_candidates_of_a_search_are_short_and_alone():
@@ -78,35 +83,59 @@ def test_what_the_caller_sets_is_taken_as_it_is(set_by_caller):
 
 def test_an_epoch_has_neither_few_nor_many_steps():
     clf = TabularMLPClassifier(**SHORT)
-    sizes = {1: 32, 800: 32, 1000: 64, 8000: 64, 16_000: 128, 10**5: 1024, 10**6: 4096}
+    sizes = {1: 32, 800: 32, 1000: 64, 8000: 64, 16_000: 128, 10**5: 1024, 10**6: 1024}
     for n, expected in sizes.items():
         assert rows_per_step(clf, n) == expected
-    for n in range(700, 400_000, 977):
+    for n in range(700, 170_000, 977):
         assert 11 <= 0.8 * n / rows_per_step(clf, n) <= 136  # a power of 2 is near
     assert rows_per_step(TabularMLPClassifier(), 100) == 256
+
+
+def epochs(clf, n_rows):
+    return schedule_for(clf, n_rows)["max_epochs"]
 
 
 def test_few_rows_have_more_epochs_for_as_many_steps():
     clf = TabularMLPClassifier(**SHORT)
     sizes = {100: 16, 400: 4, 1200: 4, 2000: 2, 3000: 1, 10**5: 1}
     for n, expected in sizes.items():
-        assert epochs_for(clf, n) == expected * EPOCHS
+        assert epochs(clf, n) == expected * EPOCHS
     for n in range(1, 200_000, 977):
-        steps = epochs_for(clf, n) * max(1, 0.8 * n / rows_per_step(clf, n))
-        assert 640 <= steps <= 2730
+        steps = epochs(clf, n) * max(1, 0.8 * n / rows_per_step(clf, n))
+        assert 640 <= steps <= 3125
     clf.set_params(batch_size=400)
-    assert epochs_for(clf, 1000) == 32 * EPOCHS  # of 2 steps
-    assert epochs_for(clf.set_params(max_epochs=7), 100) == 7
-    assert epochs_for(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
+    assert epochs(clf, 1000) == 32 * EPOCHS  # of 2 steps
+    assert epochs(clf.set_params(max_epochs=7), 100) == 7
+    assert epochs(TabularMLPClassifier(), 100) == PATIENT_EPOCHS
 
 
-def test_many_rows_have_fewer_epochs():
+def test_many_rows_have_fewer_epochs_and_a_rate_that_falls_by_step():
     clf = TabularMLPClassifier(**SHORT)
-    sizes = {400_000: 20, 800_000: 10, 10**6: 8, 2 * 10**6: 4, 10**7: 4}
+    sizes = {200_000: 20, 400_000: 10, 10**6: 4, 2 * 10**6: 2, 10**7: 1}
     for n, expected in sizes.items():
-        assert epochs_for(clf, n) == short_training(n).epochs == expected
-    assert epochs_for(clf.set_params(batch_size=2**17), 10**6) == 8
-    assert epochs_for(TabularMLPClassifier(max_epochs=7), 10**6) == 7
+        assert epochs(clf, n) == short_training(n).epochs == expected
+        by_step = BY_STEP if expected < EPOCHS else "cosine"
+        assert schedule_for(clf, n)["lr_schedule"] == by_step
+    assert rows_per_step(clf, 10**7) == 1024
+    assert epochs(clf.set_params(batch_size=2**17), 10**6) == 4
+    assert epochs(TabularMLPClassifier(max_epochs=7), 10**6) == 7
+
+
+@pytest.mark.parametrize("seen, n_epochs", [(400, 1), (800, 2)])
+def test_the_rate_falls_step_by_step_over_few_epochs(monkeypatch, seen, n_epochs):
+    monkeypatch.setattr(schedule, "SEEN", seen)
+    rates, step = [], _Net.train_step_single
+
+    def keep(net, batch):
+        rates.append(net.optimizer_.param_groups[0]["lr"])
+        return step(net, batch)
+
+    monkeypatch.setattr(_Net, "train_step_single", keep)
+    one = {"validation_folds": "auto", "n_members": 1, "early_stopping": False}
+    OutOfTheBox(**PLAIN, **one).fit(X, Y)
+    at = np.arange(len(rates)) / len(rates)
+    np.testing.assert_allclose(rates, RATE * (1 + np.cos(np.pi * at)) / 2, rtol=1e-12)
+    assert len(rates) == n_epochs * -(-400 // 32)
 
 
 class Alone(TabularMLPClassifier):
@@ -122,6 +151,8 @@ class Alone(TabularMLPClassifier):
 def test_a_fit_of_many_rows_is_that_with_the_numbers_of_many(
     monkeypatch, set_by_caller
 ):
+    # The rate falls by epoch here, as told; by step: the test above.
+    monkeypatch.setattr(pack, "RateByStep", LearningRate)
     monkeypatch.setattr(schedule, "SEEN", 2800)
     monkeypatch.setattr(budget, "MOST_VALIDATE", 31)
     small = {**PLAIN, "d_block": 8, "n_members": 1, **set_by_caller}

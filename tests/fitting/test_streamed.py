@@ -14,15 +14,18 @@ import torch
 from sklearn import config_context
 from sklearn.metrics import log_loss
 
-from sklimb import ImageResNetClassifier, TabularMLPClassifier
-from sklimb.fitting import streamed
+from sklimb import ImageResNetClassifier, TabularMLPClassifier, _fit_checkpoint
+from sklimb.fitting import class_weights, streamed
+from sklimb.fitting import plan as plan_module
 from sklimb.inputs import sketch as sketches
 from sklimb.inputs import streams
 from sklimb.inputs.sketch import Sketch
 from sklimb.inputs.table import read_table
 from sklimb.persistence import load
 from sklimb.preprocessing import TabularEncoder
-from sklimb.training.block_order import BlockOrder
+from sklimb.training.block_order import BlockOrder, Taken
+from sklimb.training.going_on import GoingOn
+from sklimb.training.net import _Net
 
 N_ROWS = 3000
 SMALL = {
@@ -163,15 +166,20 @@ def test_a_column_of_one_value_in_the_sample_alone_is_not_constant(monkeypatch):
     assert column.scale > 0 and column.knots[0].tolist() == [0.0, 3.0]
 
 
-def test_each_row_is_written_once_into_a_random_block(monkeypatch):
-    seen = {}
-    train = TabularMLPClassifier._train
+@pytest.fixture
+def seen(monkeypatch):
+    """The plan of the last fit, as "plan"."""
+    seen, train = {}, TabularMLPClassifier._train
 
     def keep(self, jobs, **how):
         seen["plan"] = jobs[0].plan
         return train(self, jobs, **how)
 
     monkeypatch.setattr(TabularMLPClassifier, "_train", keep)
+    return seen
+
+
+def test_each_row_is_written_once_into_a_random_block(seen):
     frame = pd.DataFrame({"row": np.arange(2000.0)}).assign(label=np.arange(2000) % 2)
     with config_context(working_memory=0.01):
         clf = fit(
@@ -199,6 +207,39 @@ def test_an_order_by_blocks_has_each_row_once():
         assert np.array_equal(np.sort(rows), np.arange(1003))
         assert len(np.unique(rows[:100] // 100)) <= 2
     assert not np.array_equal(first, second)
+
+
+def test_rows_that_are_taken_are_those_of_the_order():
+    order = BlockOrder(1003, 100)
+    whole = order(torch.Generator().manual_seed(0))
+    for size in (7, 100, 256, 2000):
+        taken = Taken(order, torch.Generator().manual_seed(0), 1002)
+        parts = [taken.take(size) for _ in range(0, 1002, size)]
+        assert all(len(part) == size for part in parts[:-1])
+        assert torch.equal(torch.cat(parts), whole[:1002])
+
+
+def test_a_row_takes_a_byte_of_memory_without_weights(seen):
+    fit(in_blocks(), max_epochs=1)
+    plan = seen["plan"]
+    assert plan.y.dtype == np.uint8 and isinstance(plan.X, np.memmap)
+    # One value for all rows.
+    assert plan.weight.strides == plan.row_weight.strides == (0,)
+    fit(in_blocks(WHOLE), sample_weight="weight", max_epochs=1)
+    assert isinstance(seen["plan"].row_weight, np.memmap)
+
+
+def test_weights_of_many_rows_are_counted_in_parts(seen, monkeypatch):
+    """In parts or at once: the same sums, and loss weights as near as float32 tells."""
+    weighted = {"sample_weight": "weight", "class_weight": "balanced", "max_epochs": 1}
+    found = [fit(in_blocks(WHOLE), **weighted), seen["plan"]]
+    monkeypatch.setattr(class_weights, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(plan_module, "ROWS_AT_ONCE", 100)
+    again = fit(in_blocks(WHOLE), **weighted)
+    assert again.class_weight_sum_.tolist() == found[0].class_weight_sum_.tolist()
+    in_parts, at_once = seen["plan"].weight, found[1].weight
+    assert in_parts.dtype == np.float32 and at_once.dtype == np.float64
+    np.testing.assert_allclose(in_parts, at_once, rtol=3e-7)
 
 
 def test_equal_seeds_give_equal_bits():
@@ -286,3 +327,60 @@ def test_the_bias_is_solved_on_a_sample_with_the_shares_of_all(monkeypatch):
     mean = clf.predict_proba(X)[:, 0].mean()
     # 850 rows: the mean of p has a standard error of 0.008.
     assert mean == pytest.approx(np.mean(Y == "bad"), abs=0.03)
+
+
+class Killed(BaseException):
+    """Nothing of ours is there to catch it, as after a kill."""
+
+
+@pytest.mark.parametrize("n_steps", [1, 40, 41, 80, 119])
+def test_a_killed_fit_goes_on_with_the_same_bits(n_steps, tmp_path, monkeypatch):
+    """Within an epoch of 40 steps and at its end."""
+    params = {"dropout": 0.1, "n_members": 2, "max_epochs": 3, "n_iter_no_change": 2}
+    wanted = fit(in_blocks(), **params)
+    monkeypatch.setattr(_fit_checkpoint, "SECONDS", 0)
+    step, done = _Net.train_step_single, []
+
+    def killed(net, batch):
+        if len(done) == n_steps:
+            raise Killed
+        done.append(batch)
+        return step(net, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(_Net, "train_step_single", killed)
+        fit(in_blocks(), checkpoint=tmp_path, **params)
+    steps = []
+    monkeypatch.setattr(
+        _Net, "train_step_single", lambda *a: steps.append(0) or step(*a)
+    )
+    clf = fit(in_blocks(), checkpoint=tmp_path, **params)
+    assert len(steps) == 40 * wanted.n_iter_ - n_steps
+    assert np.array_equal(clf.predict_proba(X), wanted.predict_proba(X))
+    own, other = (
+        [{k: v for k, v in row.items() if k != "dur"} for row in model.history_]
+        for model in (clf, wanted)
+    )
+    assert own == other
+    clf.save(tmp_path / "model.sklimb")
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_checkpoint_is_for_the_same_fit_of_rows_in_blocks(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="checkpoint is for rows in blocks"):
+        fit(X, Y, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"checkpoint and ema_decay=0\.9 cannot be"):
+        fit(in_blocks(), checkpoint=tmp_path, ema_decay=0.9)
+    monkeypatch.setattr(_fit_checkpoint, "SECONDS", 0)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(GoingOn, "on_epoch_end", raise_killed)
+        fit(in_blocks(), checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="holds another fit: parameters differ"):
+        fit(in_blocks(), checkpoint=tmp_path, lr=1e-3)
+    with pytest.raises(ValueError, match="holds another fit: data differ"):
+        fit(in_blocks(LABELLED[1:]), checkpoint=tmp_path)
+    fit(in_blocks(), checkpoint=tmp_path, verbose=0)
+
+
+def raise_killed(*_, **__):
+    raise Killed

@@ -16,9 +16,9 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklimb import ImageResNetClassifier, TabularMLPClassifier
+from sklimb._checkpoint import Checkpoint
 from sklimb.fitting import pretraining
 from sklimb.selfsup import SelfSupervisedPretrainer
-from sklimb.selfsup._checkpoint import Checkpoint
 from sklimb.strategies import MoCo
 
 X, Y = fixed_table()

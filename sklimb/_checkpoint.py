@@ -1,4 +1,4 @@
-"""Checkpoint of a pre-training: a folder with its state after the last whole epoch."""
+"""Checkpoint of a training: a folder with a state from which the same call goes on."""
 
 import re
 import warnings
@@ -9,22 +9,22 @@ from sklimb._folders import LockedFolder
 from sklimb._random import root_seed
 from sklimb.persistence import FORMAT, read, write
 
-_FILE = "pretraining.safetensors"
-
 
 class Checkpoint:
-    """State of one pre-training in a folder; with `folder=None` nothing is written.
+    """State of one training in a folder; with `folder=None` nothing is written.
 
     The folder is this process's until `with` ends.
 
     Parameters
     ----------
     folder : str, path or None
+    what : str, default="pre-training"
+        What is trained, for messages.
 
     Attributes
     ----------
     seed : int
-        Root seed of the pre-training there, or a new one.
+        Root seed of the training there, or a new one.
     state : (tensors, header) or None
         What `keep` got last.
 
@@ -35,13 +35,14 @@ class Checkpoint:
         is damaged.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, what="pre-training"):
+        self.what, self.file = what, f"{what.replace('-', '')}.safetensors"
         self.folder = None if folder is None else Path(folder)
         self.state, self._held, self._identity = None, None, None
         self.seed = root_seed(None)
         if self.folder is None:
             return
-        self._held = LockedFolder(self.folder, _is_ours, _is_left, "pre-training")
+        self._held = LockedFolder(self.folder, self._is_ours, self._is_left, what)
         try:
             self._read()
         except BaseException:
@@ -57,7 +58,7 @@ class Checkpoint:
 
     def _read(self):
         assert self.folder is not None
-        path = self.folder / _FILE
+        path = self.folder / self.file
         if not path.exists():
             return
         try:
@@ -68,12 +69,12 @@ class Checkpoint:
         except (ValueError, KeyError) as error:
             raise ValueError(
                 f"checkpoint={str(self.folder)!r} cannot go on: {error} "
-                f"Give another folder, or delete {_FILE} to begin anew."
+                f"Give another folder, or delete {self.file} to begin anew."
             ) from error
         self.state = tensors, header
 
     def open(self, seed, **parts):
-        """Begin, or go on with, the pre-training that `seed` and `parts` identify.
+        """Begin, or go on with, the training that `seed` and `parts` identify.
 
         Raises
         ------
@@ -87,13 +88,13 @@ class Checkpoint:
         differ = [name for name in own if there and own[name] != there.get(name)]
         if differ:
             raise ValueError(
-                f"checkpoint={str(self.folder)!r} holds another pre-training: "
+                f"checkpoint={str(self.folder)!r} holds another {self.what}: "
                 f"{', '.join(sorted(differ))} differ. Repeat the same call, or give a "
                 "new folder."
             )
 
     def keep(self, state):
-        """Write the state after an epoch."""
+        """Write the state that the training has now."""
         if self.folder is None:
             return
         tensors, header = state
@@ -101,20 +102,23 @@ class Checkpoint:
         header["fingerprint"] = self._identity
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write(self.folder / _FILE, tensors, header)
+            write(self.folder / self.file, tensors, header)
         except OSError as error:
             warnings.warn(
                 f"The checkpoint in {str(self.folder)!r} could not be written: "
-                f"{error}. The pre-training goes on without it.",
+                f"{error}. The {self.what} goes on without it.",
                 RuntimeWarning,
                 stacklevel=2,
             )
             self.folder = None
 
+    def end(self):
+        """Drop the state of a training that has ended."""
+        if self.folder is not None:
+            (self.folder / self.file).unlink(missing_ok=True)
 
-def _is_ours(name):
-    return name == _FILE
+    def _is_ours(self, name):
+        return name == self.file
 
-
-def _is_left(name):
-    return re.fullmatch(rf"\.{re.escape(_FILE)}\.[0-9a-f]+", name)
+    def _is_left(self, name):
+        return re.fullmatch(rf"\.{re.escape(self.file)}\.[0-9a-f]+", name)
