@@ -12,6 +12,7 @@ from sklimb.fitting.budget import NETWORKS
 from sklimb.fitting.schedule import value_of
 from sklimb.nn import PackedMLP
 from sklimb.nn.bins import weighted_edges
+from sklimb.nn.embeddings import PERIODIC
 from sklimb.parameters.columns import ColumnParameters
 from sklimb.parameters.fields import one_of, parameter
 from sklimb.training.losses import needs_cosines
@@ -63,11 +64,12 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
     )
 
     num_embeddings: str | None = parameter(
-        "plr",
-        [StrOptions({"ple", "plr", "plr-lite", "linear"}), None],
-        '{"plr", "plr-lite", "ple", "linear"} or None',
-        """Embeddings of numbers: periodic, periodic with one shared layer, piecewise
-        linear over quantile bins, linear with ReLU, or none.""",
+        "auto",
+        [StrOptions({"auto", "ple", "plr", "plr-lite", "plr-dense", "linear"}), None],
+        '{"auto", "plr", "plr-dense", "plr-lite", "ple", "linear"} or None',
+        """Embeddings of numbers: periodic, periodic beside the number itself, periodic
+        with one shared layer, piecewise linear over quantile bins, linear with ReLU,
+        or none. "auto" is "plr", and "plr-dense" where `d_block="auto"` is 128.""",
     )
     n_blocks: int = parameter(
         2,
@@ -99,7 +101,7 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         16,
         [Interval(Integral, 1, None, closed="left")],
         "int",
-        """Frequencies a number ("plr", "plr-lite").""",
+        """Frequencies a number ("plr", "plr-dense", "plr-lite").""",
     )
     frequency_scale: float | str = parameter(
         "auto",
@@ -164,7 +166,7 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
             "n_classes": len(self.classes_),
             "n_blocks": int(self.n_blocks),
             "d_block": int(value_of(self, "d_block")),
-            "num_embeddings": self.num_embeddings,
+            "num_embeddings": value_of(self, "num_embeddings"),
             "d_embedding": int(self.d_embedding),
             "n_frequencies": int(self.n_frequencies),
             "frequency_scale": scale if isinstance(scale, float) else scale.tolist(),
@@ -177,12 +179,12 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         return module
 
     def _count_weights(self, n_blocks, d_block, d_embedding, n_frequencies):
-        encoder, periodic = self.encoder_, self.num_embeddings in ("plr", "plr-lite")
+        encoder, kind = self.encoder_, value_of(self, "num_embeddings")
         width = encoder.n_indicators_ + d_embedding * len(encoder.cardinalities_)
-        width += encoder.n_numeric_ * (d_embedding if self.num_embeddings else 1)
+        width += encoder.n_numeric_ * (d_embedding if kind else 1)
         n_weights = sum(encoder.cardinalities_) * d_embedding
-        if periodic:  # "plr-lite" shares the layer
-            n_layers = encoder.n_numeric_ if self.num_embeddings == "plr" else 1
+        if kind in PERIODIC:  # "plr-lite" shares the layer
+            n_layers = 1 if kind == "plr-lite" else encoder.n_numeric_
             n_weights += n_frequencies * encoder.n_numeric_
             n_weights += 2 * n_frequencies * d_embedding * n_layers
         layers = width + (n_blocks - 1) * d_block + len(self.classes_)

@@ -60,6 +60,9 @@ def run(table, split, name, budget, data_home):
         model, found = fit(X_train, y_train, cv, split, clock)
         seconds = clock.used
         p = model.predict_proba(X.iloc[unit.test])[:, 1].astype(float)
+        if isinstance(model, networks.Mean):  # what the search alone would have given
+            alone = model.searched.predict_proba(X.iloc[unit.test])[:, 1].astype(float)
+            found["alone"] = score(y[unit.test], alone)
     return {
         "table": table,
         "split": split,

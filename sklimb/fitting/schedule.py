@@ -36,6 +36,11 @@ SEEN, FEWEST_EPOCHS = 4_000_000, 1
 MOST_VALIDATE = 50_000
 # The patient one: no end but the lack of improvement.
 PATIENT_EPOCHS, PATIENT_WIDTH = 200, 256
+# "auto" of the short training and of the patient one.
+_SHAPES = {
+    "d_block": (WIDTH, PATIENT_WIDTH),
+    "num_embeddings": ("plr-dense", "plr"),
+}
 _TRAINED = 0.8  # share of the rows, about: the others validate
 _KEEP_THEIRS = (
     "portfolio",
@@ -119,16 +124,16 @@ def rows_per_step(estimator, n_rows):
 
 
 def value_of(estimator, name):
-    """The value of a parameter, with an "auto" of `d_block` resolved.
+    """The value of a parameter, with an "auto" of the network's shape resolved.
 
     That follows from the parameters alone, as networks must, so that one that is
     pre-trained or goes on has the width of the one that it meets. Of a class it is the
     default.
     """
     value = getattr(estimator, name)
-    if name != "d_block" or value != "auto":
+    if name not in _SHAPES or value != "auto":
         return value
-    return WIDTH if _may_be_short(estimator) else PATIENT_WIDTH
+    return _SHAPES[name][0 if _may_be_short(estimator) else 1]
 
 
 def _may_be_short(estimator):

@@ -16,6 +16,7 @@ from sklimb.fitting.schedule import is_short
 from sklimb.ft_transformer import FTTransformerClassifier
 from sklimb.image_resnet import ImageResNetClassifier
 from sklimb.model_selection._candidates import classifier_of
+from sklimb.nn.embeddings import PERIODIC
 from sklimb.tabular_mlp import TabularMLPClassifier
 from sklimb.tabular_network import TabularNetworkClassifier
 from sklimb.tabular_resnet import TabularResNetClassifier
@@ -86,7 +87,7 @@ _MLP_FULL = {
     "dropout": Between(0.0, 0.5),
     "frequency_scale": _log(0.05, 5.0),
     "smoothing_eps": Between(0.0, 0.05),
-    "num_embeddings": _of("plr", "ple"),
+    "num_embeddings": _of("plr", "plr-dense", "ple"),
     "n_blocks": _of(1, 2, 3),
     "d_block": _of(128, 256, 384),
 }
@@ -263,7 +264,7 @@ def _left(final, space):
         fixed += _OF_OPTIMIZER
     if is_short(final):  # its rate goes with its epochs
         fixed += ["lr"]
-    if getattr(final, "num_embeddings", "plr") not in ("plr", "plr-lite"):
+    if getattr(final, "num_embeddings", "plr") not in ("auto", *PERIODIC):
         fixed += ["frequency_scale"]  # which is theirs
     left = {}
     for name, given in space.items():

@@ -8,6 +8,7 @@ from torch import nn
 
 from sklimb._random import stream_generator
 from sklimb.nn.embeddings import (
+    PERIODIC,
     PackedCategoryEmbeddings,
     PackedLinearEmbeddings,
     PackedPeriodicEmbeddings,
@@ -34,7 +35,7 @@ class PackedMLP(nn.Module):
         Logits per row.
     n_blocks, d_block : int
         Hidden layers and their width.
-    num_embeddings : {None, "linear", "plr", "plr-lite", "ple"}
+    num_embeddings : {None, "linear", "plr", "plr-lite", "plr-dense", "ple"}
         Embedding of numbers.
     d_embedding, n_frequencies : int
         Width of an embedding; cosines per number.
@@ -83,7 +84,7 @@ class PackedMLP(nn.Module):
         self.numbers = None
         if n_numeric and num_embeddings == "linear":
             self.numbers = PackedLinearEmbeddings(n_members, n_numeric, d_embedding)
-        elif n_numeric and num_embeddings in ("plr", "plr-lite"):
+        elif n_numeric and num_embeddings in PERIODIC:
             self.numbers = PackedPeriodicEmbeddings(
                 n_members,
                 n_numeric,
@@ -91,6 +92,7 @@ class PackedMLP(nn.Module):
                 n_frequencies,
                 frequency_scale,
                 lite=num_embeddings == "plr-lite",
+                dense=num_embeddings == "plr-dense",
             )
         elif n_numeric and num_embeddings == "ple":
             self.numbers = PackedPiecewiseLinearEmbeddings(

@@ -69,14 +69,14 @@ def test_the_boundary_of_the_decision():
 def test_members_have_their_own():
     X, y = blobs(3)
     clf = LinearClassifier(max_epochs=5, n_members=2, **QUICK).fit(X, y)
-    found = margins(clf, X)
+    found = margins(clf, X, members=True)
     for k in range(2):
         expected = plane_distances(*linear_of(clf, k), X)
         np.testing.assert_allclose(found.distance_members[k], expected, rtol=1e-4)
     low, high = np.sort(found.distance_members, 0)
     between = (found.distance > 0.9 * low) & (found.distance < 1.1 * high)
     assert between.mean() > 0.95  # the boundary of a mixture lies between its members'
-    alone = margins(clf, X, members=False)
+    alone = margins(clf, X)
     np.testing.assert_array_equal(alone.distance, found.distance)
     assert alone.distance_members.shape == (0, len(X))
 
@@ -167,6 +167,27 @@ def test_a_draw_of_rows_of_each_class():
     unlabelled = margins(clf, X, max_rows=40)
     want = np.minimum(np.bincount(called, minlength=3), 40)
     assert np.bincount(called[unlabelled.rows], minlength=3).tolist() == want.tolist()
+
+
+def test_the_draw_of_the_default(monkeypatch):
+    """All of few rows; of many as many of each class, and all of a rare one."""
+    X, y = blobs(3, n=300)
+    y[:] = np.where(np.arange(300) < 270, np.arange(300) % 2, 2)
+    clf = LinearClassifier(max_epochs=20, **QUICK).fit(X, y)
+    assert margins(clf, X, y).rows.tolist() == list(range(300))
+    monkeypatch.setattr(_margins, "_AUTO_ROWS", 130)
+    found = margins(clf, X, y)
+    assert np.bincount(y[found.rows]).tolist() == [50, 50, 30]
+    whole = margins(clf, X, y, max_rows=None)
+    assert whole.rows.tolist() == list(range(300))
+    np.testing.assert_allclose(found.distance, whole.distance[found.rows], rtol=1e-4)
+    called = clf.predict(X)
+    found = margins(clf, X)
+    assert len(found.rows) <= 130
+    assert set(called[found.rows]) == set(called)
+    # More classes than rows that are drawn: one of each.
+    monkeypatch.setattr(_margins, "_AUTO_ROWS", 2)
+    assert np.bincount(y[margins(clf, X, y).rows]).tolist() == [1, 1, 1]
 
 
 def test_the_search_takes_few_points(monkeypatch):

@@ -93,6 +93,11 @@ def test_every_method_runs_beside_the_network_of_its_set_up(script):
         settings = {**script.SCALES["tiny"], "batch_size": 8}
         model = fits.classifier(method, settings, 0, "cpu").set_params(max_seconds=1e-9)
         assert model.fit(X, y).n_iter_ == 1
+    for method in methods.ON_RECIPE:
+        settings["recipe"] = methods.RECIPE
+        model = fits.classifier(method, settings, 0, "cpu").set_params(max_seconds=1e-9)
+        assert "trivial" in model.augment and model.mix is not None
+        assert model.fit(X, y).n_iter_ == 1
 
 
 def test_a_network_is_trained_once_and_kept_lines_are_not_run_again(
@@ -146,13 +151,49 @@ def test_curves_share_what_they_can_and_choose_rates_by_validation(
     with pytest.raises(ValueError, match=r"has 30 images.*Lower the total"):
         measure.make_rows(y, 200, 1.0, 2, seed=0)
     args = ["--tiny", "--jobs", "1", "--out", str(tmp_path)]
+    # Pre-trained weights: those whose files are here.
+    full = curves.SCALES["full"]
+    folder = tmp_path / "pretrained"
+    folder.mkdir()
+    assert curves.with_files(full, tmp_path)[0]["weights"] == ()
+    (folder / measure.WEIGHTS["imagenet1k"]).touch()
+    here, why = curves.with_files(full, tmp_path)
+    assert here["weights"] == ("random", "imagenet1k") and len(why) == 3
+    key = next(how for how in curves.settings_of(here) if how[-1] == "imagenet1k")
+    given = {}
+
+    def classifier(**params):
+        given.update(params)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "ImageResNetClassifier", classifier)
+        with pytest.raises(ZeroDivisionError):
+            measure.run((0.1, *key, 0), scale, tmp_path, "cpu")
+    assert given["backbone"] == "timm/resnet50"
+    assert given["pretrained"] == str(folder / measure.WEIGHTS["imagenet1k"])
+    # One curve alone: the report names those that are not there.
+    curves.main([*args, "--curves", "backbone"])
+    one = json.loads((tmp_path / "image_curves.json").read_text())
+    assert list(one["curves"]) == ["backbone"] and len(one["not_there"]) == 3
+    assert one["missing_fits"] == (12 - 2) * 2 * 2
     curves.main(args)
     first = json.loads((tmp_path / "image_curves.json").read_text())
+    assert not first["not_there"] and not first["missing_fits"]
+    assert first["curves"]["backbone"] == one["curves"]["backbone"]
     for suffix in (".md", ".png"):
         assert (tmp_path / f"image_curves{suffix}").stat().st_size > 500
+    report = importlib.import_module(f"{PAPERS}.image_curves.report")
+    # Shares of 1, 0.1 and 0.01 of 1.11.
+    assert report.accuracy_at([1.0, 0.0, 1.0], 0.01) == pytest.approx(1.01 / 1.11)
+    assert "trained at 0.1 | best" in (tmp_path / "image_curves.md").read_text()
+    assert any("(Figure 11)" in line["claim"] for line in first["claims"])
     kept = (tmp_path / "partial" / "image_curves-tiny.jsonl").read_text()
     rows = [json.loads(line) for line in kept.splitlines()]
     assert len(rows) == 12 * 2 * 2
+    for row in rows:  # as many test images of each class
+        assert np.mean(row["by_class"]) == pytest.approx(row["accuracy"])
+        assert np.mean(row["validation_by_class"]) == pytest.approx(row["validation"])
     own = [
         row
         for row in rows

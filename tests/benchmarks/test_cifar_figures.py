@@ -86,6 +86,15 @@ def home(tmp_path):
         )
         image(tmp_path / "ImageNet_LT" / "images" / "train" / f"{name}.JPEG")
         image(tmp_path / "iNaturalist18" / "train_val2018" / "a" / f"{name}.jpg")
+        image(tmp_path / "tiny-imagenet-200" / "val" / "images" / f"{name}.JPEG")
+        for label in "ab":
+            image(tmp_path / "CINIC-10" / "train" / label / f"{name}.png")
+            image(tmp_path / "CINIC-10" / "test" / label / f"{name}.png")
+            folder = tmp_path / "tiny-imagenet-200" / "train" / label / "images"
+            image(folder / f"{name}.JPEG")
+    rows = [f"{name}.JPEG\t{'ab'[i % 2]}\t0\t0" for i, name in enumerate(names)]
+    folder = tmp_path / "tiny-imagenet-200" / "val"
+    (folder / "val_annotations.txt").write_text("\n".join(rows))
     for folder, head in (
         ("aptos2019", "id_code,diagnosis"),
         ("siim-isic-melanoma", "image_name,target"),
@@ -102,21 +111,59 @@ def home(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "setup", ["eurosat", "aptos", "siim_isic", "imagenet_lt", "inaturalist"]
-)
+PARTS = {
+    "eurosat": (16, 4),
+    "aptos": (16, 4),
+    "siim_isic": (16, 4),
+    "imagenet_lt": (20, 20),
+    "inaturalist": (20, 20),
+    "cinic10_lt50": (40, 40),
+    "tiny_imagenet_lt10": (40, 20),
+}
+
+
+@pytest.mark.parametrize("setup", PARTS)
 def test_published_layouts(setup, home):
     real = module("real_images")
     (X, y), (X_test, y_test) = real.real_images.__wrapped__(setup, home)
-    has_test = setup in ("imagenet_lt", "inaturalist")
-    assert (len(X), len(X_test)) == ((20, 20) if has_test else (16, 4))
+    assert (len(X), len(X_test)) == PARTS[setup]
     assert len(set(y)) == len(set(y_test)) == 2 and isinstance(X[0], str)
-    if not has_test:
+    if len(X_test) == 4:
         assert not set(X) & set(X_test)
     with pytest.raises(FileNotFoundError, match="is not in"):
         real.real_images.__wrapped__(setup, home / "absent")
     rows, labels = real.take(X, y, 4, 0)
     assert np.unique(labels, return_counts=True)[1].max() == 4 and len(rows) <= 8
+
+
+def test_a_tail_is_made_of_a_balanced_collection(home):
+    measure = module("measure")
+    X, y = measure.make_rows("tiny_imagenet_lt10", 20, 0, home)
+    assert np.unique(y, return_counts=True)[1].tolist() in ([20, 2], [2, 20])
+    assert isinstance(X[0], str)
+    # Collections that would have to be downloaded are not here.
+    for setup in ("cifar100_lt100", "svhn_lt100"):
+        with pytest.raises(FileNotFoundError, match="is not in"):
+            measure.make_rows(setup, 20, 0, home)
+
+
+def test_full_settings_follow_the_papers():
+    run = module("run")
+    full = {s: run.settings_of(s, run.SCALES["full"], "full") for s in run.OF_SETUP}
+    assert full["recipe100"]["backbone"] == "wide_resnet28_10"
+    assert full["recipe100"]["recipe"]["augment"][-1] == "trivial"
+    assert full["imagenet_lt"]["image_shape"] == (224, 224)
+    every = {
+        **run.SCALES["full"],
+        "setups": (*run.SCALES["full"]["setups"], *run.BY_NAME),
+    }
+    jobs = list(run.all_jobs(every, list(run.METHODS), "full"))
+    own = {(setup, method) for (setup, method, _), _ in jobs}
+    assert ("inaturalist", "moco_crt") in own and ("lt100", "moco") not in own
+    assert ("lt100", "under") not in own and ("severe", "under") in own
+    assert {m for s, m in own if s == "recipe50"} == set(module("methods").ON_RECIPE)
+    quick = run.settings_of("recipe100", run.SCALES["quick"], "quick")
+    assert quick["recipe"] and quick["backbone"] == "resnet8"
 
 
 def test_paths_are_trained_on(script, home, monkeypatch):  # noqa: F811

@@ -2,20 +2,23 @@
 
 import importlib
 import json
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from imblearn.metrics import geometric_mean_score
 from scipy.stats import linregress, pearsonr
+from sklearn.metrics import f1_score, precision_score
 
 README = Path(__file__).resolve().parents[2] / "benchmarks" / "papers" / "README.md"
 # What keeps each script under a few seconds.
 FEW = {
     "metabalance": ["--tables", "loan"],
     "simplifying": ["--tables", "adult", "--models", "xgboost", "mlp", "mlp_sam"],
-    "representation": ["--tables", "adult", "--models", "xgboost", "mlp"],
+    "representation": ["--tables", "adult", "cifar10", "--models", "mlp", "resnet"],
+    "tuning": ["--models", "xgboost", "mlp_sam", "ft_transformer", "resnet"],
     "posterior": ["--tasks", "adult", "phoneme"],
 }
 # Rows of ours that S003 does not have.
@@ -58,8 +61,9 @@ def test_writes_three_files_and_resumes(module, name, tmp_path, monkeypatch, cap
     owners = [script]
     if name == "simplifying":
         owners = [script.measure, script.batch_size]
-    for owner in owners:
-        monkeypatch.setattr(owner, "run", fail)
+    runs = ("run_trial", "run_tuned") if name == "tuning" else ("run",)
+    for owner, run in product(owners, runs):
+        monkeypatch.setattr(owner, run, fail)
     assert tiny(module, name, tmp_path) == first
     # One line is lost: one fit is run, and only one.
     monkeypatch.undo()
@@ -147,6 +151,65 @@ def test_ratios(module):
     assert len(set(train) & set(validation)) == 0
     with pytest.raises(ValueError, match="Lower the total"):
         batches.make_rows(y, 5000, 1.0, 100, 0)
+
+
+def test_further_scores_are_of_rows_of_a_ratio(module):
+    fits = module("representation.measure")
+    # One rare row in five: of 20 rare rows 10 are found, of 80 frequent ones 8 alarm.
+    y = np.repeat([1, 0], [20, 80])
+    predicted = np.concatenate([np.repeat([1, 0], 10), np.repeat([1, 0], [8, 72])])
+    found = fits.further((0.5, 0.9), 0.25)
+    assert found["precision"] == pytest.approx(precision_score(y, predicted))
+    assert found["f1"] == pytest.approx(f1_score(y, predicted))
+    assert found["g_mean"] == pytest.approx(geometric_mean_score(y, predicted))
+    assert fits.further((0.0, 1.0), 0.25)["precision"] == 0.0
+
+
+def test_misalignment_is_the_distance_to_the_best_training_ratio(module):
+    summary = module("representation.summary")
+    counts = module("representation.measure").counts
+    ratios = (1.0, 0.5, 0.1)
+
+    def line(total, ratio, pair):
+        n_rare, n_frequent = counts(total, ratio)
+        own = {"method": "plain", "n_rare": n_rare, "n_frequent": n_frequent, "seed": 0}
+        return {**own, "selection": pair}
+
+    # With 1,000 rows balanced training is best everywhere. With 100 all are level.
+    rows = [line(1000, r, (r, r)) for r in ratios]
+    rows += [line(100, r, (0.6, 0.6)) for r in ratios]
+    fits = summary.Fits(rows, 1, "mlp")
+    scale = {"ratios": ratios, "total": 1000, "totals": (100,)}
+    found = summary._alignment(fits, scale)
+    assert found["misalignment"]["1000"][0] == pytest.approx((0 + 0.5 + 0.9) / 3)
+    level = [np.mean([abs(a - b) for b in ratios]) for a in ratios]
+    assert found["misalignment"]["100"][0] == pytest.approx(np.mean(level))
+    # Of the ratio in between: balanced rows are twice as balanced.
+    assert found["balanced"]["mean"] == pytest.approx(np.log10(2))
+
+
+def test_tuning_goes_on_as_if_it_had_not_stopped(module):
+    tuning = module("tuning.measure")
+    settings = {
+        "limits": {"d_block": 32, "n_blocks": 2, "embedding": 4},
+        "startup": 2,
+        "history": [],
+    }
+    for model in tuning.MODELS:
+        own = {**settings, "history": []}
+        for number in range(4):
+            found = tuning.suggest(model, own, number)
+            # The same again, and from lines that were read.
+            read = json.loads(json.dumps(own))
+            assert tuning.suggest(model, read, number) == found
+            own["history"].append((found, 0.5 + 0.1 * number))
+        chosen = tuning.parameters(found)
+        assert not any(name.startswith(tuning.MAYBE) for name in chosen)
+        if model in tuning.OURS:
+            assert chosen["d_block"] <= 32
+            tuning.OURS[model](**chosen)
+    off = {tuning.MAYBE + "dropout": False, "dropout": 0.4, "lr": 0.1}
+    assert tuning.parameters(off) == {"dropout": 0.0, "lr": 0.1}
 
 
 def test_correlation(module):

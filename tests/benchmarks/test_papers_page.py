@@ -95,8 +95,13 @@ def test_the_page_is_whole():
     own = {row["verdict"] for row in ROWS}
     assert own == VERDICTS
     # Every script is named, with its command for one GPU.
+    one_gpu = text.partition("\n### On one GPU\n")[2].partition("\n## ")[0]
+    makefile = (FOLDER.parents[1] / "Makefile").read_text()
     for script in sorted(FOLDER.glob("*/run.py")):
-        assert f"`{script.parent.name}/run.py`" in text
+        name = f"{script.parent.name}/run.py"
+        assert f"`{name}`" in text
+        assert name in one_gpu
+        assert makefile.count(f"papers/{name}") == 2  # in full and quick
     assert len(text) < 40_000  # a page
 
 

@@ -89,8 +89,13 @@ def test_a_packed_search_keeps_time_for_its_last_fit(planned):
     assert len(set(small)) == len(small) == 24
     assert set(Search.asked[2][0]) > set(first)  # then the full space
     tried = [params["dropout"] for part in Search.asked for params in part]
-    assert model.dropout == min(tried)
-    assert model.n_members == "auto"
+    assert model.searched.dropout == min(tried)
+    assert model.searched.n_members == model.default.n_members == "auto"
+    assert model.default.dropout == "auto"
+    X = make_transactions(50, random_state=1).X
+    parts = [part.predict_proba(X) for part in (model.default, model.searched)]
+    assert np.abs(parts[0] - parts[1]).max() > 0
+    np.testing.assert_allclose(model.predict_proba(X), np.mean(parts, axis=0))
 
 
 def test_without_time_for_the_last_fit_there_is_no_search(planned):

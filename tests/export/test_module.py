@@ -38,6 +38,10 @@ CASES = {
         TabularMLPClassifier,
         {"loss": "ldam", "n_members": 2, "num_embeddings": None},
     ),
+    "mlp, numbers beside their waves": (
+        TabularMLPClassifier,
+        {"num_embeddings": "plr-dense", "n_members": 2},
+    ),
     "mlp, a portfolio": (
         TabularMLPClassifier,
         {"portfolio": [{"lr": 0.1}, {"lr": 1e-5}], "num_embeddings": "plr-lite"},

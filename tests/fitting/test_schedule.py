@@ -42,13 +42,16 @@ def fit(**params):
 
 
 def test_auto_is_the_fit_with_the_numbers_that_it_takes():
-    assert same_bits(fit(), fit(**TOLD))
+    told = {**TOLD, "num_embeddings": "plr-dense"}
+    assert same_bits(fit(num_embeddings="auto"), fit(**told))
 
 
 def test_a_class_without_a_budget_of_networks_is_patient():
     one = TabularMLPClassifier  # has none in tests
     assert is_short(OutOfTheBox())
     assert not is_short(one()) and is_short(one(**SHORT))
+    assert value_of(OutOfTheBox(), "num_embeddings") == "plr-dense"
+    assert value_of(one(), "num_embeddings") == "plr"
 
 
 def test_the_candidates_of_a_search_are_short_and_alone():

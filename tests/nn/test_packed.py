@@ -55,6 +55,14 @@ def test_periodic_embeddings_are_rtdls(x, lite):
         torch.testing.assert_close(ours(x)[k], theirs(x[k]))
 
 
+def test_dense_embeddings_begin_with_the_number(x):
+    """The others are the periodic ones."""
+    ours = reset(PackedPeriodicEmbeddings(K, N, D, 6, 0.5, False, dense=True))
+    plain = reset(PackedPeriodicEmbeddings(K, N, D, 6, 0.5, False))
+    torch.testing.assert_close(ours(x)[..., 0], x, rtol=0, atol=0)
+    torch.testing.assert_close(ours(x)[..., 1:], plain(x)[..., 1:], rtol=0, atol=0)
+
+
 def test_piecewise_linear_embeddings_are_rtdls(x):
     # Columns with 1, 2, 3 and 6 bins: the layouts of padding differ, outputs must not.
     edges = [
@@ -111,7 +119,9 @@ def test_bins_are_weighted_quantiles():
     assert weighted_edges(np.zeros((5, 1)), np.ones(5), 8).tolist() == [[0.0, 0.0]]
 
 
-@pytest.mark.parametrize("num_embeddings", [None, "linear", "plr", "plr-lite", "ple"])
+@pytest.mark.parametrize(
+    "num_embeddings", [None, "linear", "plr", "plr-lite", "plr-dense", "ple"]
+)
 def test_a_member_is_a_network_of_its_own(num_embeddings):
     arguments = {
         "n_numeric": 3,

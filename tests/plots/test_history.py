@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklimb.analysis import ClassCurves, class_curves
 from sklimb.bayes import LaplaceClassifier
 from sklimb.plots import HistoryDisplay
+from sklimb.semisup import PseudoLabelClassifier
 from sklimb.two_stage import ClassifierRetrainer
 
 
@@ -145,6 +146,19 @@ def test_the_fit_inside_of_wrappers(fitted, payments):
         )
     with pytest.raises(NotFittedError):
         HistoryDisplay.from_estimator(FixedThresholdClassifier(small()))
+
+
+def test_self_training_is_drawn_by_its_last_fit(payments):
+    X, y = payments
+    clf = PseudoLabelClassifier(small()).fit(X[:400], y[:400], X_unlabeled=X[400:])
+    first = small().fit(X[:400], y[:400])
+    for estimator in (clf, make_pipeline(FunctionTransformer(), clf)):
+        (ax,) = HistoryDisplay.from_estimator(estimator).ax_
+        _, drawn = line(ax, "training objective")
+        last = [row["train_loss"] for row in clf.estimator_.history_]
+        np.testing.assert_array_equal(drawn, last)
+    # Not the one that gave the labels.
+    assert last != [row["train_loss"] for row in first.history_]
 
 
 def test_wrappers_of_several_fits_say_what_to_give(fitted, payments):

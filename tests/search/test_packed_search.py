@@ -48,7 +48,9 @@ def test_the_folds_differ_by_one_batch():
 # Equal to GridSearchCV in float64.
 
 
-@pytest.mark.parametrize("num_embeddings", [None, "plr", "plr-lite", "ple", "linear"])
+@pytest.mark.parametrize(
+    "num_embeddings", [None, "plr", "plr-lite", "plr-dense", "ple", "linear"]
+)
 def test_embeddings_of_padded_folds_equal_grid_search(num_embeddings):
     # More bins than rows: every fold has its own number of bins.
     clf = tiny(num_embeddings=num_embeddings, n_bins=300, weight_decay=0.1)
@@ -234,7 +236,7 @@ def fold_jobs(**params):
     return jobs, encoders
 
 
-@pytest.mark.parametrize("num_embeddings", [None, "plr", "ple", "linear"])
+@pytest.mark.parametrize("num_embeddings", [None, "plr", "plr-dense", "ple", "linear"])
 def test_padding_moves_no_output_and_gets_no_gradient(num_embeddings):
     jobs, encoders = fold_jobs(num_embeddings=num_embeddings, n_bins=300)
     modules = [job.module.double() for job in jobs]

@@ -98,7 +98,7 @@ def test_the_default_is_in_the_full_range(cls):
     clf, _, _ = quick(cls)
     for name, own in search_space(clf, "full").items():
         default = signature(cls).parameters[name].default
-        if name == "d_block":
+        if name in ("d_block", "num_embeddings"):
             default = value_of(clf, name)
         if name != "batch_size":
             default = clf._auto.get(name, default)

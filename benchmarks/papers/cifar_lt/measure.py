@@ -9,7 +9,12 @@ from skorch.callbacks import Callback
 
 from benchmarks.common.scores import timed_fit
 from benchmarks.papers.cifar_lt.methods import GROUPS, METHODS
-from benchmarks.papers.cifar_lt.real_images import READERS, real_images, take
+from benchmarks.papers.cifar_lt.real_images import (
+    READERS,
+    TAILS,
+    real_images,
+    take,
+)
 from sklimb import ImageResNetClassifier
 from sklimb.datasets import load_cifar10, make_long_tailed
 from sklimb.metrics import many_medium_few_report
@@ -28,16 +33,19 @@ def images(data_home):
 def make_rows(setup, n_max, seed, data_home):
     """Training images and labels of a set-up, another draw for each seed.
 
-    "lt100" is a long tail of ratio 100; "severe" has n_max images of one random class
-    and 5 of the others, "moderate" 0.1 % to 1.1 % of the full classes
+    "lt100" and "recipe100" are a long tail of ratio 100; "severe" has n_max images of
+    one random class and 5 of the others, "moderate" 0.1 % to 1.1 % of the full classes
     (Bansal et al., 2021). Real images keep the shares of their classes.
     """
     if setup in READERS:
-        return take(*real_images(setup, data_home)[0], n_max, seed)
+        rows = take(*real_images(setup, data_home)[0], n_max, seed)
+        if setup in TAILS:
+            rows = make_long_tailed(*rows, TAILS[setup], random_state=seed)
+        return rows
     (X, y), _ = images(data_home)
     rng = np.random.default_rng(seed)
-    if setup.startswith("lt"):
-        ratio = int(setup.removeprefix("lt"))
+    if setup.startswith(("lt", "recipe")):
+        ratio = int(setup.removeprefix("lt").removeprefix("recipe"))
         rows = drawn(X, y, [n_max] * 10, rng)
         return make_long_tailed(*rows, ratio, random_state=seed)
     large = rng.integers(10)
@@ -70,7 +78,7 @@ def network_of(names):
 
 def classifier(method, settings, seed, device):
     """The estimator of a method, without its second stage."""
-    parameters = dict(METHODS[method][1])
+    parameters = {**settings.get("recipe", {}), **METHODS[method][1]}
     if "pretrained" in parameters:
         parameters["pretrained"] = SelfSupervisedPretrainer(
             method=parameters["pretrained"],

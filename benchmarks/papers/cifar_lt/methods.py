@@ -18,10 +18,12 @@ class ClassBalancedFocalLoss(FocalLoss):
 
 GROUPS = ("many", "medium", "few")
 _JOINT = {"joint_ssl": "vicreg", "joint_ssl_weight": 0.1}
+# By class, which is what S002 adds to the smoothing of its recipe.
+SMOOTHING = "complement"
 _SAM = {"sam_asymmetric_rho": 0.05}
 # The common recipe of Table 1 of Shwartz-Ziv et al. (2023): TrivialAugment and CutMix,
 # label smoothing and averaged weights. They print no strengths: these are usual ones.
-_RECIPE = {
+RECIPE = {
     "augment": ["crop", "flip", "trivial"],
     "mix": "cutmix",
     "smoothing_eps": 0.1,
@@ -82,18 +84,26 @@ METHODS = {
         {"pretrained": "rotation", "loss": "ldam", "drw_start": 0.8},
         "largest",
     ),
+    # S004, Tables 3 and 4.
+    "moco": ("SSP (MoCo), then ERM", {"pretrained": "moco"}, None),
+    "moco_resampling": (
+        "SSP (MoCo), then re-sampling",
+        {"pretrained": "moco", "sampler": "balanced"},
+        None,
+    ),
+    "moco_crt": ("SSP (MoCo), then cRT", {"pretrained": "moco"}, "crt"),
     "sam_a": ("SAM-A", _SAM, None),
     "joint_ssl": ("Joint-SSL", _JOINT, None),
     "ssl_sam": ("Joint-SSL + SAM-A", {**_JOINT, **_SAM}, None),
     "joint_sam": (
         "Joint-SSL + SAM-A + smoothing",
-        {**_JOINT, **_SAM, "smoothing_eps": 0.1},
+        {**_JOINT, **_SAM, "smoothing_eps": 0.1, "smoothing_scale": SMOOTHING},
         None,
     ),
-    "recipe": ("recipe of S002", _RECIPE, None),
+    "recipe": ("recipe of S002", RECIPE, None),
     "recipe_best": (
         "recipe, Joint-SSL + SAM-A + M2m",
-        {**_RECIPE, **_JOINT, **_SAM, "m2m": "default"},
+        {**RECIPE, **_JOINT, **_SAM, "m2m": "default"},
         None,
     ),
     "metabalance": (
@@ -131,6 +141,30 @@ REAL = (
     "joint_ssl",
     "ssl_sam",
     "joint_sam",
+)
+# ImageNet-LT and iNaturalist: the rows of Tables 3 and 4 of Yang and Xu (2020).
+LARGE = (
+    "erm",
+    "resampling",
+    "ldam_drw",
+    "crt",
+    "moco",
+    "moco_resampling",
+    "moco_crt",
+)
+# Rows of Table 1 of Shwartz-Ziv et al. (2023), each on top of the common recipe.
+ON_RECIPE = (
+    "erm",
+    "reweighting",
+    "resampling",
+    "focal",
+    "ldam_drw",
+    "m2m",
+    "mislas",
+    "sam_a",
+    "joint_ssl",
+    "joint_sam",
+    "recipe_best",
 )
 # Of `SEVERE`, what is in that table only.
 ONLY_SEVERE = ("under", "os_mixup", "os_cutmix", "meta_weight_net")

@@ -1,4 +1,4 @@
-"""Real images of S002 and S004 in their published layouts, where they are at hand.
+"""Images of S002 and S004 in their published layouts, where they are at hand.
 
 Each lies in a folder of `SKLIMB_DATA` (or --data-home) by its published name; nothing
 is downloaded. A set-up whose folder is absent says "not run".
@@ -11,7 +11,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from sklimb.datasets import load_medmnist, read_image_folder, read_image_list
+from sklimb.datasets import (
+    load_cifar100,
+    load_medmnist,
+    load_svhn,
+    read_image_folder,
+    read_image_list,
+)
 
 
 def _home(data_home):
@@ -31,6 +37,41 @@ def _pneumonia(home):
     bunch = load_medmnist("pneumoniamnist")
     test = bunch.split == "test"
     return (bunch.X[~test], bunch.y[~test]), (bunch.X[test], bunch.y[test])
+
+
+def _array(load, *files):
+    """Train and test part of a collection whose files are here already."""
+
+    def read(home):
+        for file in files:
+            _there(home / file)
+        bunch = load()
+        test = bunch.split == "test"
+        return (bunch.X[~test], bunch.y[~test]), (bunch.X[test], bunch.y[test])
+
+    return read
+
+
+def _folders(folder, *parts):
+    """A folder for each part, with one for each class."""
+
+    def read(home):
+        root = _there(home / folder)
+        found = [read_image_folder(root / part) for part in parts]
+        return tuple((part.X, part.y) for part in found)
+
+    return read
+
+
+def _tiny_imagenet(home):
+    """Its validation part for tests: the labels of those are not published."""
+    root = _there(home / "tiny-imagenet-200")
+    train = read_image_folder(root / "train")
+    lines = (root / "val" / "val_annotations.txt").read_text().splitlines()
+    rows = [line.split("\t")[:2] for line in lines]
+    paths = [str(root / "val" / "images" / name) for name, _ in rows]
+    test = np.array(paths), np.array([label for _, label in rows])
+    return (train.X, train.y), test
 
 
 def _lists(folder, train, test, images="."):
@@ -61,7 +102,26 @@ def _halves(X, y):
     return (X, y), (X_test, y_test)
 
 
+_CIFAR_100 = _array(load_cifar100, "cifar-100-binary.tar.gz")
+_CINIC_10 = _folders("CINIC-10", "train", "test")
+# Ratios of the tails that are made of balanced collections.
+TAILS = {
+    "cifar100_lt100": 100,
+    "cifar100_lt50": 50,
+    "cinic10_lt100": 100,
+    "cinic10_lt50": 50,
+    "tiny_imagenet_lt10": 10,
+    "svhn_lt100": 100,
+    "cifar100_plain100": 100,
+}
 READERS = {
+    "cifar100_plain100": _CIFAR_100,
+    "cifar100_lt100": _CIFAR_100,
+    "cifar100_lt50": _CIFAR_100,
+    "cinic10_lt100": _CINIC_10,
+    "cinic10_lt50": _CINIC_10,
+    "tiny_imagenet_lt10": _tiny_imagenet,
+    "svhn_lt100": _array(load_svhn, "train_32x32.mat", "test_32x32.mat"),
     "pneumonia": _pneumonia,
     "eurosat": _split(lambda home: read_image_folder(_there(home / "EuroSAT_RGB"))),
     "aptos": _split(

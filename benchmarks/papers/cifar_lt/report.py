@@ -18,6 +18,15 @@ TITLES = {
     "lt100": "CIFAR-10, long tail, ratio 100",
     "lt50": "CIFAR-10, long tail, ratio 50",
     "lt10": "CIFAR-10, long tail, ratio 10",
+    "recipe100": "CIFAR-10, ratio 100, all on the recipe of S002",
+    "recipe50": "CIFAR-10, ratio 50, all on the recipe of S002",
+    "cifar100_lt100": "CIFAR-100, ratio 100, recipe of S002",
+    "cifar100_lt50": "CIFAR-100, ratio 50, recipe of S002",
+    "cifar100_plain100": "CIFAR-100, long tail, ratio 100",
+    "cinic10_lt100": "CINIC-10, ratio 100, recipe of S002",
+    "cinic10_lt50": "CINIC-10, ratio 50, recipe of S002",
+    "tiny_imagenet_lt10": "Tiny-ImageNet, ratio 10, recipe of S002",
+    "svhn_lt100": "SVHN, long tail, ratio 100",
     "severe": "CIFAR-10, severe (5 images of nine classes)",
     "moderate": "CIFAR-10, moderate (5 to 55 images of nine classes)",
     "pneumonia": "PneumoniaMNIST",
@@ -27,6 +36,8 @@ TITLES = {
     "imagenet_lt": "ImageNet-LT",
     "inaturalist": "iNaturalist 2018",
 }
+# Set-ups that S002's first column is of.
+WIDE = ("lt100", "recipe100")
 # Pairs that the papers say something about: the first is better.
 CLAIMS = (
     ("SAM-A helps (S002)", "sam_a", "erm"),
@@ -37,12 +48,22 @@ CLAIMS = (
     ("MetaBalance beats under-sampling (S003)", "metabalance", "under"),
     ("MetaBalance beats Meta-Weight-Net (S003)", "metabalance", "meta_weight_net"),
     ("MetaBalance beats M2m (S003)", "metabalance", "m2m"),
+    ("MetaBalance beats mixup (S003)", "metabalance", "mixup"),
+    ("MetaBalance beats CutMix (S003)", "metabalance", "cutmix"),
+    ("MetaBalance beats over-sampling with CutMix (S003)", "metabalance", "os_cutmix"),
+    ("MetaBalance beats re-sampling (S003)", "metabalance", "resampling"),
     ("under-sampling beats over-sampling (S003)", "under", "resampling"),
     ("pre-training by rotation helps (S004)", "ssp", "erm"),
     ("it helps re-sampling (S004)", "ssp_resampling", "resampling"),
     ("it helps LDAM-DRW (S004)", "ssp_ldam_drw", "ldam_drw"),
+    ("it helps more than class-balanced focal loss (S004)", "ssp", "cb_focal"),
+    ("pre-training by MoCo helps (S004)", "moco", "erm"),
+    ("MoCo helps re-sampling (S004)", "moco_resampling", "resampling"),
+    ("MoCo helps cRT (S004)", "moco_crt", "crt"),
+    ("ERM is better than re-weighting (S002)", "erm", "reweighting"),
     ("the common recipe helps (S002)", "recipe", "erm"),
     ("Joint-SSL + SAM-A + M2m helps the recipe (S002)", "recipe_best", "recipe"),
+    ("all of it beats ERM (S002)", "recipe_best", "erm"),
     ("LDAM-DRW beats ERM", "ldam_drw", "erm"),
     ("MiSLAS beats mixup alone", "mislas", "mixup"),
     ("cRT beats ERM", "crt", "erm"),
@@ -180,7 +201,7 @@ def table_of(setup, entries):
             continue
         entry = entries[method]
         published = CIFAR_LT.get(setup, {}).get(method)
-        larger = CIFAR_LT_S002.get(method) if setup == "lt100" else None
+        larger = CIFAR_LT_S002.get(method) if setup in WIDE else None
         cells = [cell(*entry[name]) for name in ("accuracy", *GROUPS)]
         seconds = f"{entry['seconds']:.0f}"
         rows.append([title, *cells, cell(published), cell(larger), seconds])

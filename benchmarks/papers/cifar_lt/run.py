@@ -10,10 +10,11 @@ with pneumonia for them where they are not.
     SKLIMB_DATA=... python benchmarks/papers/cifar_lt/run.py --scale cpu
 
 full: ResNet-32, 200 epochs, 5000 images of the largest class, 5 seeds; one GPU. cpu: a
-tail of 300 to 3 images per class, ResNet-8, 10 epochs; 12 minutes on two cores, too
-small for a reproduction. A seed decides the images and all else that is random, the
-same for all methods. Nothing is tuned: learning rate and strengths are the papers'. A
-stopped run goes on where it stopped.
+tail of 300 to 3 images per class, ResNet-8, 10 epochs; too small for a reproduction.
+`--setups` names others: recipe100 is S002's Table 1 with every method on its recipe. A
+seed decides the images and all else that is random, the same for all methods. Nothing
+is tuned: learning rate and strengths are the papers'. A stopped run goes on where it
+stopped.
 """
 
 import sys
@@ -22,8 +23,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.papers.cifar_lt.measure import network_of, run
-from benchmarks.papers.cifar_lt.methods import METHODS, ONLY_SEVERE, REAL, SEVERE
-from benchmarks.papers.cifar_lt.real_images import READERS, absent
+from benchmarks.papers.cifar_lt.methods import (
+    LARGE,
+    METHODS,
+    ON_RECIPE,
+    ONLY_SEVERE,
+    REAL,
+    RECIPE,
+    SEVERE,
+)
+from benchmarks.papers.cifar_lt.real_images import READERS, TAILS, absent
 from benchmarks.papers.cifar_lt.report import (
     TITLES,
     claims,
@@ -40,9 +49,15 @@ from benchmarks.papers.common.report import (
     write_results,
 )
 
+LONG_TAILS = ("lt100", "lt50", "lt10")
+# S002's Table 1: every method on top of its common recipe.
+ON_RECIPES = ("recipe100", "recipe50")
+# Weeks of a card: they run when `--setups` names them.
+BY_NAME = (*ON_RECIPES, *TAILS, "imagenet_lt", "inaturalist")
+USUAL = tuple(name for name in READERS if name not in BY_NAME)
 SCALES = {
     "full": {
-        "setups": ("lt100", "lt50", "lt10", "severe", "moderate", *READERS),
+        "setups": (*LONG_TAILS, "severe", "moderate", *USUAL),
         "seeds": 5,
         "image_shape": (64, 64),
         "n_max": 5000,
@@ -58,7 +73,7 @@ SCALES = {
         "meta_steps": 80,
     },
     "quick": {
-        "setups": ("lt100", "severe", *READERS),
+        "setups": ("lt100", "severe", "pneumonia"),
         "seeds": 2,
         "image_shape": (64, 64),
         "n_max": 300,
@@ -90,22 +105,63 @@ SCALES = {
         "meta_steps": 2,
     },
 }
+# S004's long tails of other collections, without the recipe.
+PLAIN_TAILS = ("svhn_lt100", "cifar100_plain100")
+# What is else for some set-ups, in full.
+_WIDE = {
+    "backbone": "wide_resnet28_10",
+    "epochs": 300,
+    "batch_size": 64,
+    "recipe": RECIPE,
+}
+_LARGE = {
+    "backbone": "resnet50",
+    "image_shape": (224, 224),
+    "n_max": 10_000,  # all there are
+    "test": 100_000,
+    "epochs": 90,
+    "batch_size": 256,
+}
+_SMALL = {**_WIDE, "image_shape": (32, 32), "n_max": 9000, "test": 90_000}
+OF_SETUP = {
+    **dict.fromkeys(ON_RECIPES, _WIDE),
+    **{name: _SMALL for name in TAILS if name not in PLAIN_TAILS},
+    "tiny_imagenet_lt10": {**_SMALL, "image_shape": (64, 64)},
+    "svhn_lt100": {"n_max": 1000, "test": 26_032},
+    "imagenet_lt": _LARGE,
+    "inaturalist": _LARGE,
+}
+
+
+def settings_of(setup, scale, scale_name):
+    """What the fits of a set-up need to run."""
+    settings = {k: v for k, v in scale.items() if k not in ("setups", "seeds")}
+    own = OF_SETUP.get(setup, {})
+    if scale_name == "full":
+        return {**settings, **own}
+    # Quick and tiny: of the recipe, not its size.
+    return {**settings, **({"recipe": own["recipe"]} if "recipe" in own else {})}
 
 
 def methods_of(setup):
     """The methods of a set-up."""
-    if setup in READERS:
+    if setup in ("imagenet_lt", "inaturalist"):
+        return LARGE
+    if setup in ON_RECIPES or (setup in TAILS and setup not in PLAIN_TAILS):
+        return ON_RECIPE
+    if setup in READERS and setup not in TAILS:
         return REAL
-    if setup.startswith("lt"):
-        return [method for method in METHODS if method not in ONLY_SEVERE]
+    if setup in LONG_TAILS or setup in TAILS:
+        none = {*ONLY_SEVERE, *(m for m in METHODS if m.startswith("moco"))}
+        return [method for method in METHODS if method not in none]
     return SEVERE
 
 
-def all_jobs(scale, methods):
+def all_jobs(scale, methods, scale_name):
     """Names and settings of every fit."""
-    settings = {k: v for k, v in scale.items() if k not in ("setups", "seeds")}
     for seed in range(scale["seeds"]):
         for setup in scale["setups"]:
+            settings = settings_of(setup, scale, scale_name)
             for method in methods:
                 if method in methods_of(setup):
                     # Other parameters, other figures.
@@ -118,13 +174,20 @@ def main(argv=None):
     if "--scale" in argv:  # by the names of the papers' protocols
         i = argv.index("--scale")
         argv[i : i + 2] = {"full": [], "cpu": ["--quick"]}[argv[i + 1]]
-    args = read_arguments(__doc__, argv, ("methods", list(METHODS)))
+    every = (*SCALES["full"]["setups"], *BY_NAME)
+    args = read_arguments(
+        __doc__, argv, ("methods", list(METHODS)), ("setups", list(every))
+    )
     scale = SCALES[args.scale]
+    setups = [setup for setup in scale["setups"] if setup in args.setups]
+    if args.setups != list(every):  # asked for by name
+        setups = args.setups
+    scale = {**scale, "setups": setups}
     key = ("setup", "method", "seed", "digest")
     kept = kept_fits(args, "cifar_lt", key, "cifar_lt.measure")
     not_run = absent(scale["setups"], args.data_home)
     here = {**scale, "setups": [s for s in scale["setups"] if s not in not_run]}
-    jobs = list(all_jobs(here, args.methods))
+    jobs = list(all_jobs(here, args.methods, args.scale))
     keys = fit_missing(args, kept, run, jobs, together=network_of)
     rows, missing = found(kept, keys)
     if not rows:

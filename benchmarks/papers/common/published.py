@@ -182,6 +182,24 @@ CIFAR_LT = {
         "meta_weight_net": 0.106,
         "class_balanced": 0.139,
     },
+    # Yang and Xu (2020), Tables 3 and 4, ResNet-50: 1 less the error.
+    "imagenet_lt": {
+        "erm": 0.384,
+        "moco": 0.456,
+        "resampling": 0.403,
+        "moco_resampling": 0.476,
+        "crt": 0.473,
+        "moco_crt": 0.513,
+    },
+    "inaturalist": {
+        "erm": 0.607,
+        "moco": 0.644,
+        "resampling": 0.635,
+        "moco_resampling": 0.659,
+        "ldam_drw": 0.646,
+        "crt": 0.652,
+        "moco_crt": 0.681,
+    },
     "moderate": {
         "erm": 0.315,
         "metabalance": 0.406,

@@ -113,6 +113,10 @@ def record(doc, args, scale, rows, **content):
         **state,
         **origins(rows),
         "fit_seconds_in_total": sum(row["seconds"] for row in rows),
+        # Where a line has no others, its seconds are the processor's.
+        "processor_seconds_in_total": sum(
+            row.get("processor_seconds", row["seconds"]) for row in rows
+        ),
         **content,
     }
 

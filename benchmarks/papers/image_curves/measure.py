@@ -1,5 +1,8 @@
 """Images of a tail of one ratio, and one fit on them."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 
 from benchmarks.common.scores import timed_fit
@@ -28,6 +31,34 @@ METHODS = {
     "sam_a": {"sam_asymmetric_rho": 0.05},
 }
 
+# Of S002's Figures 4 and 10: files of ResNet-50's weights in timm's names, in a folder
+# `pretrained` of `SKLIMB_DATA`. Nothing is downloaded.
+WEIGHTS = {
+    "random": None,
+    "imagenet1k": "resnet50_imagenet1k.safetensors",
+    "imagenet21k": "resnet50_imagenet21k.safetensors",
+    "simclr_imagenet1k": "resnet50_simclr.safetensors",
+    "vicreg_imagenet1k": "resnet50_vicreg.safetensors",
+}
+TIMM = "timm/resnet50"
+
+
+def weights_file(method, data_home):
+    """The file of pre-trained weights, or None.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is not here.
+    """
+    if WEIGHTS[method] is None:
+        return None
+    home = Path(data_home or os.environ.get("SKLIMB_DATA", "."))
+    path = home / "pretrained" / WEIGHTS[method]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is not in {path.parent.name}")
+    return str(path)
+
 
 def make_rows(y, total, ratio, per_class, seed):
     """Rows of the long tail and of balanced validation images; the classes by size."""
@@ -50,8 +81,11 @@ def make_rows(y, total, ratio, per_class, seed):
 def run(key, settings, data_home, device):
     """Fit one setting; the rest of the line that is kept."""
     ratio, batch_size, augment, backbone, rate, method, seed = key[:7]
-    parameters = dict(METHODS[method])
-    if "pretrained" in parameters:  # on the same images
+    if method in WEIGHTS:
+        parameters = {"pretrained": weights_file(method, data_home)}
+    else:
+        parameters = dict(METHODS[method])
+    if method == "simclr":  # on the same images
         parameters["pretrained"] = SelfSupervisedPretrainer(
             method=parameters["pretrained"],
             max_epochs=settings["pretraining_epochs"],
@@ -81,10 +115,14 @@ def run(key, settings, data_home, device):
     test = np.random.default_rng(0).permutation(len(y_test))[: settings["test"]]
     right = model.predict(X_test[test]) == y_test[test]
     rare = np.isin(y_test[test], order[-(len(order) // 3) :])
+    known = model.predict(X[validation]) == y[validation]
     return {
         "accuracy": float(right.mean()),
         "rare": float(right[rare].mean()),
-        "validation": float((model.predict(X[validation]) == y[validation]).mean()),
+        "validation": float(known.mean()),
+        # The class with the most training images first.
+        "by_class": [float(right[y_test[test] == c].mean()) for c in order],
+        "validation_by_class": [float(known[y[validation] == c].mean()) for c in order],
         "seconds": seconds,
         "processor_seconds": processor,
     }

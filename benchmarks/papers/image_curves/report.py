@@ -10,12 +10,22 @@ from benchmarks.papers.common.report import (
     pyplot,
     verdict,
 )
+from benchmarks.papers.image_curves.measure import TIMM
 
 CURVES = {
     "batch_size": "batch size (Figure 1)",
     "augment": "augmentation (Figure 2)",
     "backbone": "network (Figure 3)",
     "method": "method (S000, Figures 6 and 10)",
+    "weights": "pre-trained weights (Figures 4 and 10)",
+}
+# Where the settings name the values of a curve.
+VALUES = {
+    "batch_size": "batch_sizes",
+    "augment": "augments",
+    "backbone": "backbones",
+    "method": "methods",
+    "weights": "weights",
 }
 NOTES = (
     "S002's figures are of ResNet-50 on CIFAR-100 and have no numbers; what can be "
@@ -57,7 +67,29 @@ def points(rows, scale):
                 keep("backbone", b, [(ratio, batch, augment, b, rate, "erm", seed)])
             for m in scale["methods"]:
                 keep("method", m, [(ratio, batch, augment, backbone, rate, m, seed)])
+            for w in scale["weights"]:
+                keep("weights", w, [(ratio, batch, augment, TIMM, rate, w, seed)])
     return out
+
+
+def whole(curves, scale, rows):
+    """The curves that have all their fits, of all ratios and seeds."""
+    # Of a batch size with few rates the best would be no choice.
+    base = (scale["augments"][0], scale["backbones"][0], "erm")
+    own = [r for r in rows if (r["augment"], r["backbone"], r["method"]) == base]
+    n_batches = len(scale["batch_sizes"]) * len(scale["rates"])
+    n_batches *= len(scale["ratios"]) * scale["seeds"]
+    found = {}
+    for name, ratios in curves.items():
+        complete = all(
+            len(ratios.get(ratio, {}).get(value, {})) == scale["seeds"]
+            for ratio in scale["ratios"]
+            for value in scale[VALUES[name]]
+        )
+        complete = complete and len(scale[VALUES[name]]) > 0
+        if complete and (name != "batch_size" or len(own) >= n_batches):
+            found[name] = ratios
+    return found
 
 
 def summarise(curves):
@@ -97,35 +129,118 @@ def claims(curves, scale):
 
     where = f"CIFAR-10, ratio {long:g}"
     both = f"{where} against {even:g}"
-    batch = gain("batch_size", long, "accuracy", small, base)
-    trivial = [gain("augment", r, "rare", "trivial", "none") for r in (long, even)]
-    kinds = [spread("augment", r, "rare") for r in (long, even)]
-    auto = [
-        gain("augment", r, "accuracy", "autoaugment", "trivial") for r in (long, even)
+
+    def of_batches():
+        batch = gain("batch_size", long, "accuracy", small, base)
+        sizes = [spread("batch_size", r, "accuracy") for r in (long, even)]
+        yield _claim(f"batches of {small} are better than of {base}", where, batch)
+        yield _claim("the batch size matters more (best - worst)", both, sizes)
+
+    def of_augmentation():
+        trivial = [gain("augment", r, "rare", "trivial", "none") for r in (long, even)]
+        kinds = [spread("augment", r, "rare") for r in (long, even)]
+        auto = [
+            gain("augment", r, "accuracy", "autoaugment", "trivial")
+            for r in (long, even)
+        ]
+        yield _claim("TrivialAugment lifts rare classes more", both, trivial)
+        text = "the kind of augmentation matters more to rare classes"
+        yield _claim(text, both, kinds)
+        yield _claim("AutoAugment is better than TrivialAugment", where, auto[0])
+        text = "TrivialAugment is better than AutoAugment"
+        yield _claim(text, f"ratio {even:g}", -auto[1])
+
+    def of_networks():
+        deep = [gain("backbone", r, "rare", last, first) for r in (even, long)]
+        by_network = [
+            [np.mean(v) for v in values("backbone", r, "accuracy").values()]
+            for r in (even, long)
+        ]
+        yield _claim(f"{last} gains less on rare classes over {first}", both, deep)
+        text = "balanced accuracy of networks tells imbalanced (S002: r = 0.14)"
+        yield {"claim": text, "where": both, **correlation(*by_network)}
+
+    def of_weights():
+        for name in scale["weights"][1:]:
+            more = []
+            for ratio in (long, even):
+                own = values("weights", ratio, "accuracy")
+                more.append(np.divide(own[name], own["random"]) - 1)
+            text = f"{name} weights help more under imbalance (share of accuracy)"
+            yield _claim(text, both, more)
+
+    found = {
+        "weights": of_weights,
+        "batch_size": of_batches,
+        "augment": of_augmentation,
+        "backbone": of_networks,
+        "method": lambda: [
+            *_of_methods(gain, scale, where, both),
+            *_of_ratios(curves, scale),
+        ],
+    }
+    return [line for name, own in found.items() if name in curves for line in own()]
+
+
+def accuracy_at(recalls, ratio):
+    """Accuracy on images of a tail of the ratio, by the recalls of its classes."""
+    recalls = np.asarray(recalls)
+    weights = ratio ** (np.arange(len(recalls)) / (len(recalls) - 1))
+    return float(recalls @ weights / weights.sum())
+
+
+def by_test_ratio(curves, scale):
+    """{test ratio: {training ratio: accuracy of each seed}} of the base's fits.
+
+    "best" is the training ratio with the best accuracy on validation images.
+    """
+    own = {ratio: curves["method"][ratio]["erm"] for ratio in scale["ratios"]}
+    found = {}
+    for test in scale["ratios"]:
+        line = {
+            train: [
+                accuracy_at(own[train][s]["by_class"], test)
+                for s in range(scale["seeds"])
+            ]
+            for train in own
+        }
+        chosen = [
+            max(
+                own,
+                key=lambda r, s=s, t=test: accuracy_at(
+                    own[r][s]["validation_by_class"], t
+                ),
+            )
+            for s in range(scale["seeds"])
+        ]
+        line["best"] = [line[r][s] for s, r in enumerate(chosen)]
+        found[test] = line
+    return found
+
+
+def ratio_table(found):
+    """Markdown of S002's Figures 11 to 14."""
+    trained = list(next(iter(found.values())))
+    head = ["accuracy on test images of ratio"]
+    head += [t if t == "best" else f"trained at {t:g}" for t in trained]
+    rows = [
+        [f"{test:g}", *(cell(*mean_and_error(v)) for v in line.values())]
+        for test, line in found.items()
     ]
-    sizes = [spread("batch_size", r, "accuracy") for r in (long, even)]
-    deep = [gain("backbone", r, "rare", last, first) for r in (even, long)]
-    by_network = [
-        [np.mean(v) for v in values("backbone", r, "accuracy").values()]
-        for r in (even, long)
-    ]
-    return [
-        _claim(f"batches of {small} are better than of {base}", where, batch),
-        _claim("the batch size matters more (best - worst)", both, sizes),
-        _claim("TrivialAugment lifts rare classes more", both, trivial),
-        _claim("the kind of augmentation matters more to rare classes", both, kinds),
-        _claim("AutoAugment is better than TrivialAugment", where, auto[0]),
-        _claim(
-            "TrivialAugment is better than AutoAugment", f"ratio {even:g}", -auto[1]
-        ),
-        _claim(f"{last} gains less on rare classes over {first}", both, deep),
-        {
-            "claim": "balanced accuracy of networks tells imbalanced (S002: r = 0.14)",
-            "where": both,
-            **correlation(*by_network),
-        },
-        *_of_methods(gain, scale, where, both),
-    ]
+    return markdown(head, rows)
+
+
+def _of_ratios(curves, scale):
+    """S002, Figures 11 and 12: the test's ratio to train on."""
+    for test, line in by_test_ratio(curves, scale).items():
+        if test == 1.0:
+            continue
+        where = f"CIFAR-10, test ratio {test:g}"
+        gain = np.subtract(line[test], line[1.0])
+        text = "training at the test's ratio beats balanced training (Figure 11)"
+        yield _claim(text, where, gain)
+        text = "the best training ratio gains over the test's (S002: little)"
+        yield _claim(text, where, np.subtract(line["best"], line[test]))
 
 
 def _of_methods(gain, scale, where, both):
@@ -170,9 +285,13 @@ def tables(summary):
 def draw(summary):
     """A panel a curve: accuracy of all and of rare classes."""
     figure, axes = pyplot().subplots(
-        1, len(summary), figsize=(5 * len(summary), 4.2), layout="constrained"
+        1,
+        len(summary),
+        figsize=(5 * len(summary), 4.2),
+        squeeze=False,
+        layout="constrained",
     )
-    for axis, (curve, ratios) in zip(axes, summary.items(), strict=True):
+    for axis, (curve, ratios) in zip(axes[0], summary.items(), strict=True):
         for ratio, line in ratios.items():
             for name, style in (("accuracy", "o-"), ("rare", "s--")):
                 means, errors = zip(*(v[name] for v in line.values()), strict=True)

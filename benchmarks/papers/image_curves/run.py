@@ -1,6 +1,6 @@
 """Do batch, augmentation and network size matter more the longer the tail is?
 
-Figures 1 to 3 of Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class
+Figures 1 to 6 of Shwartz-Ziv et al., "Simplifying Neural Network Training Under Class
 Imbalance" (2023), and Figures 6 and 10 of "On Representation Learning Under Class
 Imbalance" (2022), on CIFAR-10: accuracy on balanced test images by batch size,
 augmentation, size of the network and method, for tails of several ratios with the same
@@ -9,7 +9,7 @@ else that is random, the same for all settings. Each batch size takes the learni
 with the best accuracy on balanced validation images, all other settings the base's.
 
     SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --device cuda --jobs 1
-    SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --quick
+    SKLIMB_DATA=... python benchmarks/papers/image_curves/run.py --quick --curves method
 
 full: ResNet-32 and others, 200 epochs, one GPU. quick: ResNet-8, 1,240 images, 10
 epochs. A stopped run goes on where it stopped.
@@ -20,21 +20,38 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.papers.common.fits import fit_missing, found, kept_fits, read_arguments
+from benchmarks.papers.common.fits import (
+    fit_missing,
+    found,
+    kept_fits,
+    key_of,
+    read_arguments,
+)
 from benchmarks.papers.common.report import (
     claims_in_short,
     claims_table,
     record,
     write_results,
 )
-from benchmarks.papers.image_curves.measure import METHODS, run
+from benchmarks.papers.image_curves.measure import (
+    METHODS,
+    TIMM,
+    WEIGHTS,
+    run,
+    weights_file,
+)
 from benchmarks.papers.image_curves.report import (
+    CURVES,
     NOTES,
+    VALUES,
+    by_test_ratio,
     claims,
     draw,
     points,
+    ratio_table,
     summarise,
     tables,
+    whole,
 )
 from benchmarks.papers.simplifying.batch_size import exponential_counts
 
@@ -73,6 +90,7 @@ SCALES = {
             "resnet18",
         ),
         "methods": tuple(METHODS),
+        "weights": tuple(WEIGHTS),
         "epochs": 200,
         "pretraining_epochs": 1000,
         "dtype": "bfloat16",
@@ -99,6 +117,7 @@ SCALES = {
         ),
         "backbones": ("resnet8", "resnet20"),
         "methods": ("erm", "over", "sam_a"),
+        "weights": (),
         "epochs": 10,
         "pretraining_epochs": 20,
         "dtype": "float32",
@@ -116,6 +135,7 @@ SCALES = {
         "augments": ("crop, flip", "none", "trivial", "autoaugment"),
         "backbones": ("resnet8", "resnet20"),
         "methods": tuple(METHODS),
+        "weights": (),
         "epochs": 1,
         "pretraining_epochs": 1,
         "dtype": "float32",
@@ -123,47 +143,70 @@ SCALES = {
 }
 
 
-def settings_of(scale):
-    """Every (batch, augmentation, backbone, rate, method) that a curve needs."""
+def settings_of(scale, curves=tuple(CURVES)):
+    """Every (batch, augmentation, backbone, rate, method) that the curves need."""
     batch, rate = scale["base_batch"], scale["base_rate"]
     augment, backbone = scale["augments"][0], scale["backbones"][0]
-    out = [
-        (b, augment, backbone, r, "erm")
-        for b in scale["batch_sizes"]
-        for r in scale["rates"]
-    ]
-    out += [(batch, a, backbone, rate, "erm") for a in scale["augments"]]
-    out += [(batch, augment, b, rate, "erm") for b in scale["backbones"]]
-    out += [(batch, augment, backbone, rate, m) for m in scale["methods"]]
-    return list(dict.fromkeys(out))
+    found = {
+        "method": [(batch, augment, backbone, rate, m) for m in scale["methods"]],
+        "augment": [(batch, a, backbone, rate, "erm") for a in scale["augments"]],
+        "backbone": [(batch, augment, b, rate, "erm") for b in scale["backbones"]],
+        "weights": [(batch, augment, TIMM, rate, m) for m in scale["weights"]],
+        "batch_size": [
+            (b, augment, backbone, r, "erm")
+            for b in scale["batch_sizes"]
+            for r in scale["rates"]
+        ],
+    }
+    return list(dict.fromkeys(how for curve in curves for how in found[curve]))
 
 
-def all_jobs(scale):
+def all_jobs(scale, curves=tuple(CURVES)):
     """Names and settings of every fit."""
     names = ("total", "per_class", "test", "epochs", "pretraining_epochs", "dtype")
     settings = {name: scale[name] for name in names}
     for seed in range(scale["seeds"]):
         for ratio in scale["ratios"]:
-            for how in settings_of(scale):
+            for how in settings_of(scale, curves):
                 yield (ratio, *how, seed), settings
 
 
+def with_files(scale, data_home):
+    """The settings without the weights that are not here, and why they are not."""
+    here, why = [], []
+    for name in scale["weights"]:
+        try:
+            weights_file(name, data_home)
+            here.append(name)
+        except FileNotFoundError as error:
+            why.append(str(error))
+    # Random ones alone say nothing.
+    return {**scale, "weights": tuple(here) if len(here) > 1 else ()}, why
+
+
 def main(argv=None):
-    args = read_arguments(__doc__, argv)
-    scale = SCALES[args.scale]
+    args = read_arguments(__doc__, argv, ("curves", list(CURVES)))
+    scale, not_run = with_files(SCALES[args.scale], args.data_home)
     key = ("ratio", "batch_size", "augment", "backbone", "lr", "method", "seed")
     key += ("digest",)
     kept = kept_fits(
         args, "image_curves", key, "image_curves.measure", exponential_counts
     )
-    keys = fit_missing(args, kept, run, list(all_jobs(scale)))
+    fit_missing(args, kept, run, list(all_jobs(scale, args.curves)))
+    keys = [key_of(*job) for job in all_jobs(scale)]
     rows, missing = found(kept, keys)
-    if missing:
-        raise SystemExit(f"{missing} fits are missing: curves need all of them.")
-    curves = points(rows, scale)
+    curves = whole(points(rows, scale), scale, rows)
+    if not curves:
+        raise SystemExit("No curve has all its fits yet.")
+    absent = [f"{CURVES[n]}" for n in VALUES if scale[VALUES[n]] and n not in curves]
+    absent += [f"{CURVES['weights']}: {why}" for why in not_run]
     summary, lines = summarise(curves), claims(curves, scale)
-    parts = [*tables(summary), claims_in_short(lines), claims_table(lines)]
-    parts += ["\n".join(f"- {note}" for note in NOTES)]
+    parts = tables(summary)
+    if "method" in curves:
+        parts.append(ratio_table(by_test_ratio(curves, scale)))
+    parts += [claims_in_short(lines), claims_table(lines)]
+    notes = [*NOTES, *(f"Not run, or not whole: {name}." for name in absent)]
+    parts += ["\n".join(f"- {note}" for note in notes)]
     content = record(
         __doc__,
         args,
@@ -172,6 +215,7 @@ def main(argv=None):
         published="no numbers are published",
         curves=summary,
         claims=lines,
+        not_there=absent,
         missing_fits=missing,
     )
     write_results(args, "image_curves", content, parts, draw(summary))

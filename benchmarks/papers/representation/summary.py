@@ -3,7 +3,13 @@
 import numpy as np
 
 from benchmarks.papers.common.report import mean_and_error, verdict
-from benchmarks.papers.representation.measure import METHODS, accuracy, counts
+from benchmarks.papers.representation.measure import (
+    FURTHER,
+    METHODS,
+    accuracy,
+    counts,
+    further,
+)
 from benchmarks.papers.representation.report import TITLES
 
 # The paper calls the equal ratio "nearly optimal": at most so much accuracy is lost.
@@ -24,6 +30,35 @@ class Fits:
         """Accuracy on rows of the ratio, one per seed."""
         lines = self.by[method, *pair]
         return np.array([accuracy(lines[s][part], ratio) for s in self.seeds])
+
+    def further(self, pair, ratio, name):
+        """A further score on rows of the ratio, or the AUC, one per seed."""
+        lines = [self.by["plain", *pair][s] for s in self.seeds]
+        if name == "auc":
+            return np.array([line["auc"] for line in lines])
+        return np.array([further(line["test"], ratio)[name] for line in lines])
+
+    def errors(self, pair, part="test"):
+        """Errors on rare rows and on frequent ones, one per seed."""
+        lines = self.by["plain", *pair]
+        return 1 - np.array([lines[s][part] for s in self.seeds]).T
+
+    def chosen(self, total, ratios):
+        """Training ratio that is best at each test ratio, (seeds, ratios, ratios).
+
+        1 where the training ratio (last axis) has the highest accuracy on the selection
+        rows; shared by those that are level.
+        """
+        found = [
+            [
+                self.accuracies("plain", counts(total, r), ratio, "selection")
+                for r in ratios
+            ]
+            for ratio in ratios
+        ]
+        found = np.moveaxis(np.array(found), -1, 0)
+        best = found == found.max(-1, keepdims=True)
+        return best / best.sum(-1, keepdims=True)
 
     def shifted(self, pair, ratio):
         """As `accuracies`, of balanced training with the prior of the ratio."""
@@ -75,6 +110,27 @@ def summarise(fits, scale):
                 "optimal - equal": verdict(best - equal),
             }
         )
+    for line in ratios:
+        pair = pairs[line["test_ratio"]]
+        test, train = fits.errors(pair), fits.errors(pair, "train")
+        line["errors"] = [mean_and_error(v) for v in test]
+        line["training errors"] = [mean_and_error(v) for v in train]
+        gap = np.subtract(*train)
+        line["rare - frequent, training"] = verdict(gap)
+        for name in (*FURTHER, "auc"):
+            equal, balanced = (
+                fits.further(p, line["test_ratio"], name) for p in (pair, pairs[1.0])
+            )
+            line[name] = {
+                "equal": mean_and_error(equal),
+                "balanced": mean_and_error(balanced),
+                "equal - balanced": verdict(equal - balanced),
+            }
+    even, odd = (fits.errors(pairs[r]) for r in (max(pairs), min(pairs)))
+    by_class = {
+        "rare": verdict(odd[0] - even[0]),
+        "frequent": verdict(even[1] - odd[1]),
+    }
     majority = []
     for n in scale["rare"]:
         line = [(n, m) for m in scale["frequent"]]
@@ -112,7 +168,40 @@ def summarise(fits, scale):
                     "minus plain": {k: verdict(values[k] - plain[k]) for k in values},
                 }
             )
-    return {"ratios": ratios, "majority": majority, "over": over}
+    return {
+        "ratios": ratios,
+        "by_class": by_class,
+        "alignment": _alignment(fits, scale),
+        "majority": majority,
+        "over": over,
+    }
+
+
+def _alignment(fits, scale):
+    """How far the best training ratio is from the test's (S002, Figure 15; Figure 2).
+
+    `misalignment` is the mean over test ratios of their distance, by total of rows.
+    "balanced" is log10 of the best training ratio over the test's, of the main total
+    and of the ratios that have others on both sides.
+    """
+    ratios = np.array(scale["ratios"])
+    distance = np.abs(ratios[:, None] - ratios)
+    apart = {
+        total: (fits.chosen(total, scale["ratios"]) * distance).sum(-1).mean(-1)
+        for total in sorted({scale["total"], *scale["totals"]})
+    }
+    few, many = min(apart), max(apart)
+    inner = slice(1, -1) if len(ratios) > 2 else slice(None)
+    logs = np.log10(ratios / ratios[:, None])
+    best = fits.chosen(scale["total"], scale["ratios"])
+    balanced = (best * logs).sum(-1)[:, inner].mean(-1)
+    found = {
+        "misalignment": {str(t): mean_and_error(v) for t, v in apart.items()},
+        "balanced": verdict(balanced),
+    }
+    if few < many:
+        found["few - many"] = verdict(apart[few] - apart[many])
+    return found
 
 
 def claims(summary):
@@ -135,6 +224,10 @@ def claims(summary):
             if line["equal - corrected"] is not None:
                 text = "it beats balanced training with the prior corrected (not S000)"
                 lines.append({"claim": text, "where": at, **line["equal - corrected"]})
+            for name in (*FURTHER, "auc"):
+                text = f"it beats balanced training by {name} (S000, Figures 12 to 15)"
+                own = line[name]["equal - balanced"]
+                lines.append({"claim": text, "where": at, **own})
             near = dict(line["optimal - equal"])
             if near["interval"] is not None:
                 low, high = near["interval"]
@@ -142,6 +235,23 @@ def claims(summary):
                 near["holds"] = "no" if low > NEAR else near["holds"]
             text = f"the best ratio gains less than {NEAR} over the test's ratio"
             lines.append({"claim": text, "where": at, **near})
+        texts = {
+            "rare": "imbalanced training raises the rare class's error (Figure 11)",
+            "frequent": "it lowers the frequent class's error (Figure 11)",
+        }
+        for key, text in texts.items():
+            lines.append({"claim": text, "where": where, **entry["by_class"][key]})
+        for line in entry["ratios"]:
+            at = f"{where}, ratio {line['test_ratio']:g}"
+            text = "rare training rows are fitted less well (Figures 4 and 16)"
+            own = line["rare - frequent, training"]
+            lines.append({"claim": text, "where": at, **own})
+        own = entry["alignment"]
+        text = "the best training ratio is more balanced than the test's (log10)"
+        lines.append({"claim": text, "where": where, **own["balanced"]})
+        if "few - many" in own:
+            text = "with more rows it is closer to the test's (S002, Figure 15)"
+            lines.append({"claim": text, "where": where, **own["few - many"]})
         for line in entry["majority"]:
             text = "ever more frequent rows harm balanced accuracy (best - most)"
             at = f"{where}, {line['rare']} rare rows"
@@ -150,8 +260,8 @@ def claims(summary):
             if line["method"] != "over":
                 continue
             at = f"{where}, ratio {line['ratio']:g}"
-            says = "no, for networks" if model == "mlp" else "yes, for XGBoost"
-            says = "-" if model == "svm" else says
+            says = {"xgboost": "yes, for XGBoost", "svm": "-"}
+            says = says.get(model, "no, for networks")
             texts = {
                 "train, rare": "over-sampling fits the rare training rows (S000: yes)",
                 "test, balanced": f"it helps on balanced test rows (S000: {says})",

@@ -4,6 +4,7 @@ import numpy as np
 
 from benchmarks.common.scores import timed_fit
 from benchmarks.papers.cifar_lt.measure import classifier, images, largest_outputs
+from benchmarks.papers.cifar_lt.real_images import real_images
 from benchmarks.papers.simplifying.batch_size import exponential_counts
 from sklimb.semisup import PseudoLabelClassifier
 
@@ -55,7 +56,10 @@ def make_rows(y, n_max, ratio, unlabeled_ratio, relevance, seed, n_known=10):
 def run(key, settings, data_home, device):
     """Fit to labelled images, or to both; the rest of the line that is kept."""
     part, method, ratio, unlabeled_ratio, relevance, seed = key[:6]
-    (X, y), (X_test, y_test) = images(data_home)
+    if part == "svhn":  # without the easier "extra" images
+        (X, y), (X_test, y_test) = real_images("svhn_lt100", data_home)
+    else:
+        (X, y), (X_test, y_test) = images(data_home)
     n_known = N_KNOWN if part == "relevance" else 10
     labelled, unlabelled, known = make_rows(
         y, settings["n_max"], ratio, unlabeled_ratio, relevance, seed, n_known

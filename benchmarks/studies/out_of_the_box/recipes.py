@@ -183,6 +183,34 @@ RECIPES = {
     "floor300": ("chosen, but at least 300 steps", floor(300)),
     "floor600": ("chosen, but at least 600 steps", floor(600)),
     "floor1000": ("chosen, but at least 1,000 steps", floor(1000)),
+    "drop0": ("floor of 1,000 steps, no dropout", floor(1000, dropout=0.0)),
+    "drop3": ("floor of 1,000 steps, dropout 0.3", floor(1000, dropout=0.3)),
+    "decay03": ("floor of 1,000 steps, decay 0.3", floor(1000, weight_decay=0.3)),
+    "decay1": ("floor of 1,000 steps, decay 1", floor(1000, weight_decay=1.0)),
+    "decay3": ("floor of 1,000 steps, decay 3", floor(1000, weight_decay=3.0)),
+    "scale03": (
+        "floor of 1,000 steps, frequencies of 0.03",
+        floor(1000, frequency_scale=0.03),
+    ),
+    "scale3": (
+        "floor of 1,000 steps, frequencies of 0.3",
+        floor(1000, frequency_scale=0.3),
+    ),
+    "lite": (
+        'floor of 1,000 steps, "plr-lite"',
+        floor(1000, num_embeddings="plr-lite"),
+    ),
+    "ple": ('floor of 1,000 steps, "ple"', floor(1000, num_embeddings="ple")),
+    "dense": (
+        'floor of 1,000 steps, "plr-dense"',
+        floor(1000, num_embeddings="plr-dense"),
+    ),
+    "linear": ('floor of 1,000 steps, "linear"', floor(1000, num_embeddings="linear")),
+    "one_block": ("floor of 1,000 steps, one hidden layer", floor(1000, n_blocks=1)),
+    "smooth": (
+        "floor of 1,000 steps, smoothing_eps 0.02",
+        floor(1000, smoothing_eps=0.02),
+    ),
     "floor600_end": (
         "chosen, but at least 600 steps, none stops before the end",
         floor(600, n_iter_no_change=1000),
