@@ -161,9 +161,9 @@ def prepare(
     present = np.unique(rows.y[rows.weight > 0])
     if warm and len(present) < 2:
         raise ValueError(
-            "y must hold at least two classes in a warm start too, got one class: "
+            "y must hold at least two classes, as in the first fit, got one class: "
             f"{short(estimator.classes_.tolist()[present[0]])}. Give rows of both, or "
-            "use partial_fit, which takes rows of one class."
+            "train on with partial_fit, which takes rows of one class."
         )
     seed = root_seed(estimator.random_state)
     pseudo, counted = None, True
