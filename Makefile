@@ -60,8 +60,9 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 test-lowest: $(LOWEST)/.installed ## a part of the tests under the lowest versions
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m "not slow and not gpu" -q $(LOWEST_TESTS)
 
-# MLflow and ray, which bring servers with them, in an environment of their own: the
-# tested versions of what a saved model is made of, and of the rest what MLflow takes.
+# MLflow and ray, which bring servers with them, and accelerate, in an environment of
+# their own: the tested versions of what a saved model is made of, and of the rest what
+# MLflow takes.
 INTEROP = .venv-interop
 INTEROP_KEEPS = imbalanced-learn|numpy|pytest|rtdl_revisiting_models|safetensors|$\
 	scikit-learn|scipy|skops|skorch|torch
@@ -70,10 +71,10 @@ $(INTEROP)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(INTEROP)
 	grep -E '^($(INTEROP_KEEPS))==' constraints.txt > $(INTEROP)/constraints.txt
 	$(INTEROP)/bin/python -m pip install -q -c $(INTEROP)/constraints.txt \
-		-e . "mlflow>=3" "ray[default]" skops pytest
+		-e . "mlflow>=3" "ray[default]" "accelerate>=1" skops pytest
 	touch $@
 
-interop: $(INTEROP)/.installed ## MLflow's models and ray's backend, with the libraries
+interop: $(INTEROP)/.installed ## MLflow, ray and accelerate, with the libraries
 	$(INTEROP)/bin/python -m pytest -q -W default tests/interop/outside.py
 
 fuzz: install ## random inputs and mutated files, ten times as many as in the tests
@@ -107,6 +108,8 @@ bench: install ## every benchmark, resumable (hours)
 	$(BIN)/python benchmarks/loop_overhead/run.py
 	$(BIN)/python benchmarks/packed_search/run.py
 	$(BIN)/python benchmarks/device/run.py
+	$(BIN)/python benchmarks/machines/run.py
+	$(BIN)/python benchmarks/processor/run.py
 	$(BIN)/python benchmarks/tables/run.py
 	$(BIN)/python benchmarks/out_of_the_box/run.py
 	$(BIN)/python benchmarks/images/run.py

@@ -17,6 +17,8 @@ bayes
     Posteriors of trained networks: Laplace approximations and Monte Carlo chains.
 datasets
     Published and simulated imbalanced tables and images.
+distributed
+    One network on several devices.
 exceptions
     Warnings of sklimb.
 export

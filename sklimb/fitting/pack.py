@@ -20,7 +20,8 @@ from sklimb.training.callbacks import (
     RateByStep,
     WeightAverage,
 )
-from sklimb.training.compiled import Compiled
+from sklimb.training.compiled import Compiled, mode_for
+from sklimb.training.device import keep_freed_memory
 from sklimb.training.given_callbacks import check_watched
 from sklimb.training.going_on import GoingOn
 from sklimb.training.m2m import make_m2m
@@ -101,6 +102,10 @@ class Pack:
         self.members = [m for job in self.jobs for m in job.members]
         self.module = self._joined_module()
         device, dtype = self.recipe.device, self.recipe.dtype
+        if device.type == "cpu":
+            keep_freed_memory()
+        asked = self.recipe.parameters.compile
+        self.compile = mode_for(asked, self.module, device)
         self.batches, late, self.rows = make_batches(
             self.jobs, self.layouts, self.module, dtype, device
         )
@@ -148,7 +153,7 @@ class Pack:
             None if drop is None else _by_member(drop, in_order, self.jobs),
             _compared(drop, p.monitor, None if monitor is None else monitor.panel),
             # Each size of a pack is compiled separately, so sizes change rarely.
-            leaving=1 / 2 if p.compile else 1 / 16,
+            leaving=1 / 2 if self.compile else 1 / 16,
         )
 
     def _later(self, late, max_epochs):
@@ -193,10 +198,10 @@ class Pack:
         """Set number format, compilation and prior shift of the objective."""
         p, objective = self.recipe.parameters, self.net.criterion_
         objective.autocast = p.dtype == "bfloat16"
-        if p.compile:
+        if self.compile:
             # Support and query batches of MetaBalance have different lengths.
             rows = None if p.metabalance_sampler else self.batches.batch_size
-            objective.compiled = Compiled(self.module, p.compile, rows)
+            objective.compiled = Compiled(self.module, self.compile, rows)
         plans = [job.plan for job in self.jobs]
         objective.log_shift = _joint_log_shift(self.jobs, plans, self.recipe.device)
 

@@ -12,6 +12,7 @@ from sklimb.fitting.decision import decide, held_out_of
 from sklimb.fitting.finish import combine, finish, weighed
 from sklimb.fitting.pack import Pack
 from sklimb.training.callbacks import EpochBar
+from sklimb.training.processes import shared_steps
 
 # Attributes of scikit-learn's callbacks, which its decorator clears.
 _OF_SCIKIT_LEARN = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -116,7 +117,11 @@ def _train_pack(jobs, alone, partial, callbacks, drop, until):
     pack = Pack(jobs, partial, callbacks, drop, until)
     jobs, net, keep = pack.jobs, pack.net, pack.keep
     # The caller may have switched gradients off.
-    with torch.inference_mode(False), torch.enable_grad():
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        shared_steps(net, pack.rows, pack.recipe.parameters),
+    ):
         net.fit(pack.rows)
     if net.interrupted_:
         _forget_unfinished(pack)

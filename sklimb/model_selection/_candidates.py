@@ -9,7 +9,7 @@ import math
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
-from sklimb._compat import _safe_split
+from sklimb._compat import _num_samples, _safe_split
 from sklimb._digest import digest
 from sklimb._messages import short
 from sklimb.base import BaseNeuralClassifier
@@ -80,6 +80,14 @@ def pack_key(candidate):
     return digest((type(final), climbs, fixed))
 
 
+def groups_of(candidates):
+    """Lists of the numbers of candidates that may share a pack."""
+    groups = {}
+    for c, candidate in enumerate(candidates):
+        groups.setdefault(pack_key(candidate), []).append(c)
+    return list(groups.values())
+
+
 class Folds:
     """The rows of each fold, prepared once for all candidates that share them.
 
@@ -96,6 +104,12 @@ class Folds:
 
     def __getstate__(self):
         return {**vars(self), "_headed": {}, "_prepared": {}}
+
+    def __sizeof__(self):
+        # What joblib asks to decide whether dask's workers get a thing once or anew
+        # with each call: of an object without this it sees 48 bytes.
+        held = (self.X, self.y, *(part for split in self.splits for part in split))
+        return 48 + sum(_bytes_of(part) for part in held)
 
     def rows(self, candidate, split, part):
         """X and y of the training (0) or test (1) rows of a split."""
@@ -131,6 +145,15 @@ class Folds:
         prepared = self._prepared[key]
         vars(final).update(prepared.fitted)
         return make_job(final, prepared)
+
+
+def _bytes_of(rows):
+    """Bytes of a frame, an array or anything; 8 an entry where it does not tell."""
+    if rows is None:
+        return 0
+    if hasattr(rows, "memory_usage"):
+        return int(rows.memory_usage(index=False).sum())
+    return getattr(rows, "nbytes", 8 * _num_samples(rows))
 
 
 class _LastStep(BaseEstimator):

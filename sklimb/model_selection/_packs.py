@@ -44,6 +44,9 @@ class Work:
         self.halving_factor = search.halving_factor
         self.metric = metric_of(search.scoring, search.refit)
 
+    def __sizeof__(self):
+        return 2000 * len(self.candidates)  # see Folds.__sizeof__
+
 
 def run_pack(task, folds, pairs, progress=None):
     """Train and score the (candidate, split) pairs of a pack.

@@ -1,6 +1,7 @@
 """PackedSearchCV: scikit-learn's search, its candidates and folds trained as one."""
 
 import time
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -29,6 +30,7 @@ from sklimb.fitting.train import all_or_nothing
 from sklimb.inputs.containers import as_column, as_rows
 from sklimb.inputs.labels import check_labels
 from sklimb.inputs.scoring import check_scoring_names
+from sklimb.model_selection import _workers
 from sklimb.model_selection._arguments import (
     check_grid,
     check_refit,
@@ -38,8 +40,8 @@ from sklimb.model_selection._candidates import (
     Folds,
     classifier_of,
     fresh,
+    groups_of,
     make_candidate,
-    pack_key,
 )
 from sklimb.model_selection._checkpoint import Checkpoint, fingerprint
 from sklimb.model_selection._epochs import epochs_of
@@ -47,7 +49,6 @@ from sklimb.model_selection._halving import check_halving, halving_size
 from sklimb.model_selection._packs import Work
 from sklimb.model_selection._progress import SearchBar
 from sklimb.model_selection._sizes import best_size, cut
-from sklimb.model_selection._workers import run_packs
 
 
 class PackedSearchCV(Documented, BaseSearchCV):
@@ -78,9 +79,11 @@ class PackedSearchCV(Documented, BaseSearchCV):
         Most networks in one pack. "auto" times a few steps of packs of several sizes
         and takes the fastest; where packing loses that is 1, which is `GridSearchCV`.
         A pack that runs out of memory is split in two.
-    n_jobs : int, default=None
+    n_jobs : int, "auto" or None, default=None
         Packs that train at the same time, by joblib; with
-        `joblib.parallel_config("dask")` on other machines.
+        `joblib.parallel_config("dask")` on other machines. "auto" takes a process of
+        one thread for each thread that torch has, if some timed steps say that this
+        saves more than their start, and otherwise trains here.
     halving_factor : float, default=None
         At epochs 4, 4 f, 4 f^2, ... only the best 1 / f of a pack's candidates go on,
         by `scoring` on their internal validation rows ("roc_auc", "average_precision",
@@ -147,7 +150,7 @@ class PackedSearchCV(Documented, BaseSearchCV):
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Integral, StrOptions({"auto"}), None],
         "halving_factor": [Interval(Real, 1, None, closed="neither"), None],
         "checkpoint": [str, HasMethods(["__fspath__"]), None],
         "error_score": [StrOptions({"raise"}), Real],
@@ -252,8 +255,12 @@ class PackedSearchCV(Documented, BaseSearchCV):
         folds = Folds(X, y, splits, fit_params)
         task = Work(candidates, scorer, score_params, root_seed(None), self)
         params = fit_params, score_params
-        with self._open_checkpoint(X, y, splits, settings, params) as checkpoint:
-            out = self._train(task, folds, checkpoint)
+        n_jobs = self._processes(task, folds)
+        with (
+            self._open_checkpoint(X, y, splits, settings, params) as checkpoint,
+            _workers.one_thread_each(self.n_jobs == "auto" and n_jobs is not None),
+        ):
+            out = self._train(task, folds, checkpoint, n_jobs)
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)
@@ -313,9 +320,19 @@ class PackedSearchCV(Documented, BaseSearchCV):
         )
         return Checkpoint(self.checkpoint, prints)
 
-    def _train(self, task, folds, checkpoint):
-        """Results of all fits, by candidate and split."""
-        packs = None if checkpoint.plan else self._plan(task, folds)
+    def _processes(self, task, folds):
+        """`n_jobs`, or what "auto" stands for."""
+        if self.n_jobs != "auto":
+            return self.n_jobs
+        group = groups_of(task.candidates)[0]
+        n_fits = len(group) * self.n_splits_
+        make_jobs = partial(self._jobs, task, folds, group)
+        return _workers.processes_that_pay(make_jobs, n_fits)
+
+    def _train(self, task, folds, checkpoint, jobs):
+        """Results of all fits, by candidate and split, in so many joblib jobs."""
+        n_jobs = effective_n_jobs(jobs)
+        packs = None if checkpoint.plan else self._plan(task, folds, n_jobs)
         task.seed, self.packs_ = checkpoint.begin(task.seed, packs)
         results, waiting = {}, []
         for i, pairs in enumerate(self.packs_):
@@ -325,9 +342,10 @@ class PackedSearchCV(Documented, BaseSearchCV):
             else:
                 results.update(zip(pairs, finished, strict=True))
         bar = SearchBar(self, len(task.candidates), results) if self.verbose else None
-        n_jobs = effective_n_jobs(self.n_jobs)
         here = bar.within if bar and n_jobs == 1 else None
-        for i, found in run_packs(task, folds, waiting, self.n_jobs, checkpoint, here):
+        for i, found in _workers.run_packs(
+            task, folds, waiting, jobs, checkpoint, here
+        ):
             results.update(zip(self.packs_[i], found, strict=True))
             if bar:
                 bar.finish(self.packs_[i], results)
@@ -338,13 +356,9 @@ class PackedSearchCV(Documented, BaseSearchCV):
         ]
         return [dict(results[pair]) for pair in pairs]
 
-    def _plan(self, task, folds):
+    def _plan(self, task, folds, n_jobs):
         """How the fits are cut into packs."""
-        groups = {}
-        for c, candidate in enumerate(task.candidates):
-            groups.setdefault(pack_key(candidate), []).append(c)
-        groups = list(groups.values())
-        n_jobs = effective_n_jobs(self.n_jobs)
+        groups = groups_of(task.candidates)
         sizes = [
             self._size(task, folds, group, n_jobs)
             if self.max_members == "auto"
@@ -359,18 +373,7 @@ class PackedSearchCV(Documented, BaseSearchCV):
     def _size(self, task, folds, group, n_jobs):
         """Members of a pack of this group, measured as its workers will train."""
         n_fits = len(group) * self.n_splits_
-
-        def make_jobs(n):
-            jobs = []
-            pairs = [(c, s) for c in group for s in range(self.n_splits_)][:n]
-            for c, split in pairs:
-                candidate = fresh(task.candidates[c], task.seed)
-                fit_params = _check_method_params(
-                    folds.X, params=folds.fit_params, indices=folds.splits[split][0]
-                )
-                jobs.append(folds.job(candidate, split, fit_params))
-            return jobs
-
+        make_jobs = partial(self._jobs, task, folds, group)
         n_threads = torch.get_num_threads()
         try:
             if n_jobs > 1:
@@ -380,6 +383,17 @@ class PackedSearchCV(Documented, BaseSearchCV):
             return n_fits
         finally:
             torch.set_num_threads(n_threads)
+
+    def _jobs(self, task, folds, group, n):
+        """The first n fits of a group, ready to be timed."""
+        pairs, jobs = [(c, s) for c in group for s in range(self.n_splits_)], []
+        for c, split in pairs[:n]:
+            candidate = fresh(task.candidates[c], task.seed)
+            fit_params = _check_method_params(
+                folds.X, params=folds.fit_params, indices=folds.splits[split][0]
+            )
+            jobs.append(folds.job(candidate, split, fit_params))
+        return jobs
 
     def _choose(self, results, first_scores, refit_metric):
         """best_index_, best_params_ and best_score_, as scikit-learn chooses them."""

@@ -189,12 +189,14 @@ class LoopParameters(Parameters):
     )
     compile: Any = parameter(
         False,
-        ["boolean", StrOptions({"reduce-overhead", "max-autotune"})],
-        'bool or {"reduce-overhead", "max-autotune"}',
-        """Train through `torch.compile`; a name is its mode, and both modes use CUDA
-        graphs on a GPU. Sums are rounded in another order than without it; prediction
-        and pre-training are not compiled. Compiling takes seconds to minutes per
-        shape. On a CPU convolutions get faster and small MLPs slower.""",
+        ["boolean", StrOptions({"auto", "reduce-overhead", "max-autotune"})],
+        'bool or {"auto", "reduce-overhead", "max-autotune"}',
+        """Train through `torch.compile`; "auto" does so where each step was measured to
+        get faster, which is one network of convolutions on a CPU; another name is
+        torch's mode, and both modes use CUDA graphs on a GPU. Sums are rounded in
+        another order than without it; prediction and pre-training are not compiled.
+        Compiling takes seconds to minutes per shape. On a CPU convolutions get faster
+        and small MLPs slower.""",
         EXCLUDES,
     )
     random_state: Any = parameter(

@@ -5,6 +5,9 @@ import warnings
 from functools import cache
 
 import torch
+from torch import nn
+
+from sklimb.nn.stacked import StackedMembers
 
 # Programs per network and process: one per shape, of a grid's candidates and of packs
 # that have become smaller. torch's own limit of 8 sends the ninth back to eager.
@@ -19,10 +22,11 @@ def _twice(parameters):
 
 
 def _graphs(parameters):
+    named = isinstance(parameters.compile, str) and parameters.compile != "auto"
     return (
         "the gradients of a task would be overwritten by the next one's; compile=True "
         "keeps them"
-        if isinstance(parameters.compile, str)
+        if named
         else None
     )
 
@@ -69,6 +73,20 @@ def _short(error):
 
 def _tiny(x):
     return torch.relu(x * 2 + 1).sum()
+
+
+def mode_for(asked, module, device):
+    """What `compile` stands for: False, True or a mode of torch.compile.
+
+    "auto" compiles one network of convolutions on a CPU. Several of them are slower
+    compiled than not, because the members' products are then one loop; layers of an MLP
+    are one product each, to which a program adds its checks; GPUs are not measured.
+    """
+    if asked != "auto":
+        return asked
+    alone = isinstance(module, StackedMembers) and module.n_members == 1
+    convolves = any(isinstance(m, nn.Conv2d) for m in module.modules())
+    return device.type == "cpu" and alone and convolves
 
 
 class Compiled:

@@ -1,5 +1,7 @@
 """The device and dtype of a fit, what fits on it, and padded blocks of rows."""
 
+from functools import cache
+
 import numpy as np
 import torch
 
@@ -35,6 +37,20 @@ def resolve_device(device):
             f"{device!r}: {reason}. Use device='auto' to take what is there."
         ) from error
     return resolved
+
+
+@cache
+def keep_freed_memory():
+    """Let the C library keep what steps free, once per process.
+
+    glibc gives memory back to the system when as much is free at the heap's end as
+    twice the largest block that a program has freed so far, 128 kB at first. A pack of
+    64 members frees 20 MB in each step: then every step takes its pages anew, up to
+    900 of them, a sixth of its time, in some processes and not in others, as chance has
+    placed what is freed. A block of nearly the 32 MB up to which glibc follows, never
+    written to and thus never in memory, ends that. Other libraries do not mind.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def fits(n_bytes, device):

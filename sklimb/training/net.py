@@ -134,6 +134,8 @@ class _Net(ClassifierMixin, NeuralNet):
         self._set_training(False)
         return self
 
+    # What shares the rows of each step with other processes, see processes.py.
+    processes_ = None
     # Of the user's callbacks: labels, what they are shown of these, best epochs so far.
     labels_ = shown_ = best_so_far_ = None
     # What keeps the state of training, from which a later fit goes on.
@@ -301,8 +303,12 @@ class _Net(ClassifierMixin, NeuralNet):
             [p.flatten(1).isfinite().all(1) for p in self.parameters_]
         ).all(0)
         read = [self.epoch_losses_, finite.double()]
+        if self.processes_ is not None and score is not None:
+            score = torch.as_tensor(score, device=self.epoch_losses_.device)
         if isinstance(score, torch.Tensor):
             read.append(score.double())
+        if self.processes_ is not None:
+            self.processes_.agree_(*read)
         read = torch.stack(read).cpu().numpy()
         self.finite_ = read[1] > 0
         record = self.history.record

@@ -1,6 +1,7 @@
 """The objective: the model, the loss and the probabilities that follow from them."""
 
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,11 +24,13 @@ class Objective(nn.Module):
 
     log_shift: torch.Tensor | None
     temperature: torch.Tensor | None
+    processes: Any  # that share the rows of a batch, see processes.py
 
     def __init__(self, model, loss, log_shift=None, autocast=False, term=None):
         super().__init__()
         self.model, self.autocast = model, autocast
         self.loss_function, self.term, self.compiled = loss, term, None
+        self.processes = None
         # Subtracted from log probabilities, (classes,) or (K, 1, classes): the prior
         # shift of the training strategies, less the solved intercept.
         self.register_buffer("log_shift", log_shift)
@@ -50,11 +53,13 @@ class Objective(nn.Module):
         return self._run("forward", batch)
 
     def _run(self, name, batch):
-        x = batch["X"]
+        x, masks = batch["X"], batch["masks"]
+        if self.processes is not None:
+            x, masks = self.processes.own(x), self.processes.own_masks(masks)
         if not self.autocast:
-            return self._pass(name, x, batch["masks"])
+            return self._pass(name, x, masks)
         with torch.autocast(x.device.type, torch.bfloat16):
-            out = self._pass(name, x, batch["masks"])
+            out = self._pass(name, x, masks)
         return out.to(next(self.model.parameters()).dtype)
 
     def _pass(self, name, x, masks):
@@ -88,6 +93,8 @@ class Objective(nn.Module):
         With `weights`, tensors like batch["weight"], a list of one loss for each.
         """
         given = weights or (batch["weight"],)
+        if self.processes is not None:
+            batch, given = self.processes.own_rows(batch, given)
         if self._is_linear(batch):
             # The same sum in one product: 30 us of a 240 us step.
             log_p = torch.log_softmax(logits, -1)

@@ -87,6 +87,7 @@ ARROWS = {
     "training": TRAINING,
     "parameters": {"training", "nn", *LOWEST},
     "strategies": {"training"},
+    "distributed": {"training"},
     "fitting": FITTING,
     "persistence": {"_folders", "fitting", *FITTING},
     "base": BASE,

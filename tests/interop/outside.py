@@ -1,16 +1,23 @@
-"""MLflow and ray with the real libraries, which do not belong to the test environment.
+"""MLflow, ray and accelerate with the real libraries, which are in no test environment.
 
 `make interop` runs this file in a virtual environment of its own.
 """
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
 import ray
+from helpers.in_processes import FITS, all_found
 from joblib import parallel_config
 from mlflow.models import infer_signature
 from ray.util.joblib import register_ray
 from sklearn.datasets import make_classification
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import MlflowLogger
@@ -70,3 +77,59 @@ def test_a_search_on_ray():
     finally:
         ray.shutdown()
     np.testing.assert_array_equal(found, alone)
+
+
+def scored(estimator, X, y):
+    """ROC AUC; notes who has scored, and the first to find the mark dies."""
+    folder = Path(os.environ["SKLIMB_TEST_FOLDER"])
+    with open(folder / "scored", "a") as file:
+        file.write(f"{estimator.lr}\n")
+    mark = folder / "die"
+    if estimator.lr == 1e-2 and mark.exists():
+        mark.unlink()
+        os._exit(1)
+    return roc_auc_score(y, estimator.predict_proba(X)[:, 1])
+
+
+def test_a_ray_worker_that_dies_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKLIMB_TEST_FOLDER", str(tmp_path))
+    clf = TabularMLPClassifier(**{**SMALL.get_params(), "callbacks": None})
+    search = PackedSearchCV(
+        clf, {"lr": [1e-3, 3e-3, 1e-2]}, cv=2, scoring=scored, max_members=1
+    )
+    alone = search.fit(X, Y).cv_results_["mean_test_score"]
+    (tmp_path / "scored").unlink()
+    (tmp_path / "die").touch()
+    search.set_params(checkpoint=tmp_path / "packs")
+    ray.init(num_cpus=2, include_dashboard=False)
+    try:
+        register_ray()
+        with parallel_config("ray", n_jobs=2):
+            with pytest.raises(Exception, match=r"died|actor"):
+                search.fit(X, Y)
+            finished = len(list((tmp_path / "packs").glob("pack-*")))
+            before = (tmp_path / "scored").read_text().split()
+            found = search.fit(X, Y).cv_results_["mean_test_score"]
+    finally:
+        ray.shutdown()
+    np.testing.assert_array_equal(found, alone)
+    # What had been finished was not trained again; that of the dead worker was.
+    after = (tmp_path / "scored").read_text().split()
+    assert finished >= 4 and len(after) - len(before) == 6 - finished
+
+
+def test_accelerate_opens_the_process_group(tmp_path):
+    """As `accelerate launch` does on GPUs: by torchrun, whose variables it reads."""
+    script = Path(__file__).parents[1] / "helpers" / "in_processes.py"
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launcher += ["--master-addr", "127.0.0.1", "--master-port", "29611"]
+    environment = {"ACCELERATE_USE_CPU": "true", "GLOO_SOCKET_IFNAME": "lo"}
+    subprocess.run(
+        [sys.executable, *launcher, script, tmp_path / "found"],
+        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+        check=True,
+    )
+    found, expected = np.load(tmp_path / "found.1.npz"), all_found()
+    assert found["size"] == 2
+    for name in FITS:  # float64, sums in another order
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-6, atol=1e-6)

@@ -18,6 +18,7 @@ TABLES = {
     "conformal_sets": ("conformal", {"all rows", "by class"}),
     "fairness_constraints": ("fairness", {"balanced decision", "equalized odds"}),
     "label_errors": ("label_errors", {"first 50", "all found", "any row"}),
+    "two_workers": ("two_workers", {"worker 0", "worker 1"}),
     "watch_months": ("months", {f"month {m}" for m in range(1, 7)}),
     "images_from_folder": ("folders", {"zero", "one", "two", "three"}),
     "groups_and_routing": ("groups", {"folds of rows", "folds of cards", "new cards"}),

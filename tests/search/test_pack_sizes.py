@@ -1,7 +1,8 @@
-"""What max_members="auto" holds a member's memory to be."""
+"""What "auto" of max_members and n_jobs goes by: memory, and timed steps."""
 
 import numpy as np
 import pytest
+import torch
 from helpers.packs import PLAIN, fixed_table
 
 from sklimb import (
@@ -11,7 +12,7 @@ from sklimb import (
 )
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import prepare
-from sklimb.model_selection import PackedSearchCV, _search, _sizes
+from sklimb.model_selection import PackedSearchCV, _search, _sizes, _workers
 
 X, Y = fixed_table()
 
@@ -65,3 +66,41 @@ def test_packs_of_stacked_networks_are_timed(monkeypatch):
     clf = TabularResNetClassifier(d_block=4, max_epochs=1, random_state=0)
     PackedSearchCV(clf, {"lr": [1e-3, 1e-2]}, cv=2, refit=False).fit(X, Y)
     assert len(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_processes"),
+    [
+        ({2: 0.10, 1: 0.12}, 2),  # two processes do two packs in 0.12 s
+        ({2: 0.10, 1: 0.21}, None),  # threads halve the time
+        ({2: 1e-4, 1: 1e-4}, None),  # over before processes have started
+    ],
+)
+def test_processes_are_taken_where_they_save_more_than_their_start(
+    seconds, n_processes, monkeypatch
+):
+    clf = TabularMLPClassifier(
+        **{**PLAIN, "max_epochs": 50, "batch_size": 16}, n_iter_no_change=16
+    )
+    monkeypatch.setattr(
+        _workers, "step_seconds", lambda jobs: seconds[torch.get_num_threads()]
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        made = _workers.processes_that_pay(lambda n: make_jobs(1, clf), 160)
+        assert made == n_processes and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_small_search_trains_here():
+    clf = TabularMLPClassifier(**PLAIN).set_params(max_epochs=1)
+    alone, chosen = (
+        PackedSearchCV(clf, {"lr": [1e-3, 1e-2]}, cv=2, refit=False, n_jobs=n)
+        for n in (None, "auto")
+    )
+    for search in (alone, chosen):
+        search.fit(X, Y)
+    for name in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(chosen.cv_results_[name], alone.cv_results_[name])

@@ -27,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklimb.fitting.prepare import prepare
 from sklimb.model_selection import PackedSearchCV, _packs, _workers
+from sklimb.model_selection._candidates import Folds
 from sklimb.model_selection._checkpoint import Checkpoint
 
 X, Y = uneven_table()
@@ -466,6 +467,16 @@ def test_a_cluster_finds_the_same(cluster, expected):
         assert_same_results(search().fit(X, Y), expected)
 
 
+def test_rows_are_sent_once_and_not_with_each_pack(cluster, monkeypatch):
+    sent, state = [], Folds.__getstate__
+    monkeypatch.setattr(
+        Folds, "__getstate__", lambda self: sent.append(len(self.X)) or state(self)
+    )
+    with joblib.parallel_config("dask"):
+        found = search(max_members=1).fit(X, Y)
+    assert len(found.packs_) > 2 and sent == [len(X)]
+
+
 def test_a_killed_worker_loses_nothing(cluster, tmp_path):
     clf = tiny(max_epochs=30, early_stopping=False)
     want = search(clf).fit(X, Y)
@@ -540,7 +551,11 @@ def test_a_worker_that_dies_in_a_round_takes_nothing_else_with_it(
 
 def test_packs_of_workers_that_share_no_folder_are_kept_too(tmp_path, monkeypatch):
     joblib.register_parallel_backend("rounds", _Rounds)
-    monkeypatch.setattr(_workers, "_kept", lambda _, *args: _workers._numbered(*args))
+
+    def not_kept(_, i, sent, *args):
+        return _workers._numbered(i, *sent(), *args)
+
+    monkeypatch.setattr(_workers, "_kept", not_kept)
     with joblib.parallel_config("rounds", n_jobs=2):
         again = search(n_jobs=None, max_members=3, checkpoint=tmp_path)
         found = again.fit(X, Y)

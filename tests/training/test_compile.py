@@ -127,6 +127,20 @@ def test_images(backend):
     assert_close(clf, plain, pixels)
 
 
+@pytest.mark.parametrize(("n_members", "n_programs"), [(1, 1), (2, 0)])
+def test_auto_compiles_one_network_of_convolutions(backend, n_members, n_programs):
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 8, 8), dtype=np.uint8)
+    params = {"backbone": "resnet8", "max_epochs": 1, "early_stopping": False}
+    clf = ImageResNetClassifier(**params, n_members=n_members, compile="auto")
+    clf.fit(pixels, np.arange(32) % 2)
+    assert backend.programs == n_programs
+
+
+def test_auto_compiles_no_mlp(backend):
+    fit(compile="auto")
+    assert backend.programs == 0
+
+
 def test_members_that_are_done_leave_when_most_are(backend):
     settings = [{"lr": 0.1}, {"lr": 0.03}, {"lr": 1e-2}, {"lr": 1e-3}]
     params = {
