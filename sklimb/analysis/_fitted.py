@@ -30,15 +30,20 @@ class Encoded:
         return Encoded(self.X[rows], self.y[rows], self.weight[rows])
 
 
+def refuse_unfitted(clf, function):
+    """Say that a classifier is not fitted."""
+    raise NotFittedError(
+        f"{function} needs a fitted classifier, and this {type(clf).__name__} is not "
+        "fitted: call fit before."
+    )
+
+
 def check_classifier(clf, function):
     """Refuse what is no fitted classifier of sklimb, and say what to give instead."""
     name = type(clf).__name__
     if isinstance(clf, BaseNeuralClassifier):
         if not hasattr(clf, "net_"):
-            raise NotFittedError(
-                f"{function} needs a fitted classifier, and this {name} is not fitted: "
-                "call fit before."
-            )
+            refuse_unfitted(clf, function)
         return
     instead = "a TabularMLPClassifier, for example"
     for part in ("best_estimator_", "estimator_", "classifier_"):

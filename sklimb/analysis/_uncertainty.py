@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from sklimb._messages import short
-from sklimb.analysis._fitted import check_classifier
+from sklimb.analysis._fitted import check_classifier, refuse_unfitted
 from sklimb.fitting.decision import decided
 from sklimb.fitting.portfolio import mixed
 from sklimb.inputs.labels import check_labels, label_codes
@@ -55,7 +55,8 @@ def uncertainty(clf, X):
     clf : classifier
         Fitted, of sklimb or with a method `predict_proba_members(X)` that returns an
         array of shape (n_members, n_samples, n_classes), as those of a posterior have.
-        Members count by `member_weights_` where there are such.
+        Members count by `member_weights_` where there are such, draws of a posterior
+        by those of the members they come from.
     X : array-like or data frame of shape (n_samples, n_features)
 
     Returns
@@ -193,9 +194,11 @@ def _members(clf, X, function):
     if not hasattr(clf, "predict_proba_members") or hasattr(clf, "best_estimator_"):
         check_classifier(clf, function)
     elif not hasattr(clf, "classes_"):
-        check_classifier(clf, function)
+        refuse_unfitted(clf, function)
     p = np.asarray(clf.predict_proba_members(X), dtype=np.float64)
     weights = getattr(clf, "member_weights_", None)
+    if hasattr(clf, "_weights_of_draws"):  # of a posterior
+        weights = clf._weights_of_draws(len(p))
     if weights is None or len(weights) != len(p):
         weights = np.full(len(p), 1 / len(p))
     return p, weights

@@ -269,6 +269,11 @@ class LaplaceClassifier(Posterior):
         p = self._by_member(X, True)
         return p.reshape(-1, *p.shape[2:])
 
+    def _weights_of_draws(self, n):
+        """Weight of each of the n networks of `predict_proba_members`."""
+        weights = unwrap(self.estimator_)[1].member_weights_
+        return np.repeat(weights * len(weights) / n, n // len(weights))
+
     def _by_member(self, X, draw):
         """Probabilities (members, draws or 1, rows, classes)."""
         check_is_fitted(self, "prior_precision_")

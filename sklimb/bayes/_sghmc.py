@@ -317,6 +317,11 @@ class SGHMCClassifier(Posterior):
         n = len(p) // len(weights)
         return mixed(np.tile(weights / n, n), p)
 
+    def _weights_of_draws(self, n):
+        """Weight of each of the n networks of `predict_proba_members`."""
+        weights = unwrap(self.estimator_)[1].member_weights_
+        return np.tile(weights * len(weights) / n, n // len(weights))
+
     def predict_proba_members(self, X):
         """Probabilities of each sampled network.
 

@@ -78,6 +78,18 @@ def test_means_of_other_rows(fitted):
         neural_collapse(clf, X, y, means_from=(X[y < 2], y[y < 2]))
 
 
+def test_a_class_without_rows_is_nearest_to_none(fitted):
+    clf, X, y = fitted
+    rows, labels = X[y > 0], y[y > 0]
+    found = neural_collapse(clf, rows, labels)
+    features = clf.embed(rows).astype(np.float64)
+    for k in range(2):
+        nearest = nearest_mean(features[k], labels, features[k]) + 1
+        right = np.mean(nearest == labels)
+        assert found.ncm_accuracy_members[k] == pytest.approx(right)
+    assert np.isnan(found.class_cdnv[0]) and found.n_rows[0] == 0
+
+
 def test_weights_are_repetitions(fitted):
     clf, X, y = fitted
     weight = np.random.default_rng(0).integers(0, 4, len(y))

@@ -7,6 +7,7 @@ from helpers.analysed import QUICK, LinearClassifier, blobs
 
 from sklimb import ImageResNetClassifier, TabularMLPClassifier
 from sklimb.analysis import _hessian, hessian_eigenvalues
+from sklimb.strategies import ClassBalancedLoss
 
 SMALL = {
     **QUICK,
@@ -114,6 +115,19 @@ def test_few_weights_are_a_whole_matrix():
     expected = np.sort(np.r_[2 * np.linalg.eigvalsh(block), np.zeros(3)])
     np.testing.assert_allclose(found.largest[0], expected[::-1], atol=1e-12)
     np.testing.assert_allclose(found.smallest[0], expected, atol=1e-12)
+
+
+def test_the_weights_of_a_class_balanced_loss_count():
+    X, y = blobs(n_classes=2, n_columns=2)
+    loss = ClassBalancedLoss(beta=0.99)
+    clf = LinearClassifier(max_epochs=5, loss=loss, **QUICK).fit(X, y)
+    found = hessian_eigenvalues(clf, X, y, k=1)
+    head = clf.net_.module_.members.head
+    z = X @ head.weight[0].detach().numpy().T + head.bias[0].detach().numpy()
+    losses = np.logaddexp(z[:, 0], z[:, 1]) - z[np.arange(len(y)), y]
+    weight = (1 / (1 - 0.99 ** np.bincount(y)))[y]
+    assert found.loss[0] == pytest.approx(np.average(losses, weights=weight), rel=1e-9)
+    assert found.loss[0] != pytest.approx(losses.mean(), rel=1e-3)
 
 
 def test_images_with_batch_norm():

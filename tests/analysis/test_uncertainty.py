@@ -1,14 +1,18 @@
 """uncertainty and refer against entropies and errors that are counted by hand."""
 
+import copy
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers.analysed import blobs
 from scipy.stats import entropy
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from sklimb import TabularMLPClassifier
 from sklimb.analysis import refer, uncertainty
-from sklimb.bayes import LaplaceClassifier
+from sklimb.bayes import LaplaceClassifier, SGHMCClassifier
 
 
 class Posterior:
@@ -77,6 +81,34 @@ def test_networks_of_a_posterior(fitted):
     assert found.entropy_members.shape == draws.shape[:2] and len(draws) > 1
     assert (found.mutual_information > 1e-6).any()
     assert refer(laplace, X, 10, y).error <= refer(laplace, X, 0, y).error
+
+
+@pytest.mark.parametrize(
+    "posterior",
+    [
+        partial(LaplaceClassifier, predictive="sampling", n_samples=5),
+        partial(SGHMCClassifier, n_samples=2, cycles=1, n_epochs=4),
+    ],
+    ids=["laplace", "sghmc"],
+)
+def test_draws_count_by_the_weights_of_their_members(fitted, posterior):
+    clf, X, y = fitted
+    clf = copy.copy(clf)
+    n = len(clf.member_weights_)
+    clf.member_weights_ = np.arange(1.0, n + 1) / (n * (n + 1) / 2)
+    model = posterior(FrozenEstimator(clf)).fit(X, y)
+    p = model.predict_proba(X)
+    np.testing.assert_allclose(uncertainty(model, X).total, entropy(p, axis=1))
+    members = model.predict_proba_members(X)
+    assert np.abs(members.mean(0) - p).max() > 1e-3
+
+
+def test_a_posterior_that_is_not_fitted(fitted):
+    _, X, _ = fitted
+    laplace = LaplaceClassifier(TabularMLPClassifier())
+    for function in (uncertainty, lambda clf, X: refer(clf, X, 1)):
+        with pytest.raises(NotFittedError, match="this LaplaceClassifier is not"):
+            function(laplace, X)
 
 
 def test_referred_rows_by_hand():

@@ -321,7 +321,7 @@ def test_a_warm_start_cannot_change_the_network():
 def test_a_warm_start_needs_two_classes():
     clf = make(warm_start=True).fit(X, Y)
     before = clf.predict_proba(X)
-    with pytest.raises(ValueError, match=r"two classes in a warm start too.*: 1"):
+    with pytest.raises(ValueError, match=r"two classes, as in the first fit.*: 1"):
         clf.fit(X[:20], np.ones(20, dtype=int))
     np.testing.assert_array_equal(clf.predict_proba(X), before)
 

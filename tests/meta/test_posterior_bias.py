@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from helpers.packs import PLAIN, fixed_table
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 
 from sklimb import TabularMLPClassifier
 from sklimb.bayes import LaplaceClassifier, SGHMCClassifier
+from sklimb.bayes._gauss_newton import scaled
 
 X, Y = fixed_table()
 THREE = np.where(X[:, 0] > 1.5, 2, Y)
@@ -122,3 +124,12 @@ def test_mean_probabilities_of_chains_are_the_class_shares(params):
     clf = TabularMLPClassifier(**SMALL, target_prior=None).fit(X, Y)
     model = SGHMCClassifier(FrozenEstimator(clf), **QUICK).fit(X, Y)
     assert (model.intercept_ == 0).all()
+
+
+def test_factors_of_the_logits_scale_both_sides_of_their_covariance():
+    """As those of the "vs" loss and a temperature do, before the mean is taken."""
+    root = torch.randn(4, 3, 3, generator=torch.Generator().manual_seed(0))
+    covariance, scale = root @ root.mT, torch.tensor([0.5, 1.0, 2.0])
+    both = torch.diag(scale) @ covariance @ torch.diag(scale)
+    torch.testing.assert_close(scaled(covariance, scale), both)
+    assert scaled(covariance, None) is covariance

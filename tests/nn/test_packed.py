@@ -56,13 +56,11 @@ def test_periodic_embeddings_are_rtdls(x, lite):
 
 
 def test_dense_embeddings_begin_with_the_number(x):
-    """Then come the periodic ones of a layer with one unit less."""
+    """The others are the periodic ones."""
     ours = reset(PackedPeriodicEmbeddings(K, N, D, 6, 0.5, False, dense=True))
-    plain = PackedPeriodicEmbeddings(K, N, D - 1, 6, 0.5, False)
-    plain.load_state_dict(ours.state_dict())
-    assert ours(x).shape == (K, B, N, D)
+    plain = reset(PackedPeriodicEmbeddings(K, N, D, 6, 0.5, False))
     torch.testing.assert_close(ours(x)[..., 0], x, rtol=0, atol=0)
-    torch.testing.assert_close(ours(x)[..., 1:], plain(x), rtol=0, atol=0)
+    torch.testing.assert_close(ours(x)[..., 1:], plain(x)[..., 1:], rtol=0, atol=0)
 
 
 def test_piecewise_linear_embeddings_are_rtdls(x):
