@@ -11,7 +11,9 @@ from benchmarks.common.report import (
 from benchmarks.large.measure import TEST_ROWS
 from benchmarks.large.models import is_ours
 
-OURS, CLOCK = "TabularMLP", "HistGradientBoosting"
+OURS = "TabularMLP"
+# The first has the settings of the other boosters, the second none.
+CLOCKS = "HistGradientBoosting", "HistGradientBoosting default"
 IN_BLOCKS, ROWS_OF_BLOCKS, MOST_MEGABYTES = "TabularMLP in blocks", 20_000_000, 2000
 GOAL_ROWS = 1_000_000
 MOST_SECONDS, MOST_MEMORY = 5, 3
@@ -113,11 +115,13 @@ def _goals(lines):
                 ours["regret"] <= min(theirs),
             )
         )
-    if CLOCK in at:
-        ratio = ours["fit_cpu_seconds"] / at[CLOCK]["fit_cpu_seconds"]
+    for clock in CLOCKS:
+        if clock not in at:
+            continue
+        ratio = ours["fit_cpu_seconds"] / at[clock]["fit_cpu_seconds"]
         goals.append(
             verdict(
-                f"processor seconds over those of {CLOCK}",
+                f"processor seconds over those of {clock}",
                 MOST_SECONDS,
                 ratio,
                 ratio <= MOST_SECONDS,

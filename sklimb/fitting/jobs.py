@@ -24,6 +24,7 @@ from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
 from sklimb.fitting.recipe import Job, Recipe, parameters_of
+from sklimb.fitting.sample import sample_of
 from sklimb.fitting.sampler_groups import sampler_groups
 from sklimb.fitting.schedule import is_short, rows_per_step, schedule_for
 from sklimb.fitting.sizes import check_size
@@ -188,8 +189,8 @@ def _calibration(prepared, counted, factor, validation):
     if prepared.solved_on is not None:
         X, y, weight = prepared.solved_on
         return [(X, y, weight * factor[y])]
-    train = prepared.train
-    parts = [(prepared.X, train.y, counted * factor[train.y])]
+    y = prepared.train.y
+    parts = [sample_of(prepared.X, y, counted * factor[y])]
     if validation is not None and not prepared.foreign:
         parts.append(validation)
     return parts

@@ -25,6 +25,7 @@ from sklimb.fitting.checks import (
     check_same_network,
 )
 from sklimb.fitting.compatibility import check_strategies
+from sklimb.fitting.sample import sample_of
 from sklimb.inputs.containers import as_rows
 from sklimb.inputs.labels import (
     check_labels,
@@ -114,8 +115,8 @@ class Prepared:
     @cached_property
     def baseline(self):
         """Where explanations of these rows start; a search's candidates share it."""
-        rows = self.train
-        return balanced_median_row(self.X, rows.y, rows.weight, self.fitted["encoder_"])
+        rows = sample_of(self.X, self.train.y, self.train.weight)
+        return balanced_median_row(*rows, self.fitted["encoder_"])
 
     @property
     def counted_weight(self):

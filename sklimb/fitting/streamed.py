@@ -17,6 +17,7 @@ from sklimb._messages import short
 from sklimb._random import root_seed, stream_seed
 from sklimb.fitting.baseline import balanced_median_row
 from sklimb.fitting.prepare import Prepared, encoded_rows, fitted_of
+from sklimb.fitting.sample import SOLVED_ROWS
 from sklimb.fitting.schedule import MOST_VALIDATE
 from sklimb.inputs.containers import as_column
 from sklimb.inputs.labels import check_labels, label_codes
@@ -29,8 +30,6 @@ from sklimb.training.compiled import check_compiler
 from sklimb.training.device import resolve_device
 from sklimb.training.samplers import is_uniform
 
-# Rows on which the output bias is solved and from which explanations start.
-SOLVED_ROWS = 262_144
 _WEIGHT = np.dtype(np.float64)
 # Parameters that need all rows at once, with the value that does not.
 _OFF = {

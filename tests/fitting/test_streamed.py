@@ -11,11 +11,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import torch
+from helpers.one_network import OutOfTheBox
 from sklearn import config_context
 from sklearn.metrics import log_loss
 
 from sklimb import ImageResNetClassifier, TabularMLPClassifier, _fit_checkpoint
-from sklimb.fitting import class_weights, streamed
+from sklimb.fitting import class_weights, schedule, streamed
 from sklimb.fitting import plan as plan_module
 from sklimb.inputs import sketch as sketches
 from sklimb.inputs import streams
@@ -364,6 +365,30 @@ def test_a_killed_fit_goes_on_with_the_same_bits(n_steps, tmp_path, monkeypatch)
     assert own == other
     clf.save(tmp_path / "model.sklimb")
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_rate_that_falls_by_step_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(_fit_checkpoint, "SECONDS", 0)
+    monkeypatch.setattr(schedule, "SEEN", 2 * N_ROWS)
+    auto = {"max_epochs": "auto", "lr": "auto", "validation_folds": "auto"}
+    clf = OutOfTheBox(**{**SMALL, **auto}, checkpoint=tmp_path)
+    rates, step = [], _Net.train_step_single
+
+    def keep(net, batch):
+        if len(rates) == 50:
+            rates.append(None)
+            raise Killed
+        rates.append(net.optimizer_.param_groups[0]["lr"])
+        return step(net, batch)
+
+    monkeypatch.setattr(_Net, "train_step_single", keep)
+    with pytest.raises(Killed):
+        clf.fit(in_blocks(), "label")
+    clf.fit(in_blocks(), "label")
+    rates.remove(None)
+    at = np.arange(80) / 80
+    # The rate at the begin of the first step that was not made is that of step 50.
+    np.testing.assert_allclose(rates, 5e-3 * (1 + np.cos(np.pi * at)) / 2, rtol=1e-12)
 
 
 def test_a_checkpoint_is_for_the_same_fit_of_rows_in_blocks(tmp_path, monkeypatch):
