@@ -47,8 +47,9 @@ GALLERY_SOURCE = "_examples"
 # Where examples write. They are run as a user runs them, with these arguments.
 OUT = Path(tempfile.gettempdir()) / "sklimb_docs"
 ARGUMENTS = {"threshold_workflow.py": ["--quick"]}
-# Not run: adapters, which are imported by others.
-NOT_EXECUTED = ["tabarena_model.py"]
+# Not run: adapters, which are imported by others, and what starts processes that would
+# import the builder of these pages.
+NOT_EXECUTED = ["tabarena_model.py", "two_workers.py"]
 EXECUTED = rf"/(?!{'|'.join(map(re.escape, NOT_EXECUTED))})\w+\.py$"
 GALLERY_INTRODUCTION = """\
 Examples

@@ -32,6 +32,8 @@ def check_same_network(estimator):
     for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
         there.pop(name, None)
     there.pop("pretrained", None)  # where the weights came from
+    if getattr(estimator, "channels_last", None) == "auto":
+        there.pop("channels_last", None)  # the network keeps its own
     # `n_members` in the config counts networks of all settings and folds.
     n_settings, n_members = len(settings_of(estimator)), there.pop("n_members")
     wanted, folds = estimator.n_members, estimator.validation_folds

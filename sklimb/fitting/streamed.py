@@ -9,6 +9,7 @@ more where weights differ.
 
 import shutil
 import tempfile
+from functools import partial
 
 import numpy as np
 from sklearn import get_config
@@ -21,6 +22,7 @@ from sklimb.fitting.sample import SOLVED_ROWS
 from sklimb.fitting.schedule import MOST_VALIDATE
 from sklimb.inputs.containers import as_column
 from sklimb.inputs.labels import check_labels, label_codes
+from sklimb.inputs.on_disk import forget
 from sklimb.inputs.rowset import RowSet
 from sklimb.inputs.sketch import Sketch
 from sklimb.inputs.streams import check_columns, frames_of, kind_of, without
@@ -30,6 +32,8 @@ from sklimb.training.compiled import check_compiler
 from sklimb.training.device import resolve_device
 from sklimb.training.samplers import is_uniform
 
+# Rows of the sample that are read at once, each from pages of its own.
+_READ_ROWS = 4096
 _WEIGHT = np.dtype(np.float64)
 # Parameters that need all rows at once, with the value that does not.
 _OFF = {
@@ -85,7 +89,7 @@ def prepare_streamed(estimator, X, y, sample_weight, given, seed):
         seed,
         fitted_of(estimator),
         n_rows=int(counts.sum()),
-        order=BlockOrder(len(encoded.y), encoded.block_rows),
+        order=BlockOrder(n_rows, encoded.block_rows, partial(forget, X_encoded)),
     )
     prepared.solved_on = _sample(prepared, rows.weight_sums, held_out, rng)
     prepared.baseline = balanced_median_row(*prepared.solved_on, estimator.encoder_)
@@ -334,7 +338,12 @@ def _sample(prepared, sums, held_out, rng):
     if n_rows > SOLVED_ROWS:
         rows = np.unique(rng.integers(n_rows, size=SOLVED_ROWS))
     train = prepared.train
-    parts = [(prepared.X[rows], train.y[rows], train.weight[rows])]
+    X = np.empty((len(rows), prepared.X.shape[1]), prepared.X.dtype)
+    for begin in range(0, len(rows), _READ_ROWS):
+        part = slice(begin, begin + _READ_ROWS)
+        X[part] = prepared.X[rows[part]]
+        forget(prepared.X)
+    parts = [(X, train.y[rows], train.weight[rows])]
     if held_out is not None:
         parts.append(held_out)
     X, y, weight = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -5,6 +5,7 @@ file has no name, so the system deletes it with the last array that maps it, eve
 a crash; it caches as much of the file as memory allows.
 """
 
+import mmap
 import shutil
 import tempfile
 
@@ -65,6 +66,16 @@ def filled(blocks, shape, dtype, in_file):
         file.flush()
         # Open for writing, though nothing is written: torch warns of read-only arrays.
         return np.memmap(file, dtype, "r+", shape=shape)
+
+
+def forget(X):
+    """Let the system have the memory of a mapped file's pages, which stay in the file.
+
+    It would take them back itself, but until then they count as this process's.
+    """
+    advice, mapped = getattr(mmap, "MADV_DONTNEED", None), getattr(X, "_mmap", None)
+    if advice is not None and mapped is not None:
+        mapped.madvise(advice)
 
 
 def take_rows(X, rows):

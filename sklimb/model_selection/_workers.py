@@ -78,16 +78,18 @@ def run_packs(task, folds, packs, n_jobs, checkpoint, progress=None):
         )
     except ValueError:  # the backend of Ray, and those of processes that are forked
         size, sent = effective_n_jobs(n_jobs), _sent_once(task, folds)
-        for begin in range(0, len(packs), size):
-            todo = [
-                delayed(_kept)(checkpoint, i, sent, pairs, progress)
-                for i, pairs in packs[begin : begin + size]
-            ]
-            found = Parallel(n_jobs, batch_size=1)(todo)
-            for i, results in found:  # pyright: ignore[reportGeneralTypeIssues]
-                if checkpoint.finished(i) is None:
-                    checkpoint.keep(i, results)
-                yield i, results
+        # Within one Parallel, so that workers start once and not with each round.
+        with Parallel(n_jobs, batch_size=1) as parallel:
+            for begin in range(0, len(packs), size):
+                todo = [
+                    delayed(_kept)(checkpoint, i, sent, pairs, progress)
+                    for i, pairs in packs[begin : begin + size]
+                ]
+                found = parallel(todo)
+                for i, results in found:  # pyright: ignore[reportGeneralTypeIssues]
+                    if checkpoint.finished(i) is None:
+                        checkpoint.keep(i, results)
+                    yield i, results
         return
     todo = [delayed(_numbered)(i, task, folds, pairs, progress) for i, pairs in packs]
     for i, results in parallel(todo):  # pyright: ignore[reportGeneralTypeIssues]

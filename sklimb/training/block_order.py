@@ -1,6 +1,7 @@
 """The order of rows in blocks, for rows that are mapped from a file."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 
@@ -10,10 +11,12 @@ class BlockOrder:
     """Every row once: blocks in a new order each epoch, and the rows within each.
 
     Of rows that are in random order already: neighbours are then read together.
+    `after` is called without arguments when the next block begins.
     """
 
     n_rows: int
     block_rows: int
+    after: Callable = field(default=list, compare=False, repr=False)
 
     def __call__(self, generator):
         return torch.cat(list(self.blocks(generator)))
@@ -25,6 +28,7 @@ class BlockOrder:
         for begin in begins:
             n = min(self.block_rows, self.n_rows - begin)
             yield torch.randperm(n, generator=generator).add_(begin)
+            self.after()
 
 
 class Taken:

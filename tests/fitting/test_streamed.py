@@ -20,6 +20,7 @@ from sklimb.fitting import class_weights, schedule, streamed
 from sklimb.fitting import plan as plan_module
 from sklimb.inputs import sketch as sketches
 from sklimb.inputs import streams
+from sklimb.inputs.on_disk import forget
 from sklimb.inputs.sketch import Sketch
 from sklimb.inputs.table import read_table
 from sklimb.persistence import load
@@ -208,6 +209,22 @@ def test_an_order_by_blocks_has_each_row_once():
         assert np.array_equal(np.sort(rows), np.arange(1003))
         assert len(np.unique(rows[:100] // 100)) <= 2
     assert not np.array_equal(first, second)
+
+
+def test_pages_of_the_file_are_given_back_block_by_block(seen, monkeypatch):
+    calls = []
+    monkeypatch.setattr(streamed, "forget", calls.append)
+    with config_context(working_memory=0.05):
+        fit(in_blocks(), max_epochs=2)
+    plan = seen["plan"]
+    n_blocks = -(-len(plan.y) // plan.order.block_rows)
+    # One for the sample, and one for each block but the last: rows end there.
+    assert n_blocks > 3 and len(calls) == 1 + 2 * (n_blocks - 1)
+    assert all(array is plan.X for array in calls)
+    before = plan.X.copy()
+    forget(plan.X)
+    forget(before)  # no file
+    assert np.array_equal(plan.X, before)
 
 
 def test_rows_that_are_taken_are_those_of_the_order():

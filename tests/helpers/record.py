@@ -96,6 +96,7 @@ def cases():
         estimator.estimator.set_params(**ONE)
         yield type(estimator).__name__, _fit(estimator, rows)
     tiny = {"backbone": "resnet8", "max_epochs": 2, "batch_size": 16, "lr": 0.05}
+    tiny["channels_last"] = False
     for name, strategy in IMAGES.items():
         clf = ImageResNetClassifier(**tiny, random_state=0, **strategy)
         yield f"images: {name}", _fit(clf, images)

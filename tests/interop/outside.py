@@ -79,23 +79,26 @@ def test_a_search_on_ray():
     np.testing.assert_array_equal(found, alone)
 
 
-def scored(estimator, X, y):
-    """ROC AUC; notes who has scored, and the first to find the mark dies."""
-    folder = Path(os.environ["SKLIMB_TEST_FOLDER"])
-    with open(folder / "scored", "a") as file:
-        file.write(f"{estimator.lr}\n")
-    mark = folder / "die"
-    if estimator.lr == 1e-2 and mark.exists():
-        mark.unlink()
-        os._exit(1)
-    return roc_auc_score(y, estimator.predict_proba(X)[:, 1])
+def dying(folder):
+    """ROC AUC that notes each call; the first one of a rate that finds a mark dies."""
+
+    # Inside, so that it is sent by value: workers do not find this file.
+    def scored(estimator, X, y):
+        with open(folder / "scored", "a") as file:
+            file.write(f"{estimator.lr}\n")
+        mark = folder / "die"
+        if estimator.lr == 1e-2 and mark.exists():
+            mark.unlink()
+            os._exit(1)
+        return roc_auc_score(y, estimator.predict_proba(X)[:, 1])
+
+    return scored
 
 
-def test_a_ray_worker_that_dies_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("SKLIMB_TEST_FOLDER", str(tmp_path))
+def test_a_ray_worker_that_dies_loses_nothing(tmp_path):
     clf = TabularMLPClassifier(**{**SMALL.get_params(), "callbacks": None})
     search = PackedSearchCV(
-        clf, {"lr": [1e-3, 3e-3, 1e-2]}, cv=2, scoring=scored, max_members=1
+        clf, {"lr": [1e-3, 3e-3, 1e-2]}, cv=2, scoring=dying(tmp_path), max_members=1
     )
     alone = search.fit(X, Y).cv_results_["mean_test_score"]
     (tmp_path / "scored").unlink()
