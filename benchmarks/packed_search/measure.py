@@ -74,9 +74,11 @@ QUICK = Scale(1500, 2, 2, 3, 2, 320, 2, (1, 8, 32), (8, 32), 4)
 
 
 def classifier(**params):
-    """Our estimator on the CPU, defaults but for the batch size and `params`."""
-    params = {"batch_size": BATCH, "random_state": 0, "device": "cpu", **params}
-    return TabularMLPClassifier(**params)
+    """One network on the CPU, defaults but for the batch size and `params`."""
+    fixed = {"batch_size": BATCH, "random_state": 0, "device": "cpu"}
+    # A search trains one network per candidate, and GridSearchCV must too.
+    one = {"n_members": 1, "validation_folds": None}
+    return TabularMLPClassifier(**{**fixed, **one, **params})
 
 
 class MLP(nn.Sequential):
