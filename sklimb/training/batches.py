@@ -223,7 +223,7 @@ class Batches:
             ]
             augmenting = self.augment, generators
         rows = min(_CHUNK_ROWS, _CHUNK_NUMBERS // max(1, self.X.shape[1]))
-        chunk = max(1, rows // self.batch_size) * self.batch_size
+        chunk = int(max(1, rows // self.batch_size) * self.batch_size)
         spans = self._spans(epoch, chunk, end)
         for begin, rows in zip(range(0, end, chunk), spans, strict=True):
             yield from self._chunk(*rows, begin, noise, mixing, augmenting, viewing)

@@ -31,6 +31,7 @@ from sklimb.training.mixing import Mixer
             backbone="resnet8",
             max_epochs=12,
             lr=0.05,
+            clip_norm=1.0,  # without it a network may be sure of wrong answers
             n_members=2,
             sam_asymmetric_rho=0.05,
             sampler="balanced",
