@@ -28,6 +28,7 @@ FROM_MARKDOWN = {
     "results_packed_search": "benchmarks/results/packed_search.md",
     "results_portfolio": "benchmarks/results/portfolio.md",
     "results_prediction": "benchmarks/results/prediction.md",
+    "results_large": "benchmarks/results/large.md",
     "results_images": "benchmarks/results/images.md",
     "results_step_costs": "benchmarks/results/step_costs.md",
     "results_metabalance": "benchmarks/results/papers/metabalance.md",
