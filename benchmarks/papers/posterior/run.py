@@ -1,6 +1,7 @@
 """Does Bayesian inference help most under class imbalance?
 
-"On Representation Learning under Class Imbalance", section 6 and Figure 8, on tables:
+"On Representation Learning under Class Imbalance", section 6 and Figure 8, on tables
+and on pairs of classes of CIFAR-10:
 one network, an ensemble of five, a Laplace approximation (last layer, diagonal) and
 SGHMC, at the same number of training rows and ratios from balanced to 0.01. A ratio is
 rare rows per frequent row. Test rows are balanced, as in the paper, with the odds
@@ -27,6 +28,7 @@ from benchmarks.papers.common.report import (
     record,
     write_results,
 )
+from benchmarks.papers.posterior import pictures
 from benchmarks.papers.posterior.measure import METHODS, TASKS, run
 from benchmarks.papers.posterior.report import (
     COLUMNS,
@@ -65,7 +67,37 @@ SCALES = {
         "n_epochs": 1,
     },
 }
+# Of images.
+PICTURES = {
+    "full": {
+        "seeds": 5,
+        "ratios": (1.0, 0.1, 0.01),
+        "total": 4000,
+        "n_test": 1000,
+        "max_epochs": 100,
+        **CHAINS,
+    },
+    "quick": {
+        "seeds": 1,
+        "ratios": (1.0, 0.1),
+        "total": 600,
+        "n_test": 300,
+        "max_epochs": 8,
+        **CHAINS,
+        "n_epochs": 6,
+    },
+    "tiny": {**SCALES["tiny"], "seeds": 1, "total": 80, "n_test": 20},
+}
 FIT = ("total", "n_test", "max_epochs", *CHAINS)
+KINDS = {
+    "tables": ("posterior", SCALES, run, ("posterior.measure",)),
+    "images": (
+        "posterior_images",
+        PICTURES,
+        pictures.run,
+        ("posterior.measure", "posterior.pictures"),
+    ),
+}
 
 
 def all_jobs(scale, tasks):
@@ -78,11 +110,24 @@ def all_jobs(scale, tasks):
 
 
 def main(argv=None):
-    args = read_arguments(__doc__, argv, ("tasks", tuple(TASKS)))
-    scale = SCALES[args.scale]
+    args = read_arguments(
+        __doc__,
+        argv,
+        ("tasks", tuple(TASKS)),
+        ("kinds", tuple(KINDS)),
+    )
+    for kind in args.kinds:
+        tasks = args.tasks if kind == "tables" else list(pictures.PAIRS)
+        compare(args, kind, tasks)
+
+
+def compare(args, kind, tasks):
+    """Fit what is missing on tables or on images, and write the results."""
+    name, scales, measure, measured = KINDS[kind]
+    scale = scales[args.scale]
     key = ("task", "ratio", "seed", "digest")
-    kept = kept_fits(args, "posterior", key, "posterior.measure")
-    keys = fit_missing(args, kept, run, list(all_jobs(scale, args.tasks)))
+    kept = kept_fits(args, name, key, *measured)
+    keys = fit_missing(args, kept, measure, list(all_jobs(scale, tasks)))
     rows, missing = found(kept, keys)
     if missing:
         raise SystemExit(f"{missing} fits are missing: run without --report-only.")
@@ -109,13 +154,13 @@ def main(argv=None):
     parts = [
         "**Published.** S000 shows a figure and prints no numbers; it says:\n\n"
         + "\n".join(f"- {text}" for text in POSTERIOR.values()),
-        f"**Figure 8, on tables.** Means over {len(args.tasks)} tasks; test rows of "
+        f"**Figure 8, on {kind}.** Means over {len(tasks)} tasks; test rows of "
         f"the training's ratio, and balanced ones.\n\n{score_table(rows, ratios)}",
         "**Claims.** Shares that are taken off the loss of one network; intervals over "
         f"tasks.\n\n{claims_in_short(lines)}",
         claims_table(lines),
     ]
-    write_results(args, "posterior", content, parts, draw(rows, ratios))
+    write_results(args, name, content, parts, draw(rows, ratios))
 
 
 if __name__ == "__main__":
