@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from sklimb._random import stream_generator
 from sklimb.training.block_order import Taken
 from sklimb.training.device import as_numbers, to_device
+from sklimb.training.dropout_masks import draw_mask
 from sklimb.training.views.columns import mask_seed
 
 # Rows whose inputs and dropout masks are gathered at once. A fixed number, because a
@@ -415,6 +416,5 @@ class Batches:
             if rate == 0.0:  # no dropout, nothing is drawn
                 own.fill_(1.0)
             elif len(own):
-                keep = 1.0 - rate
-                own.bernoulli_(keep, generator=generator).div_(keep)
+                draw_mask(own, 1.0 - rate, generator)
         return out

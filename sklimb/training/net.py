@@ -15,6 +15,7 @@ from sklimb.training.batches import Rows
 from sklimb.training.callbacks import StopTraining
 from sklimb.training.device import block_rows, padded_blocks, to_device
 from sklimb.training.given_callbacks import BestSoFar, hide_members, reads_labels
+from sklimb.training.optimizers import DROP_EVERY
 from sklimb.training.steps import clip_gradients
 
 # Most rows of a validation block, members times rows: what stays in the caches.
@@ -245,8 +246,11 @@ class _Net(ClassifierMixin, NeuralNet):
             if i <= done:  # made, so that what is random later is as it was
                 continue
             total += take_step(batch)["loss"]
+            if i % DROP_EVERY == 0:
+                self.optimizer_.drop_tiny()
             if going_on is not None:
                 going_on.after_step(self, i, total)
+        self.optimizer_.drop_tiny()
         steps = to_device(torch.tensor(self.batches_.n_steps), self.device)
         self.epoch_losses_ = total / steps
 

@@ -13,6 +13,12 @@ from threading import Lock
 
 import torch
 
+# Below this a moment moves no weight that float32 can tell: a step is at most the rate
+# times 1e-20 / eps (1e-8 of AdamW).
+_NOTHING = 1e-20
+# Steps between passes of `drop_tiny`: with a beta of 0.9 moments shrink by 3e-5 in them,
+# far from the denormal numbers that begin at 1e-38.
+DROP_EVERY = 100
 _CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"
 _lock = Lock()
 
@@ -67,6 +73,21 @@ class _Packed:
         if differ or len(set(n_steps or [0])) > 1:
             # Set here, not overridden: torch would wrap it, 15 % of a small net's step.
             self.step = self._step_runs
+
+    @torch.no_grad()
+    def drop_tiny(self):
+        """Set first moments of nearly 0 to 0, on a CPU.
+
+        A unit that no row of the last steps has reached has gradients of 0. Its moment
+        shrinks by a factor per step, and after 800 steps it is a denormal number, with
+        which Intel's processors compute thirty times as long: with half of the units of
+        a small network at rest, its update took 2.6 ms instead of 0.4.
+        """
+        for group in self.param_groups:
+            for p in group["params"]:
+                moment = self.state[p].get(self._names[0]) if p in self.state else None
+                if moment is not None and not moment.is_cuda:
+                    torch.hardshrink(moment, _NOTHING, out=moment)
 
     def take_(self, members):
         """Keep only the moments of the given members."""

@@ -12,6 +12,8 @@ import argparse
 import hashlib
 import json
 import os
+import platform
+import re
 import sys
 import warnings
 from importlib.metadata import version
@@ -171,11 +173,18 @@ def _of_text(text, data=b""):
     return hashlib.sha256(text.encode() + data).hexdigest()
 
 
+def _vendor():
+    """Intel's and AMD's products differ in their bits, with equal instructions."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"vendor_id\s*: (\S+)", info.read_text() if info.exists() else "")
+    return found[1] if found else platform.machine()
+
+
 def environment():
     """What bits depend on besides the code."""
     names = ("torch", "numpy", "scikit-learn", "imbalanced-learn", "skorch")
     return {
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        "processor": f"{_vendor()} {torch.backends.cpu.get_cpu_capability()}",
         "threads": torch.get_num_threads(),
         **{name: version(name) for name in names},
     }
