@@ -16,8 +16,8 @@ import torch
 # Below this a moment moves no weight that float32 can tell: a step is at most the rate
 # times 1e-20 / eps (1e-8 of AdamW).
 _NOTHING = 1e-20
-# Steps between passes of `drop_tiny`: with a beta of 0.9 moments shrink by 3e-5 in them,
-# far from the denormal numbers that begin at 1e-38.
+# Steps between passes of `drop_tiny`. With a beta of 0.9 moments shrink by 3e-5
+# in them, and denormal numbers begin at 1e-38.
 DROP_EVERY = 100
 _CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"
 _lock = Lock()
