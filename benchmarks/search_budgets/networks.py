@@ -14,9 +14,12 @@ FEWEST = 3
 # halving ends most candidates early. Only the first round is planned with it.
 FIRST_GUESS = 0.8
 # The last fit is one out of the box with other settings, which may take this much more.
-MARGIN = 1.3
+MARGIN = 2
 # A round may cost more a candidate than the one before.
 CAUTION = 0.8
+# And a candidate of the full space than one of the small (2 to 6 times, measured): it may
+# have 384 units in three layers.
+FULL = 5
 
 
 def warm_up():
@@ -66,12 +69,14 @@ def fit_networks(X, y, cv, seed, clock):
         return plain, {"candidates": 0, "rounds": [], "chosen": {}}
     each = FIRST_GUESS * len(cv) * seconds / len(plain.member_seeds_)
     queue, best, rounds = _candidates(clf, seed), (-float("inf"), {}), []
+    n_small = len(queue[0])
     while queue:
+        if n_small == sum(size for size, _ in rounds):
+            each *= FULL
         size = int(min((clock.left - reserve) * CAUTION / each, len(queue[0])))
         if size < min(FEWEST, len(queue[0])):
             break
-        taken = queue[0][:size]
-        queue[0] = queue[0][size:]
+        taken, queue[0] = queue[0][:size], queue[0][size:]
         queue = [part for part in queue if part]
         search = PackedSearchCV(
             clf,
