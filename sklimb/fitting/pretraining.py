@@ -16,7 +16,7 @@ from sklimb.inputs.on_disk import take_rows
 from sklimb.training.batches import Batches, Draw
 from sklimb.training.device import fits
 from sklimb.training.moco import make_pretraining_term
-from sklimb.training.optimizers import PackedAdamW
+from sklimb.training.optimizers import DROP_EVERY, PackedAdamW
 from sklimb.training.samplers import UniformOrder, WeightedOrder
 from sklimb.training.terms import JointTerm, n_views
 from sklimb.training.views.columns import Pool
@@ -236,12 +236,14 @@ def _epoch(module, term, batches, optimizer):
     """Mean loss of each member over one epoch of steps."""
     module.train()
     total, n_steps = 0.0, len(batches)
-    for batch in batches:
+    for i, batch in enumerate(batches, 1):
         optimizer.zero_grad()
         views = batch["views"]
         loss = term.judge(module, views, views["masks"])
         loss.sum().backward()
         optimizer.step()
+        if i % DROP_EVERY == 0 or i == n_steps:
+            optimizer.drop_tiny()
         total = total + loss.detach().double()
     return (total / n_steps).cpu().numpy()
 
