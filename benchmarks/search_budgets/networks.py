@@ -17,8 +17,8 @@ FIRST_GUESS = 0.8
 MARGIN = 2
 # A round may cost more a candidate than the one before.
 CAUTION = 0.8
-# And a candidate of the full space than one of the small (2 to 6 times, measured): it may
-# have 384 units in three layers.
+# And a candidate of the full space than one of the small, 2 to 6 times as measured: it
+# may have 384 units in three layers.
 FULL = 5
 
 
@@ -69,10 +69,11 @@ def fit_networks(X, y, cv, seed, clock):
         return plain, {"candidates": 0, "rounds": [], "chosen": {}}
     each = FIRST_GUESS * len(cv) * seconds / len(plain.member_seeds_)
     queue, best, rounds = _candidates(clf, seed), (-float("inf"), {}), []
-    n_small = len(queue[0])
+    n_small, spent, n = len(queue[0]), 0.0, 0
     while queue:
-        if n_small == sum(size for size, _ in rounds):
-            each *= FULL
+        if n == n_small:
+            # Of the full space nothing is known yet.
+            each, spent, n_small, n = FULL * each, 0.0, None, 0
         size = int(min((clock.left - reserve) * CAUTION / each, len(queue[0])))
         if size < min(FEWEST, len(queue[0])):
             break
@@ -87,7 +88,9 @@ def fit_networks(X, y, cv, seed, clock):
             refit=False,
         )
         _, own = clock.timed(lambda search=search: search.fit(X, y))
-        each = own / size
+        # Of all rounds of a space: a round of one candidate says little.
+        spent, n = spent + own, n + size
+        each = spent / n
         rounds.append([size, round(own, 2)])
         best = max(best, (float(search.best_score_), search.best_params_), key=_first)
     model = Mean(plain, clf.set_params(**best[1]).fit(X, y))
