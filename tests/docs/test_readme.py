@@ -24,8 +24,8 @@ def test_blocks_run(capsys, monkeypatch):
     at_half, there, called, found = map(
         int, re.search(r"(\d+) called at 0.5, of (\d+)\n(\d+) .* (\d+)\n", out).groups()
     )
-    # What the text below says. Eight seeds called 0 to 3 at 0.5, and 24 to 42 of which 8
-    # to 12; another processor is as another seed.
+    # What the text below says. Eight seeds called 0 to 3 at 0.5, and 24 to 42, of which
+    # 8 to 12 were frauds; another processor is as another seed.
     assert at_half <= 3 and there == 26 and called < 60 and found >= 7
     assert "clf__sampler" in out and "packs: {" in out
 
