@@ -78,11 +78,11 @@ def planned(parts, monkeypatch):
 
 
 def test_a_packed_search_keeps_time_for_its_last_fit(planned):
-    # 1 s of a fit out of the box, 1.3 for the last one, then 2.4 a candidate, with
-    # caution: 19.7 * 0.8 / 2.4 of them.
+    # 1 s of a fit out of the box, 2 for the last one, then 2.4 a candidate, with
+    # caution: 19 * 0.8 / 2.4 of them.
     model, found = planned(22.0)
     assert found["rounds"][0] == [6, 1.0]
-    assert len(found["rounds"]) == 22 - 1 - 1
+    assert len(found["rounds"]) == 22 - 1 - 2
     first = Search.asked[0][0]
     assert first == {"frequency_scale": 0.1, "dropout": 0.1, "smoothing_eps": 0.0}
     small = [tuple(p.values()) for p in (*Search.asked[0], *Search.asked[1])]

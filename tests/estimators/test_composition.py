@@ -145,7 +145,8 @@ def test_validation_rows_pass_the_steps_of_a_pipeline(loan):
 
 def test_calibrated_classifier(loan):
     X, y = loan
-    clf = CalibratedClassifierCV(TabularMLPClassifier(**SMALL), cv=3).fit(X, y)
+    own = TabularMLPClassifier(**{**SMALL, "max_epochs": 15})
+    clf = CalibratedClassifierCV(own, cv=3).fit(X, y)
     assert roc_auc_score(y, clf.predict_proba(X)[:, 1]) > 0.6
 
 

@@ -498,7 +498,7 @@ def test_scorers_in_a_grid_search(n_classes):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_scorers_in_a_packed_search(n_classes):
     X, y, scoring = problem(n_classes)
-    clf = TabularMLPClassifier(d_block=8, max_epochs=10, batch_size=64, random_state=0)
+    clf = TabularMLPClassifier(d_block=8, max_epochs=20, batch_size=64, random_state=0)
     settings = {"scoring": scoring, "cv": 2, "refit": False, "error_score": "raise"}
     grid = {"lr": [1e-2, 3e-2]}
     alone = GridSearchCV(clf, grid, **settings).fit(X, y).cv_results_

@@ -208,7 +208,7 @@ def test_n_iter_draws_from_a_grid():
 
 
 def test_n_epochs_is_the_mean_over_folds_of_the_fits_alone():
-    clf = tiny(n_iter_no_change=1, max_epochs=30, lr=0.1)
+    clf = tiny(n_iter_no_change=2, max_epochs=30, lr=0.03)
     packed = PackedSearchCV(clf, {"dropout": [0.0, 0.5]}, cv=uneven_splits()).fit(X, Y)
     want = [
         np.mean(
