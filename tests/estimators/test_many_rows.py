@@ -76,6 +76,7 @@ def test_gradients_are_as_the_caller_has_them(threads, grad):
 
 def test_an_error_comes_out_and_leaves_torch_its_threads(threads):
     threads(2)
+    before = set(threading.enumerate())  # other libraries keep pools of their own
 
     def fail(i):
         raise ValueError(f"part {i}")
@@ -83,7 +84,7 @@ def test_an_error_comes_out_and_leaves_torch_its_threads(threads):
     with pytest.raises(ValueError, match="part 0"):
         in_threads(fail, range(8))
     assert torch.get_num_threads() == 2
-    assert not [t for t in threading.enumerate() if "ThreadPool" in t.name]
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
