@@ -109,7 +109,9 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         'float or "auto"',
         """Standard deviation of the initial frequencies, in periods per standard
         deviation of the column. The most influential knob of "plr": 0.05 to 5;
-        "auto" is 0.1.""",
+        "auto" is 0.1, and without a portfolio half of the frequencies are 100 times as
+        large in columns of which one value has half of the rows and five or more values
+        the rest, such as amounts that are mostly 0.""",
     )
     n_members: int | str = parameter("auto")
     validation_folds: int | str | None = parameter("auto")
@@ -174,7 +176,12 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
             "n_edges": None if edges is None else edges.shape[1],
         }
         live = ~np.isin(encoder.numeric_columns_, encoder.constant_columns_)
-        module = self._build_module(self.module_config_, edges, torch.from_numpy(live))
+        crowded = None
+        if self.frequency_scale == "auto" and self.portfolio is None:
+            crowded = encoder._crowded
+        module = self._build_module(
+            self.module_config_, edges, torch.from_numpy(live), crowded
+        )
         module.reset_parameters([m["seed"] for m in members])
         return module
 
@@ -191,10 +198,10 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         return n_weights + layers * d_block
 
     @staticmethod
-    def _build_module(config, edges=None, live=None):
+    def _build_module(config, edges=None, live=None, crowded=None):
         """The packed network of a `module_config_`, before weights are drawn."""
         config = dict(config)
         n_edges = config.pop("n_edges")
         if n_edges is not None and edges is None:
             edges = torch.zeros(config["n_numeric"], n_edges)
-        return PackedMLP(**config, edges=edges, live=live)
+        return PackedMLP(**config, edges=edges, live=live, crowded=crowded)

@@ -105,7 +105,7 @@ def _first(pair):
 def _candidates(clf, seed):
     """Candidates of the small space, and many of the full one."""
     small = search_space(clf)
-    default = {"frequency_scale": 0.1, "dropout": 0.1, "smoothing_eps": 0.0}
+    default = {"frequency_scale": "auto", "dropout": 0.1, "smoothing_eps": 0.0}
     n = len(ParameterGrid(small))
     drawn = list(ParameterSampler(small, n, random_state=seed))
     drawn.sort(key=lambda params: params != default)  # which comes first

@@ -14,6 +14,8 @@ from sklimb.inputs.table import column_label, hash_values
 # A flag set in one row of a hundred has this standard deviation.
 _SMALLEST_SCALE = 0.25
 _SMALLEST_P = 2.0**-53
+# Others that a value needs beside it to crowd them.
+_CROWD = 5
 # Squares and differences of numbers within 2**-+900 neither overflow nor vanish.
 _PLAIN_EXPONENT = 450
 _SMALLEST_FLOAT = np.nextafter(0.0, 1.0)
@@ -24,14 +26,25 @@ class NumericColumn:
 
     A scale of 0 marks a column that becomes zeros. knots has the shape (2, n_knots),
     with n_knots = 0 where the transform needs none. `is_plain` says that no arithmetic
-    with its numbers overflows or vanishes.
+    with its numbers overflows or vanishes, `crowded` that one value has half of the
+    weight and 5 or more share the rest, as amounts that are mostly 0 (False where a
+    column was read from a file).
     """
 
-    __slots__ = ("center", "high", "is_plain", "knots", "low", "missing", "scale")
+    __slots__ = (
+        "center",
+        "crowded",
+        "high",
+        "is_plain",
+        "knots",
+        "low",
+        "missing",
+        "scale",
+    )
 
-    def __init__(self, stats, knots):
+    def __init__(self, stats, knots, crowded=False):
         self.low, self.high, self.center, self.scale, self.missing = map(float, stats)
-        self.knots = knots
+        self.knots, self.crowded = knots, crowded
         fits = max(-self.low, self.high) < 2.0**_PLAIN_EXPONENT
         self.is_plain = fits and (knots.size == 0 or _has_plain_slopes(knots[0]))
 
@@ -54,7 +67,9 @@ class NumericColumn:
         scale = 0.0 if len(values) == 1 else max(scale, _SMALLEST_FLOAT)
         if len(values) > 1 and transform == "quantile":
             knots = gaussian_knots(values, sums, n_quantiles)
-        return cls((values[0], values[-1], center, scale, missing), knots)
+        crowded = len(values) > _CROWD and sums.max() >= 0.5 * sums.sum()
+        stats = values[0], values[-1], center, scale, missing
+        return cls(stats, knots, bool(crowded))
 
     @property
     def stats(self):

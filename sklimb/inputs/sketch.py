@@ -124,7 +124,7 @@ class Sketch:
             # All rows of the sample have one value, or none.
             knots = gaussian_knots(np.array([low, high]), np.ones(2), n_quantiles)
         stats = low, high, center, scale, self.missing[j] / self.total
-        return NumericColumn(stats, knots)
+        return NumericColumn(stats, knots, fitted.crowded)
 
     def _category(self, sums, min_frequency):
         values = [value for value in sums if value is not None]

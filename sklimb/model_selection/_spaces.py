@@ -74,7 +74,7 @@ def _of(*values):
 # halving is on it costs four epochs. Learning rate and weight decay moved the scores
 # less than these three.
 _MLP_SMALL = {
-    "frequency_scale": _of(0.1, 0.3, 1.0, 5.0),
+    "frequency_scale": _of("auto", 0.3, 1.0, 5.0),
     "dropout": _of(0.0, 0.1, 0.3),
     "smoothing_eps": _of(0.0, 0.02),
 }

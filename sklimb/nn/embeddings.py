@@ -16,6 +16,8 @@ from sklimb.nn.packed import draw_trunc_normal, draw_uniform
 
 # The kinds of PackedPeriodicEmbeddings.
 PERIODIC = ("plr", "plr-lite", "plr-dense")
+# Of crowded columns, half of the frequencies are drawn so many times as large.
+CROWDED_FACTOR = 100.0
 
 
 class PackedLinearEmbeddings(nn.Module):
@@ -50,6 +52,11 @@ class PackedPeriodicEmbeddings(nn.Module):
     number itself takes the place of the first entry (the D of PBLD in Holzmueller et
     al., "Better by Default", 2024).
 
+    A column is crowded if one value has half of the rows, such as an amount that is
+    mostly 0: what is left of the normal scale to all other values is too little for
+    frequencies that suit other columns to tell them apart. There every second
+    frequency is drawn 100 times as large.
+
     **Shape**
 
     - Input: `(K, batch, n)`
@@ -65,9 +72,12 @@ class PackedPeriodicEmbeddings(nn.Module):
         frequency_scale,
         lite,
         dense=False,
+        crowded=None,
     ):
         super().__init__()
         self.d_embedding, self.n_frequencies = d_embedding, n_frequencies
+        # Whether columns are crowded; None: none is. Only the draw of weights reads it.
+        self.crowded = crowded
         # A number, or one per member.
         self.frequency_scale = frequency_scale
         self.lite, self.dense = lite, dense
@@ -86,6 +96,8 @@ class PackedPeriodicEmbeddings(nn.Module):
         self.frequency[k, j, 0] = draw_trunc_normal(
             (self.n_frequencies,), scale, generator
         )
+        if self.crowded is not None and self.crowded[j]:
+            self.frequency[k, j, 0, 1::2] *= CROWDED_FACTOR
         if not self.lite:
             self._reset_linear(k, j, generator)
 

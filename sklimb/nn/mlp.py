@@ -46,6 +46,9 @@ class PackedMLP(nn.Module):
     live : tensor of bool of shape (n_numeric,) or None
         Numeric columns that are used; the others send no signal. In a pack that
         was joined (`join_mlps`) each member has its own, (K, 1, n_numeric).
+    crowded : sequence of bool of length n_numeric or None
+        Numeric columns of which one value has half of the rows; every second initial
+        frequency is 100 times as large there. None for none.
     cosine_head : bool
         The last layer gives cosines, for losses with margins.
 
@@ -73,6 +76,7 @@ class PackedMLP(nn.Module):
         frequency_scale=0.1,
         edges=None,
         live=None,
+        crowded=None,
         cosine_head=False,
     ):
         super().__init__()
@@ -93,6 +97,7 @@ class PackedMLP(nn.Module):
                 frequency_scale,
                 lite=num_embeddings == "plr-lite",
                 dense=num_embeddings == "plr-dense",
+                crowded=crowded,
             )
         elif n_numeric and num_embeddings == "ple":
             self.numbers = PackedPiecewiseLinearEmbeddings(

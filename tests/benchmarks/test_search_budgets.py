@@ -84,7 +84,7 @@ def test_a_packed_search_keeps_time_for_its_last_fit(planned):
     assert found["rounds"][0] == [6, 1.0]
     assert len(found["rounds"]) == 22 - 1 - 2
     first = Search.asked[0][0]
-    assert first == {"frequency_scale": 0.1, "dropout": 0.1, "smoothing_eps": 0.0}
+    assert first == {"frequency_scale": "auto", "dropout": 0.1, "smoothing_eps": 0.0}
     small = [tuple(p.values()) for p in (*Search.asked[0], *Search.asked[1])]
     assert len(set(small)) == len(small) == 24
     assert set(Search.asked[2][0]) > set(first)  # then the full space
