@@ -347,9 +347,7 @@ class TabularEncoder(Documented, SavedEncoder, TransformerMixin, BaseEstimator):
         )
         self.categories_ = [columns[i].kept for i in self.categorical_columns_]
         self.cardinalities_ = tuple(len(kept) + 1 for kept in self.categories_)
-        self._crowded = np.array(
-            [columns[i].crowded for i in self.numeric_columns_], dtype=bool
-        )
+        self._crowded = np.array([columns[i].crowded for i in self.numeric_columns_])
         self.n_numeric_ = len(self.numeric_columns_)
         self.n_indicators_ = len(self.indicator_columns_)
         return self

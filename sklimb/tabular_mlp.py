@@ -18,6 +18,10 @@ from sklimb.parameters.fields import one_of, parameter
 from sklimb.training.losses import needs_cosines
 from sklimb.training.optimizers import one_value
 
+# Rows that each other value of a crowded column needs on average, or the finer
+# frequencies learn single rows by heart (benchmarks/studies/out_of_the_box).
+_ROWS_OF_OTHERS = 10
+
 
 class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
     """Multi-layer perceptron for class-imbalanced tables.
@@ -110,8 +114,8 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         """Standard deviation of the initial frequencies, in periods per standard
         deviation of the column. The most influential knob of "plr": 0.05 to 5;
         "auto" is 0.1, and without a portfolio half of the frequencies are 100 times as
-        large in columns of which one value has half of the rows and five or more values
-        the rest, such as amounts that are mostly 0.""",
+        large in columns of which one value has half of the rows, and five or more other
+        values ten rows each on average: amounts that are mostly 0, or counts.""",
     )
     n_members: int | str = parameter("auto")
     validation_folds: int | str | None = parameter("auto")
@@ -178,7 +182,7 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         live = ~np.isin(encoder.numeric_columns_, encoder.constant_columns_)
         crowded = None
         if self.frequency_scale == "auto" and self.portfolio is None:
-            crowded = encoder._crowded
+            crowded = encoder._crowded * len(plan.X) >= _ROWS_OF_OTHERS
         module = self._build_module(
             self.module_config_, edges, torch.from_numpy(live), crowded
         )

@@ -26,9 +26,10 @@ class NumericColumn:
 
     A scale of 0 marks a column that becomes zeros. knots has the shape (2, n_knots),
     with n_knots = 0 where the transform needs none. `is_plain` says that no arithmetic
-    with its numbers overflows or vanishes, `crowded` that one value has half of the
-    weight and 5 or more share the rest, as amounts that are mostly 0 (False where a
-    column was read from a file).
+    with its numbers overflows or vanishes. `crowded` is the mean share that the other
+    values have of a column of which one value has half of the weight, such as amounts
+    that are mostly 0; it is 0 if there are fewer than 5 others, of all other columns,
+    and of those that were read from a file.
     """
 
     __slots__ = (
@@ -42,7 +43,7 @@ class NumericColumn:
         "scale",
     )
 
-    def __init__(self, stats, knots, crowded=False):
+    def __init__(self, stats, knots, crowded=0.0):
         self.low, self.high, self.center, self.scale, self.missing = map(float, stats)
         self.knots, self.crowded = knots, crowded
         fits = max(-self.low, self.high) < 2.0**_PLAIN_EXPONENT
@@ -67,9 +68,8 @@ class NumericColumn:
         scale = 0.0 if len(values) == 1 else max(scale, _SMALLEST_FLOAT)
         if len(values) > 1 and transform == "quantile":
             knots = gaussian_knots(values, sums, n_quantiles)
-        crowded = len(values) > _CROWD and sums.max() >= 0.5 * sums.sum()
         stats = values[0], values[-1], center, scale, missing
-        return cls(stats, knots, bool(crowded))
+        return cls(stats, knots, _share_of_others(sums))
 
     @property
     def stats(self):
@@ -204,6 +204,14 @@ class CategoricalColumn:
             "missing_train": self.missing,
             "out_of_range": np.nan,
         }
+
+
+def _share_of_others(sums):
+    """Mean share of the others where one value has half of the weight, else 0."""
+    largest, total = sums.max(), sums.sum()
+    if len(sums) <= _CROWD or largest < 0.5 * total:
+        return 0.0
+    return float((total - largest) / (len(sums) - 1) / total)
 
 
 def distinct_values(values, weights=None):

@@ -14,7 +14,7 @@ FAST = {"max_epochs": 2, "validation_folds": None, "n_members": 1, "random_state
 
 
 def crowded(X, weight=None):
-    return TabularEncoder().fit(X, sample_weight=weight)._crowded.tolist()
+    return TabularEncoder().fit(X, sample_weight=weight)._crowded
 
 
 def test_what_is_crowded():
@@ -32,19 +32,19 @@ def test_what_is_crowded():
             "half of what is there": np.r_[np.full(8, np.nan), np.zeros(6), 1:7],
         }
     )
-    expected = [True, False, True, False, True, False, False, False, True]
-    assert crowded(X) == expected
-    assert crowded(X.sample(frac=1, random_state=0)) == expected
+    expected = np.array([0.05, 0, 0.05, 0, 0.1, 0, 0, 0, 1 / 12])
+    np.testing.assert_allclose(crowded(X), expected, rtol=1e-12)
+    np.testing.assert_array_equal(crowded(X.sample(frac=1)), crowded(X))
     assert TabularEncoder(numeric_transform="standard").fit(X)._crowded.any()
 
 
 def test_a_weight_is_so_many_rows():
     X = pd.DataFrame({"a": np.r_[0.0, np.arange(1, 8)]})
     weight = np.r_[7.0, np.ones(7)]
-    assert crowded(X) == [False]
-    assert crowded(X, weight) == crowded(X.loc[np.repeat(X.index, [7] + [1] * 7)])
-    assert crowded(X, weight) == crowded(X, 0.3 * weight) == [True]
-    assert crowded(X, np.r_[7.0, np.ones(4), np.zeros(3)]) == [False]
+    assert crowded(X) == 0
+    copies = crowded(X.loc[np.repeat(X.index, [7] + [1] * 7)])
+    assert crowded(X, weight) == copies == crowded(X, 4 * weight) == 1 / 14
+    assert crowded(X, np.r_[7.0, np.ones(4), np.zeros(3)]) == 0
 
 
 def make_pack(kind, crowded):
@@ -72,10 +72,10 @@ def test_other_kinds_have_no_frequencies():
         assert all(torch.equal(own[name], plain[name]) for name in plain)
 
 
-def amounts(n, seed=0):
+def amounts(n, seed=0, most=30):
     """Amounts, mostly 0, of which some tell the label; and a column of noise."""
     rng = np.random.default_rng(seed)
-    amount = np.where(rng.random(n) < 0.6, 0, rng.integers(1, 30, n))
+    amount = np.where(rng.random(n) < 0.6, 0, rng.integers(1, most, n))
     y = (amount % 3 == 1) ^ (rng.random(n) < 0.02)
     return np.c_[amount, rng.normal(size=n)], y.astype(int)
 
@@ -89,18 +89,35 @@ def same(a, b):
 
 
 def test_a_scale_that_is_given_is_taken_as_it_is():
-    X, y = amounts(300)
+    X, y = amounts(1000)
     auto = TabularMLPClassifier(**FAST).fit(X, y)
     given = TabularMLPClassifier(**FAST, frequency_scale=0.1).fit(X, y)
     assert not same(auto, given)
-    spread = X + np.random.default_rng(1).random(X.shape)
-    auto = TabularMLPClassifier(**FAST).fit(spread, y)
-    given = TabularMLPClassifier(**FAST, frequency_scale=0.1).fit(spread, y)
+
+
+@pytest.mark.parametrize("most", [60, 10**9])
+def test_others_that_hardly_repeat_are_left_alone(most):
+    X, y = amounts(1000, most=most)
+    assert TabularEncoder().fit(X)._crowded[0] > 0
+    auto = TabularMLPClassifier(**FAST).fit(X, y)
+    given = TabularMLPClassifier(**FAST, frequency_scale=0.1).fit(X, y)
     assert same(auto, given)
 
 
+def test_rows_and_weights_and_their_order_decide_alike():
+    X, y = amounts(400)
+    rows = np.random.default_rng(0).permutation(np.repeat(np.arange(400), 2))
+    fits = [
+        TabularMLPClassifier(**FAST, batch_size=32).fit(X, y, sample_weight=weight)
+        for weight in (None, np.full(400, 3.0))
+    ]
+    fits.append(TabularMLPClassifier(**FAST, batch_size=32).fit(X[rows], y[rows]))
+    scales = [clf.net_.module_.numbers.frequency[0, 0].abs().max() for clf in fits]
+    assert max(scales) < 1  # some 5 rows each, though 1,200 by weight
+
+
 def test_a_portfolio_names_its_scales():
-    X, y = amounts(300)
+    X, y = amounts(1000)
     fits = [
         TabularMLPClassifier(**FAST, frequency_scale=scale, portfolio=portfolio)
         for scale, portfolio in (
@@ -134,6 +151,6 @@ def test_so_are_those_of_rows_in_blocks():
     frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y})
     clf = TabularMLPClassifier(**FAST, merge_duplicates=False)
     clf.fit(lambda: iter([frame[:900], frame[900:]]), "y")
-    assert clf.encoder_._crowded.tolist() == [True, False]
+    assert (clf.encoder_._crowded > 0).tolist() == [True, False]
     largest = clf.net_.module_.numbers.frequency.abs().amax((0, 2, 3))
     assert largest[0] > 2 > largest[1]
