@@ -23,7 +23,7 @@ AUTO_FOLDS = 5
 # and the table fewer than so many.
 FOLDS_OF_FEW, FEW, LONG = 10, 50, 5000
 # (merged rows below which, networks); one for more rows (benchmarks/out_of_the_box).
-NETWORKS = ((20_000, 5), (100_000, 2))
+NETWORKS = ((50_000, 5), (100_000, 2))
 # Scores that need two classes.
 RANKS = ("roc_auc", "average_precision")
 # Parameters with which a network costs several times as much, or that ask for several

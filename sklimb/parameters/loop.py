@@ -19,7 +19,7 @@ class LoopParameters(Parameters):
         [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         'int or "auto"',
         """Independent networks trained as one; their probabilities are averaged.
-        "auto" takes as many as a budget of work pays for: 5 networks below 20,000
+        "auto" takes as many as a budget of work pays for: 5 networks below 50,000
         merged rows, 2 below 100,000, then 1, the networks of all `validation_folds`
         counted (10 where these are 10, of a class with few rows). That is of
         `TabularMLPClassifier`, where it is the default; it is 1 of the other

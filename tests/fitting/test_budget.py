@@ -47,7 +47,7 @@ def fit(n=400, kind=Scaled, fit_params=None, **params):
 
 def test_the_documented_budget():
     assert OF_USERS is NETWORKS
-    sizes = {10: 5, 19_999: 5, 20_000: 2, 99_999: 2, 100_000: 1}
+    sizes = {10: 5, 49_999: 5, 50_000: 2, 99_999: 2, 100_000: 1}
     for n_rows, expected in sizes.items():
         assert networks(OutOfTheBox(), n_rows) == expected
         assert networks(TabularResNetClassifier(), n_rows) == 1
