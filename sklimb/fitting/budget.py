@@ -2,11 +2,9 @@
 
 The fewer rows, the more an average of networks gains and the less it costs. Folds use
 the budget best, because all rows then train and all validate, so they come first; a
-second network in each of them gains nothing that shows. Where a class has few rows
-there are twice as many folds, so that each network trains on an eighth more of them; on
-a long table, whose fit takes long, there are not. What the caller sets is taken as it
-is, and "auto" beside it is what the rest of the budget pays for. Where folds are not
-possible they give way, to fewer, and then to one split and more members.
+second network in each of them gains nothing that shows. What the caller sets is taken
+as it is, and "auto" beside it is what the rest of the budget pays for. Where folds are
+not possible they give way, to one split and more members.
 
 Rows are counted once they are merged and those of weight 0 have left: neither weights
 nor their order change what is taken.
@@ -19,13 +17,8 @@ from sklimb.fitting.schedule import MOST_VALIDATE, is_short
 from sklimb.inputs.splits import split_folds
 
 AUTO_FOLDS = 5
-# Folds where the rarest class has fewer rows than the limit, but one for each fold,
-# and the table fewer than so many.
-FOLDS_OF_FEW, FEW, LONG = 10, 50, 5000
 # (merged rows below which, networks); one for more rows (benchmarks/out_of_the_box).
 NETWORKS = ((50_000, 5), (100_000, 2))
-# Scores that need two classes.
-RANKS = ("roc_auc", "average_precision")
 # Parameters with which a network costs several times as much, or that ask for several
 # networks themselves: one for each.
 _DEAR = ("portfolio", "joint_ssl", "m2m", "metabalance_sampler", "row_weighting")
@@ -72,7 +65,8 @@ def take_folds(estimator, rows, seed, free):
         each = 1 if is_auto(members) else members
         pays = networks(estimator, len(rows)) >= each * AUTO_FOLDS
         able = pays and free and _may_have_folds(estimator)
-        estimator.n_folds_ = _folds_that_hold(estimator, rows, seed) if able else 1
+        able = able and _folds_hold(estimator, rows, seed)
+        estimator.n_folds_ = AUTO_FOLDS if able else 1
     return len(rows)
 
 
@@ -99,31 +93,20 @@ def _may_have_folds(estimator):
     return not any(is_set(estimator, name) for name in _OTHERS)
 
 
-def _folds_that_hold(estimator, rows, seed):
-    """As many folds as the rows allow, 1 where they allow none."""
-    counts = np.bincount(rows.y)
-    few = FOLDS_OF_FEW <= counts[counts > 0].min() < FEW and len(rows) < LONG
-    for n_folds in (FOLDS_OF_FEW, AUTO_FOLDS) if few else (AUTO_FOLDS,):
-        if _hold(estimator, rows, seed, n_folds):
-            return n_folds
-    return 1
-
-
-def _hold(estimator, rows, seed, n_folds):
+def _folds_hold(estimator, rows, seed):
     """Whether each fold trains on all classes, and validates on those it needs."""
     n_groups = len(rows) if rows.group is None else len(np.unique(rows.group))
-    if min(np.bincount(rows.y).max(), n_groups) < n_folds:
+    if min(np.bincount(rows.y).max(), n_groups) < AUTO_FOLDS:
         return False
+    needs_two = estimator.temperature_scaling or estimator.monitor in (
+        "roc_auc",
+        "average_precision",
+    )
     n_classes = len(np.unique(rows.y))
-    needs = 1
-    if n_folds == FOLDS_OF_FEW:  # else networks would be stopped without a rare row
-        needs = n_classes
-    elif estimator.temperature_scaling or estimator.monitor in RANKS:
-        needs = 2
     return all(
         len(np.unique(rows.y[train])) == n_classes
-        and len(np.unique(rows.y[held_out])) >= needs
+        and len(np.unique(rows.y[held_out])) > needs_two
         for train, held_out in split_folds(
-            rows, n_folds, seed, estimator.merge_duplicates
+            rows, AUTO_FOLDS, seed, estimator.merge_duplicates
         )
     )

@@ -5,7 +5,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from sklimb._messages import listed, short, told
-from sklimb.fitting.budget import AUTO_FOLDS, FOLDS_OF_FEW, is_auto
+from sklimb.fitting.budget import AUTO_FOLDS, is_auto
 from sklimb.fitting.decision import is_tuned
 from sklimb.fitting.portfolio import settings_of
 from sklimb.fitting.schedule import value_of
@@ -37,7 +37,7 @@ def check_same_network(estimator):
     # `n_members` in the config counts networks of all settings and folds.
     n_settings, n_members = len(settings_of(estimator)), there.pop("n_members")
     wanted, folds = estimator.n_members, estimator.validation_folds
-    folds = {1, AUTO_FOLDS, FOLDS_OF_FEW} if is_auto(folds) else {1, folds or 1}
+    folds = {1, AUTO_FOLDS if is_auto(folds) else folds or 1}
     if is_auto(wanted):
         wanted = n_members // n_settings  # whatever is there
     if n_members not in {wanted * n_settings * n for n in folds}:

@@ -21,11 +21,10 @@ class LoopParameters(Parameters):
         """Independent networks trained as one; their probabilities are averaged.
         "auto" takes as many as a budget of work pays for: 5 networks below 50,000
         merged rows, 2 below 100,000, then 1, the networks of all `validation_folds`
-        counted (10 where these are 10, of a class with few rows). That is of
-        `TabularMLPClassifier`, where it is the default; it is 1 of the other
-        classifiers, in `partial_fit`, of the candidates of a `PackedSearchCV`, and
-        beside portfolio, pretrained, joint_ssl, m2m, metabalance_sampler and
-        row_weighting, whose networks cost more.""",
+        counted. That is of `TabularMLPClassifier`, where it is the default; it is 1 of
+        the other classifiers, in `partial_fit`, of the candidates of a
+        `PackedSearchCV`, and beside portfolio, pretrained, joint_ssl, m2m,
+        metabalance_sampler and row_weighting, whose networks cost more.""",
     )
     portfolio: Any = parameter(
         None,
@@ -142,8 +141,7 @@ class LoopParameters(Parameters):
         """Folds instead of one split: each member is trained once per fold and stopped
         by the held-out rows of that fold, and predictions average all networks. For
         few rows. "auto", the default of `TabularMLPClassifier`, takes 5 where the
-        budget of `n_members` pays for them (10 where the rarest class has 10 to 49
-        merged rows of fewer than 5,000), and one split where folds are not possible:
+        budget of `n_members` pays for them, and one split where folds are not possible:
         with X_val, validation_split, validation_fraction, warm_start, callbacks or an
         imbalanced-learn object as sampler, and with groups or classes too few to be in
         each fold.""",
