@@ -23,6 +23,7 @@ from sklimb.nn.embeddings import (
     PackedPeriodicEmbeddings,
     PackedPiecewiseLinearEmbeddings,
 )
+from sklimb.nn.line import PackedLineCategories, PackedLines
 from sklimb.nn.packed import PackedCosineLinear, PackedLinear
 
 BATCH_NORM = ("stored", "re-estimated")
@@ -296,7 +297,9 @@ class _Surface:
 
 def _filter_dims(module, name, p):
     """Dimensions that make up one filter of a parameter (K, ...); None is held."""
-    if name.startswith("bias"):
+    if name.startswith("bias") or isinstance(
+        module, PackedLines | PackedLineCategories
+    ):
         return None
     if isinstance(module, PackedLinear | PackedCosineLinear):
         return (1,)

@@ -20,6 +20,7 @@ from sklimb.fitting.checks import (
 )
 from sklimb.fitting.class_weights import class_shares, class_totals, class_weight_vector
 from sklimb.fitting.decision import check_decision
+from sklimb.fitting.linear_start import add_lines, has_lines
 from sklimb.fitting.plan import make_plan
 from sklimb.fitting.portfolio import settings_of, varied
 from sklimb.fitting.pretraining import copy_backbone, pretrain
@@ -74,6 +75,7 @@ def make_fold_jobs(estimator, prepared):
     estimator.member_seeds_ = member_seeds(prepared.seed, n_members * len(folds))
     estimator.baseline_ = estimator._baseline(prepared)
     members = estimator._members()
+    lines = has_lines(estimator, prepared.train)
     jobs = []
     for i, (train, held_out) in enumerate(folds):
         part = replace(
@@ -86,7 +88,8 @@ def make_fold_jobs(estimator, prepared):
         )
         check_classes_left(prepared.train, part.train, estimator.classes_)
         own = members[i * n_members : (i + 1) * n_members]
-        jobs.append(_job(estimator, part, own, None, False))
+        fold = i if lines else None
+        jobs.append(_job(estimator, part, own, None, False, fold))
     weight = np.bincount(prepared.train.y, weights=prepared.counted_weight)
     estimator.class_weight_sum_ = weight
     estimator.class_prior_ = weight / weight.sum()
@@ -126,7 +129,8 @@ def make_recipe(estimator, prepared, partial):
     )
 
 
-def _job(estimator, prepared, members, module, partial):
+def _job(estimator, prepared, members, module, partial, fold=None):
+    """A job; its networks have lines if they are told the number of their `fold`."""
     recipe, train = make_recipe(estimator, prepared, partial), prepared.train
     p, n_classes = recipe.parameters, len(recipe.classes)
     counted = prepared.counted_weight
@@ -155,6 +159,8 @@ def _job(estimator, prepared, members, module, partial):
     epochs_before = 0
     if module is None:
         module = estimator._make_members(plan, members)
+        if fold is not None and (n_lines := add_lines(module, plan, fold)):
+            estimator.module_config_["n_lines"] = n_lines
         if estimator._pretrainer is not None:
             _start_pretrained(estimator, recipe, prepared, plan, module, members)
     else:  # `module` is a copy: a failed fit must not touch what is there

@@ -9,8 +9,9 @@ there are more epochs.
 
 That holds for networks of several folds, which average what is hasty in each. Without
 folds the patient training stays: one short network on few rows is worse (same study).
-Strategies that have a schedule of their own, or whose defaults were chosen for the
-patient training, keep that.
+Where the rarest class has few rows, every other fold starts from a logistic regression
+(linear_start.py). Strategies that have a schedule of their own, or whose defaults were
+chosen for the patient training, keep that.
 
 `short_training` says what it is for so many rows. From 200,000 rows on there are fewer
 epochs, and the cosine falls step by step: a rate that changes by epoch would not have

@@ -40,10 +40,11 @@ class PlainMLP(nn.Module):
 
     def embed(self, x):
         """Penultimate features, (batch, d_block)."""
-        h = self.columns.inputs(x.unsqueeze(0)).squeeze(0)
+        x = x.unsqueeze(0)
+        h = self.columns.inputs(x).squeeze(0)
         for block in self.blocks:
             h = torch.relu(block(h))
-        return h
+        return self.columns.with_lines(x, h.unsqueeze(0)).squeeze(0)
 
     def forward(self, x):
         return self.head(self.embed(x))

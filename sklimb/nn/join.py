@@ -85,7 +85,8 @@ def join_mlps(modules, layouts):
     Parameters
     ----------
     modules : list of PackedMLP
-        Equal but for the number of members, the layouts and the bins.
+        Equal but for the number of members, the layouts and the bins; all have lines,
+        or none has.
     layouts : list of Layout
 
     Returns
@@ -110,6 +111,7 @@ def join_mlps(modules, layouts):
         frequency_scale=1.0,
         edges=edges,
         cosine_head=first.cosine_head,
+        n_lines=first.n_lines,
     ).to(first.head.weight)
     begin = 0
     for module, layout in zip(modules, layouts, strict=True):
@@ -151,7 +153,10 @@ def _positions(name, module, layout, joined, common):
         columns = layout.columns_in(common).tolist()
         rows = [torch.arange(widths[c].item()) + start[c] for c in columns]
         return 1, torch.cat(rows).to(device)
-    if name == "categories.weight":
+    if name == "lines.weight":
+        n_continuous = layout.n_numeric + len(layout.indicators)
+        return 1, layout.columns_in(common)[:n_continuous].to(device)
+    if name in ("categories.weight", "lines.categories.weight"):
         sizes = torch.tensor(common.cardinalities)
         start = (sizes.cumsum(0) - sizes).tolist()
         pairs = zip(layout.cardinalities, start, strict=True)

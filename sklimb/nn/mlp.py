@@ -14,6 +14,7 @@ from sklimb.nn.embeddings import (
     PackedPeriodicEmbeddings,
     PackedPiecewiseLinearEmbeddings,
 )
+from sklimb.nn.line import PackedLines
 from sklimb.nn.packed import PackedCosineLinear, PackedLinear, draw_uniform
 
 # The kinds of streams of initial weights; the position is part of the seed.
@@ -51,6 +52,9 @@ class PackedMLP(nn.Module):
         frequency is 100 times as large there. None for none.
     cosine_head : bool
         The last layer gives cosines, for losses with margins.
+    n_lines : int
+        Features that are fixed linear functions of a row, in the place of the first
+        units of the last hidden layer.
 
     **Shape**
 
@@ -78,6 +82,7 @@ class PackedMLP(nn.Module):
         live=None,
         crowded=None,
         cosine_head=False,
+        n_lines=0,
     ):
         super().__init__()
         self.n_members = n_members
@@ -108,6 +113,9 @@ class PackedMLP(nn.Module):
             self.categories = PackedCategoryEmbeddings(
                 n_members, cardinalities, d_embedding
             )
+        self.cardinalities, self.n_lines, self.lines = tuple(cardinalities), 0, None
+        if n_lines:
+            self.add_lines(n_lines)
         # Inputs of the first layer that each column of X feeds.
         d_number = 1 if self.numbers is None else d_embedding
         self.widths = (
@@ -144,6 +152,14 @@ class PackedMLP(nn.Module):
         """There are no running statistics."""
         return nullcontext()
 
+    def add_lines(self, n_lines):
+        """Let lines, all of them 0, take the place of the last layer's first inputs."""
+        self.n_lines = n_lines
+        n_continuous = self.n_numeric + self.n_indicators
+        self.lines = PackedLines(
+            self.n_members, n_continuous, self.cardinalities, n_lines
+        )
+
     def member_tensors(self):
         """Every tensor with a leading member axis that training changes."""
         return list(self.parameters())
@@ -159,6 +175,8 @@ class PackedMLP(nn.Module):
                 setattr(module, name, getattr(module, name)[index])
         if self.categories is not None:
             self.categories.take_(len(index))
+        if self.lines is not None:
+            self.lines.take_(len(index))
         self.n_members = len(index)
         return self
 
@@ -201,10 +219,13 @@ class PackedMLP(nn.Module):
         """Widths of the dropout masks that `forward` takes, in order."""
         return [self.d_block] * self.n_blocks
 
+    def _of_all(self, x):
+        """Rows of every member."""
+        return x if x.shape[0] == self.n_members else x.expand(self.n_members, -1, -1)
+
     def inputs(self, x):
         """What the first layer sees, (K, batch, sum of widths)."""
-        if x.shape[0] != self.n_members:
-            x = x.expand(self.n_members, -1, -1)
+        x = self._of_all(x)
         if self.numbers is None and self.categories is None:
             return x
         parts = []
@@ -229,7 +250,13 @@ class PackedMLP(nn.Module):
             h = torch.relu(block(h))
             if masks is not None:
                 h = h * masks[i]
-        return h
+        return self.with_lines(x, h)
+
+    def with_lines(self, x, h):
+        """The last layer's input: units (K, batch, d_block), the first ones lines."""
+        if self.lines is None:
+            return h
+        return torch.cat([self.lines(self._of_all(x)), h[..., self.n_lines :]], -1)
 
     def forward(self, x, masks=None):
         return self.head(self.embed(x, masks))
