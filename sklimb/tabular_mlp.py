@@ -117,6 +117,16 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         large in columns of which one value has half of the rows, and five or more other
         values ten rows each on average: amounts that are mostly 0, or counts.""",
     )
+    linear_start: str | None = parameter(
+        "auto",
+        [StrOptions({"auto"}), None],
+        '"auto" or None',
+        """With "auto" every other fold of the short training of `max_epochs` learns
+        what a logistic regression of its rows leaves, where the rarest class has fewer
+        than 50 merged rows: a fixed linear function is its first unit of the last
+        hidden layer, and the last layer starts from it. That is with the cross-entropy
+        and without sampler or pretrained. None: no fold does.""",
+    )
     n_members: int | str = parameter("auto")
     validation_folds: int | str | None = parameter("auto")
     max_epochs: int | str = parameter(
@@ -128,9 +138,6 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         steps, and 2, 4, 8, ... times as many where that is less than some 1,000 steps,
         in which the learning rate falls by a cosine from 0.005; from 400,000 rows on as
         many epochs as see 8 million rows, at least 4, and 50,000 rows validate at most.
-        Where the rarest class has fewer than 50 merged rows, every other fold learns
-        what a logistic regression of its rows leaves (with the cross-entropy and
-        without sampler or pretrained): that is one of its last hidden units, fixed.
         What you set beside it is taken as it is. It stays 200 with
         `lr_schedule="constant"`, another optimizer than "adamw", warm_start, portfolio,
         joint_ssl, m2m, metabalance_sampler, row_weighting or drw_start.""",

@@ -38,6 +38,8 @@ def has_lines(estimator, rows):
     rows : RowSet
         Merged rows of all folds.
     """
+    if getattr(estimator, "linear_start", None) is None:
+        return False  # or it is of another kind, which has none
     if not is_short(estimator) or estimator._pretrainer is not None:
         return False
     if not is_uniform(estimator.sampler):

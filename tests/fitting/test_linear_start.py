@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 import sklimb
 from sklimb import TabularMLPClassifier, TabularResNetClassifier
@@ -141,6 +142,7 @@ def test_weights_are_repetitions_and_the_order_of_rows_is_nothing():
 @pytest.mark.parametrize(
     "params",
     [
+        {"linear_start": None},
         {"max_epochs": 3},
         {"validation_folds": None},
         {"sampler": "balanced"},
@@ -159,6 +161,23 @@ def test_other_fits_have_none(params):
             )
         }
     assert fit(*few(), **params).net_.module_.lines is None
+
+
+def test_few_positives_are_told_better():
+    X, y = few(16, 400)
+    X_test, score = table(4000, seed=1)
+    y_test = (score > 4.2).astype(int)
+    losses = [
+        log_loss(y_test, fit(X, y, linear_start=start).predict_proba(X_test))
+        for start in ("auto", None)
+    ]
+    assert losses[0] < 0.97 * losses[1]
+
+
+def test_none_is_what_more_positives_have_anyway():
+    X, y = few(FEW)
+    with_it, without = (fit(X, y, linear_start=start) for start in ("auto", None))
+    assert np.array_equal(with_it.predict_proba(X), without.predict_proba(X))
 
 
 def test_other_networks_have_none():
