@@ -6,11 +6,14 @@ baseline row to the encoded row; each column gets the part that its own change a
 all columns add up to the whole difference in log odds.
 
 For numbers and missing indicators the line runs between encoded values, for categories
-between their learned vectors, since there is nothing between two codes.
+between their learned vectors, since there is nothing between two codes. So it does for
+numbers that are embedded by short waves, such as amounts that are mostly 0: what lies
+between two of them is many waves and no value that a row has.
 """
 
 import copy
 import warnings
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -19,7 +22,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklimb._messages import listed, short
-from sklimb.nn import PackedCategoryEmbeddings
+from sklimb.nn import PackedCategoryEmbeddings, PackedPeriodicEmbeddings
 
 __all__ = ["baseline_values"]
 
@@ -27,6 +30,8 @@ __all__ = ["baseline_values"]
 TOLERANCE = 5e-4
 # Gradients per piece of the line (Gauss-Legendre), and how often pieces are halved.
 _NODES, _MAX_HALVINGS = 4, 40
+# Waves per standard deviation from which on they are short.
+_SHORT_WAVES = 2.0
 # Rows per block, and points per pass through the network.
 _BLOCK_ROWS, _BLOCK_POINTS = 256, 1024
 
@@ -209,9 +214,32 @@ class _Line:
         self.start = torch.as_tensor(baseline, dtype=torch.float64, device=self.device)
         self.n_continuous = encoder.n_numeric_ + encoder.n_indicators_
         self.n_columns = len(self.start)
-        self._part = None
+        self._part = self._numbers = None
+        self._mix_waves()
         if encoder.cardinalities_:
             self._mix_categories(type(classifier).__name__)
+
+    def _mix_waves(self):
+        for module in self.objective.modules():
+            if not isinstance(module, PackedPeriodicEmbeddings):
+                continue
+            short = (module.frequency.abs() > _SHORT_WAVES).any(-1).any(0).any(-1)
+            if short.any():
+                module.register_forward_hook(partial(self._mixed_waves, short))
+
+    def _mixed_waves(self, short, module, args, out):
+        """Embeddings, those of the `short` columns between the vectors of both ends."""
+        x = args[0].detach().clone()
+        part, ends = self._numbers
+        vectors = []
+        for end in (self.start.expand_as(ends), ends):
+            x[..., short] = end[:, : len(short)][:, short]
+            # `forward`, because a call of the module would run this hook again.
+            vectors.append(module.forward(x)[..., short, :])
+        part = part[:, : len(short)][:, short].unsqueeze(-1)
+        out = out.clone()
+        out[..., short, :] = vectors[0] + part * (vectors[1] - vectors[0])
+        return out
 
     def _mix_categories(self, name):
         from rtdl_revisiting_models import CategoricalEmbeddings
@@ -257,7 +285,7 @@ class _Line:
     def _log_odds(self, rows, target, part):
         n = self.n_continuous
         numbers = self.start[:n] + part[:, :n] * (rows[:, :n] - self.start[:n])
-        self._part = part[:, n:]
+        self._part, self._numbers = part[:, n:], (part, rows)
         x = torch.cat([numbers, rows[:, n:]], 1).unsqueeze(0)
         log_p = self.objective.log_probability(self.objective.model(x))
         used = self.weights > 0

@@ -35,6 +35,7 @@ CLASSIFIERS = {
     **{f"mlp {e}": clone(MLP).set_params(num_embeddings=e) for e in (None, "linear")},
     **{f"mlp {e}": clone(MLP).set_params(num_embeddings=e) for e in ("plr", "ple")},
     "mlp plr-lite": clone(MLP).set_params(num_embeddings="plr-lite", n_members=2),
+    "short waves": clone(MLP).set_params(num_embeddings="plr", frequency_scale=10.0),
     "ldam": clone(MLP).set_params(loss="ldam", temperature_scaling=True),
     "focal": clone(MLP).set_params(loss="focal", sampler="balanced"),
     "resnet": TabularResNetClassifier(
