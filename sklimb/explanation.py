@@ -214,7 +214,7 @@ class _Line:
         self.start = torch.as_tensor(baseline, dtype=torch.float64, device=self.device)
         self.n_continuous = encoder.n_numeric_ + encoder.n_indicators_
         self.n_columns = len(self.start)
-        self._part = self._numbers = None
+        self._part, self._numbers = None, (self.start, self.start)
         self._mix_waves()
         if encoder.cardinalities_:
             self._mix_categories(type(classifier).__name__)
