@@ -12,7 +12,7 @@ _CALLS_PER_TENSOR = 300
 _LONGEST_TRIAL = 200_000
 _LARGEST = 2**40
 # Buffers of positions, which follow from the sizes.
-_POSITIONS = ("categories.start",)
+_POSITIONS = ("categories.start", "lines.categories.start")
 _SIZED = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
 _LIKE = (torch.empty_like, torch.zeros_like, torch.ones_like)
 

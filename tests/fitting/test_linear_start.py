@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fuzz.mutate_files import Parts
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -213,6 +214,16 @@ def test_a_file_a_module_and_explanations_hold_the_lines(tmp_path):
     odds = np.log(p[:20, 1] / p[:20, 0])
     left = odds - parts.sum(1)  # the same of each row: that of the baseline
     assert np.ptp(left) < 2e-3 and np.ptp(odds) > 1
+
+
+def test_a_file_with_other_positions_is_refused(tmp_path):
+    fit(*few()).save(tmp_path / "clf")
+    parts = Parts((tmp_path / "clf").read_bytes())
+    name = next(n for n in parts.tensors if n.endswith("lines.categories.start"))
+    parts.tensors[name][2] = b"\x01" * len(parts.tensors[name][2])
+    (tmp_path / "clf").write_bytes(parts.bytes())
+    with pytest.raises(ValueError, match="other positions than its sizes"):
+        sklimb.load(tmp_path / "clf")
 
 
 def test_a_fit_that_goes_on_keeps_its_lines():
