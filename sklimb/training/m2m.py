@@ -95,7 +95,7 @@ class M2m:
     >>> from sklimb.datasets import make_transactions
     >>> from sklimb.strategies import M2m
     >>> data = make_transactions(1000, fraud_rate=0.1, random_state=0)
-    >>> clf = TabularMLPClassifier(m2m=M2m(gamma=0.2), max_epochs=5, random_state=0)
+    >>> clf = TabularMLPClassifier(m2m=M2m(gamma=0.1), max_epochs=5, random_state=0)
     >>> clf.fit(data.X, data.y).history_[-1]["translated"] > 0
     True
     """
