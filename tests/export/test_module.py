@@ -200,8 +200,8 @@ def test_integrated_gradients_of_captum(fitted, name):
         x, start.expand_as(x), target=1, n_steps=1000
     )
     gap = module(x)[:, 1] - module(start)[:, 1]
-    # A sum of gradients in the place of an integral: 200 miss by .0017 where a count that
-    # is mostly 0 is embedded by short waves, 1,000 by .0003.
+    # A sum of gradients in the place of an integral: 200 miss by .0017 where a count
+    # that is mostly 0 is embedded by short waves, 1,000 by .0003.
     torch.testing.assert_close(found.sum(1), gap, rtol=0, atol=1e-3, check_dtype=False)
     assert found.abs().max() > 1e-3
 
