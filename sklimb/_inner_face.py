@@ -16,6 +16,7 @@ from sklimb._random import member_seeds
 from sklimb.fitting.portfolio import AUTO, resolved, settings_of
 from sklimb.fitting.prepare import encoded_rows, read_rows, split_rows
 from sklimb.fitting.probabilities import make_net
+from sklimb.fitting.schedule import transform_for
 from sklimb.fitting.summary import summary
 from sklimb.fitting.train import fitted_attributes, train
 from sklimb.inputs.streams import frames_of, is_stream
@@ -58,10 +59,10 @@ class InnerFace(TrainingParameters):
     def _make_members(self, plan, members):
         """The packed module of `members`, one dict of settings each, for a Plan."""
 
-    def _make_encoder(self):
+    def _make_encoder(self, n_rows=None):
         return TabularEncoder(
             categorical_features=self.categorical_features,
-            numeric_transform=self.numeric_transform,
+            numeric_transform=transform_for(self, n_rows),
             min_frequency=self.min_frequency,
             dtype=NUMBERS[self.dtype],
         )

@@ -22,6 +22,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklimb._messages import listed, short
+from sklimb.inputs.reach import out_of_reach
 from sklimb.nn import PackedCategoryEmbeddings, PackedPeriodicEmbeddings
 
 __all__ = ["baseline_values"]
@@ -82,6 +83,10 @@ def _number(column, z, transform):
         if abs(knots[nearest] - z) < 1e-6:  # a value of the training rows, in float32
             return float(x[nearest])
         return float(np.interp(z, knots, x * 0.25) * 4)
+    if transform == "robust":
+        # Rounding of the last digits would take it far out.
+        value = out_of_reach(z) * column.scale + column.center
+        return float(np.clip(value, column.low, column.high))
     return z * column.scale + column.center if transform == "standard" else float(z)
 
 

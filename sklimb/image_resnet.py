@@ -219,7 +219,7 @@ class ImageResNetClassifier(BaseNeuralClassifier):
     def _baseline(self, prepared):
         return np.zeros(0)
 
-    def _make_encoder(self):
+    def _make_encoder(self, n_rows=None):
         check_backbone(self.backbone)
         make_augment(self.augment)  # a wrong name, before anything is trained
         return ImageEncoder(NUMBERS[self.dtype])

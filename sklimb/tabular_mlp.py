@@ -67,6 +67,14 @@ class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
         "n_frequencies",
     )
 
+    numeric_transform: str | None = parameter(
+        "auto",
+        [StrOptions({"auto", "quantile", "standard", "robust"}), None],
+        '{"auto", "quantile", "standard", "robust"} or None',
+        """What is done to numbers: see `TabularEncoder`. "auto" is "quantile", and
+        "robust" in the short training of `max_epochs` below 2,000 merged rows: of few
+        values, quantiles are noise.""",
+    )
     num_embeddings: str | None = parameter(
         "auto",
         [StrOptions({"auto", "ple", "plr", "plr-lite", "plr-dense", "linear"}), None],

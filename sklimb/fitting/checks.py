@@ -75,6 +75,9 @@ def check_same_as_pretrained(estimator, pretrainer):
         if free or "dropout" in name or not hasattr(estimator, name):
             continue
         here, there = value_of(estimator, name), value_of(other, name)
+        if name == "numeric_transform":
+            there = other.encoder_.numeric_transform
+            here = there if here == "auto" else here  # its encoder is taken
         if name != "categorical_features" and here != there:
             raise ValueError(
                 f"{name}={short(here)} does not agree with pretrained, whose estimator "

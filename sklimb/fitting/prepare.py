@@ -181,7 +181,8 @@ def prepare(
     if warm:
         check_same_network(estimator)
     else:
-        estimator.encoder_ = _fit_encoder(estimator, train)
+        n_own = 0 if held_out is None or X_val is not None else len(held_out)
+        estimator.encoder_ = _fit_encoder(estimator, train, len(train) + n_own)
     if X_val is not None:
         warn_if_foreign(estimator.encoder_, held_out.table)
     prepared = _encoded(estimator, train, held_out, seed, X_val is not None)
@@ -211,14 +212,17 @@ def read_unlabeled(estimator, X_unlabeled):
     return encoded_rows(estimator.encoder_, rows.table, "X_unlabeled"), rows.weight
 
 
-def _fit_encoder(estimator, rows):
-    """An encoder fitted on rows, or that of a frozen pretrainer."""
+def _fit_encoder(estimator, rows, n_rows=None):
+    """An encoder fitted on rows, or that of a frozen pretrainer.
+
+    `n_rows` train or validate; None in `partial_fit`, whose later calls bring more.
+    """
     if isinstance(estimator._pretrainer, FrozenEstimator):
         pretrainer = estimator._pretrainer.estimator
         check_columns_of_pretrained(estimator, pretrainer)
         check_same_as_pretrained(estimator, pretrainer)
         return copy.deepcopy(pretrainer.encoder_)
-    return estimator._make_encoder()._fit_table(rows.table, rows.weight)
+    return estimator._make_encoder(n_rows)._fit_table(rows.table, rows.weight)
 
 
 def prepare_call(estimator, X, y, sample_weight, classes, first):

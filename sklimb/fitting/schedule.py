@@ -31,6 +31,8 @@ EPOCHS, RATE, WIDTH = 20, 5e-3, 128
 ROWS, STEPS, LIMITS = 64, (16, 96), (32, 1024)
 # Steps below which there are 2, 4, 8, ... times the epochs.
 FEWEST_STEPS = 1000
+# Rows below which numbers are scaled robustly: of few values quantiles are noise.
+FEW_ROWS = 2000
 # Of many rows: those of all epochs together, and the fewest epochs; and how many
 # validate at most, if the caller has not set a share.
 SEEN, FEWEST_EPOCHS = 4_000_000, 1
@@ -115,6 +117,18 @@ def schedule_for(estimator, n_rows):
         "max_epochs": epochs,
         "lr_schedule": BY_STEP if by_step else found["lr_schedule"],
     }
+
+
+def transform_for(estimator, n_rows):
+    """What numeric_transform is, of so many rows that train or validate.
+
+    Of None, where rows come bit by bit or without labels, "auto" is "quantile".
+    """
+    asked = estimator.numeric_transform
+    if asked != "auto":
+        return asked
+    few = n_rows is not None and n_rows < FEW_ROWS
+    return "robust" if few and is_short(estimator) else "quantile"
 
 
 def rows_per_step(estimator, n_rows):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from sklimb.graph.search import Search, entries
+from sklimb.inputs.reach import FAR, REACH
 
 _HUGE = 2.0**450
 
@@ -15,7 +16,7 @@ class Numbers(nn.Module):
     Parameters
     ----------
     columns : list of NumericColumn
-    transform : {"quantile", "standard", None}
+    transform : {"quantile", "standard", "robust", None}
     dtype : {"float32", "float64"}
 
     **Shape**
@@ -31,8 +32,8 @@ class Numbers(nn.Module):
         flags = [i for i, column in enumerate(columns) if column.has_indicator]
         self.register_buffer("flags", torch.tensor(flags, dtype=torch.long))
         self.register_buffer("live", _column([c.scale != 0 for c in columns]))
-        self.inner = {"quantile": Quantiles, "standard": Standard}.get(transform, Plain)
-        self.inner = self.inner(columns)
+        kinds = {"quantile": Quantiles, "standard": Standard, "robust": Robust}
+        self.inner = kinds.get(transform, Plain)(columns)
 
     def forward(self, x):
         missing = x.isnan()
@@ -87,6 +88,14 @@ class Standard(nn.Module):
 
     def forward(self, x, missing):
         return torch.where(missing, 0.0, (x * self.factor - self.center) / self.scale)
+
+
+class Robust(Standard):
+    """Distance from the median, brought smoothly within a limit; 0 where missing."""
+
+    def forward(self, x, missing):
+        z = super().forward(x, missing).clamp(-FAR, FAR)
+        return z / torch.sqrt(1 + (z / REACH) ** 2)
 
 
 class Plain(nn.Module):

@@ -9,11 +9,14 @@ from scipy.special import ndtri
 from sklimb._messages import short
 from sklimb.inputs.category_texts import CodesByText, add_texts_to_numbers, twins_of
 from sklimb.inputs.category_values import tagged, untagged
+from sklimb.inputs.reach import within_reach
 from sklimb.inputs.table import column_label, hash_values
 
 # A flag set in one row of a hundred has this standard deviation.
 _SMALLEST_SCALE = 0.25
 _SMALLEST_P = 2.0**-53
+# Half of the values lie within so many standard deviations of normal ones.
+_QUARTILES_APART = 2 * 0.6744897501960817
 # Others that a value needs beside it to crowd them.
 _CROWD = 5
 # Squares and differences of numbers within 2**-+900 neither overflow nor vanish.
@@ -63,7 +66,8 @@ class NumericColumn:
         if len(values) == 0:
             return cls((np.inf, -np.inf, 0.0, 0.0, 1.0), knots)
         values, sums = distinct_values(values, weights)
-        center, scale = mean_and_scale(values, sums)
+        centre_of = middle_and_spread if transform == "robust" else mean_and_scale
+        center, scale = centre_of(values, sums)
         # 0 is for constant columns, however small the differences of others are.
         scale = 0.0 if len(values) == 1 else max(scale, _SMALLEST_FLOAT)
         if len(values) > 1 and transform == "quantile":
@@ -94,9 +98,11 @@ class NumericColumn:
             values = interpolate(values, *self.knots)
             values[is_missing] = 0.0
             return values
-        if transform == "standard":
+        if transform in ("standard", "robust"):
             values = self._standardised(values)
             values[is_missing] = 0.0
+            if transform == "robust":
+                return within_reach(values)
         else:
             values[is_missing] = self.center
         return np.clip(values, -limit, limit, out=values)
@@ -240,6 +246,23 @@ def mean_and_scale(values, weights):
     total = weights.sum()
     mean = (weights * values).sum() / total
     return mean, np.sqrt((weights * (values - mean) ** 2).sum() / total)
+
+
+def middle_and_spread(values, weights):
+    """Weighted median, and the quartiles' distance as a standard deviation.
+
+    From the mid-ranks of `distinct_values`. Where one value has half of the weight,
+    which is where quartiles say nothing of the others, mean and standard deviation.
+    """
+    cumulative = np.cumsum(weights)
+    total = cumulative[-1]
+    if weights.max() >= total / 2:
+        return mean_and_scale(values, weights)
+    ranks = (cumulative - weights / 2) / total
+    low, center, high = interpolate(np.array([0.25, 0.5, 0.75]), ranks, values * 0.25)
+    # Quarters of numbers, whose differences do not overflow.
+    scale = min((high - low) / _QUARTILES_APART, np.finfo(float).max / 8)
+    return center * 4, scale * 4
 
 
 def gaussian_knots(values, weights, n_quantiles):

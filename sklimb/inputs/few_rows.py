@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklimb.inputs.column_readers import FLOAT32_MAX, Categories, is_plain
+from sklimb.inputs.reach import within_reach
 
 # Up to here the work per column outweighs that per value.
 FEW_ROWS = 32
@@ -74,13 +75,15 @@ def write_few(out, columns, values, transform, limit):
         for row, column in zip(values, columns, strict=True):
             if column.scale != 0:
                 row[:] = np.interp(row, *column.knots)
-    elif transform == "standard":
+    elif transform in ("standard", "robust"):
         values -= np.array([[column.center] for column in columns])
         with np.errstate(over="ignore"):
             values /= np.where(scale == 0, 1.0, scale)
     else:
         fill = np.array([[column.center] for column in columns])
     np.copyto(values, fill, where=is_missing)
+    if transform == "robust":
+        within_reach(values)
     if transform != "quantile":
         np.clip(values, -limit, limit, out=values)
     np.copyto(values, 0.0, where=scale == 0)

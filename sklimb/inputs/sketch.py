@@ -116,7 +116,9 @@ class Sketch:
         mean = self.first[j] / self.present[j]
         variance = max(self.second[j] / self.present[j] - mean**2, 0.0)
         center, scale = self.origin[j] + mean, np.sqrt(variance)
-        if not np.isfinite(center + scale):  # squares overflow: those of the sample
+        if transform == "robust" and fitted.scale > 0:
+            center, scale = fitted.center, fitted.scale
+        elif not np.isfinite(center + scale):  # squares overflow: those of the sample
             center, scale = fitted.center, fitted.scale
         scale = max(scale, np.nextafter(0.0, 1.0)) if high > low else 0.0
         knots = fitted.knots

@@ -15,6 +15,7 @@ from sklimb._messages import short
 from sklimb.base import BaseNeuralClassifier
 from sklimb.fitting.jobs import make_job
 from sklimb.fitting.prepare import ROW_PARAMETERS, prepare, ready
+from sklimb.fitting.schedule import is_short
 
 # May differ inside one pack, beside what the members' settings hold: the rows that a
 # member sees and what its classes weigh.
@@ -138,7 +139,10 @@ class Folds:
             candidate.steps = [*steps, candidate.steps[-1]]
         ready(final, **own)
         parameters = final.get_params(deep=False)
-        row_key = digest({name: parameters.get(name) for name in ROW_PARAMETERS})
+        row_key = {name: parameters.get(name) for name in ROW_PARAMETERS}
+        if row_key.get("numeric_transform") == "auto":
+            row_key["short"] = is_short(final)
+        row_key = digest(row_key)
         key = (split, head_key, type(final).__qualname__, row_key)
         if key not in self._prepared:
             self._prepared[key] = prepare(final, X, y, **own)

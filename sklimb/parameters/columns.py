@@ -18,8 +18,8 @@ class ColumnParameters(Parameters):
     )
     numeric_transform: str | None = parameter(
         "quantile",
-        [StrOptions({"quantile", "standard"}), None],
-        '{"quantile", "standard"} or None',
+        [StrOptions({"quantile", "standard", "robust"}), None],
+        '{"quantile", "standard", "robust"} or None',
         "What is done to numbers: see `TabularEncoder`.",
     )
     min_frequency: Any = parameter(

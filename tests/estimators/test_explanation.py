@@ -296,7 +296,7 @@ def test_baseline_is_the_class_balanced_median(seed):
 
 @pytest.mark.filterwarnings("ignore:X has columns without a value")
 @pytest.mark.filterwarnings("ignore:X has categorical columns with too many values")
-@pytest.mark.parametrize("transform", ["quantile", "standard", None])
+@pytest.mark.parametrize("transform", ["quantile", "standard", "robust", None])
 def test_baseline_in_the_units_of_the_table(transform):
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2

@@ -104,7 +104,7 @@ def test_probabilities_have_the_bits_of_one_thread(threads, small_blocks, n_memb
 
 
 @pytest.mark.parametrize("encoding", ["ordinal", "onehot"])
-@pytest.mark.parametrize("transform", ["quantile", "standard", None])
+@pytest.mark.parametrize("transform", ["quantile", "standard", "robust", None])
 def test_encodings_have_the_bits_of_one_thread(
     threads, small_blocks, encoding, transform
 ):

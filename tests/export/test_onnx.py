@@ -114,7 +114,7 @@ def test_missing_texts_are_missing(tmp_path):
     assert abs(wanted - of("", None)[1]).max() > 10 * CLOSE
 
 
-@pytest.mark.parametrize("transform", ["standard", None])
+@pytest.mark.parametrize("transform", ["standard", "robust", None])
 def test_other_transforms(tmp_path, transform):
     X, y = table()
     X = X[["amount", "age", "label"]] / [100, 100, 1]

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.frames import TRANSFORMS
 from helpers.graphs import compare, feed, session_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ CASES = st.fixed_dictionaries(
         "seed": st.integers(0, 10**6),
         "rows": st.integers(20, 60),
         "classes": st.sampled_from([(0, 1), ("no", "yes"), (1, 2, 3), ("a", "b", "c")]),
-        "transform": st.sampled_from(["quantile", "quantile", "standard", None]),
+        "transform": st.sampled_from(TRANSFORMS),
         "embeddings": st.sampled_from(["plr", "ple", None]),
         "decision": st.sampled_from(["probability", "balanced"]),
     }

@@ -124,7 +124,7 @@ def test_counts_and_weights_are_exact(in_memory):
     assert clf.class_weight_sum_.tolist() == rows.tolist()
 
 
-@pytest.mark.parametrize("transform", ["quantile", "standard", None])
+@pytest.mark.parametrize("transform", ["quantile", "standard", "robust", None])
 def test_an_encoder_of_a_sample_of_all_rows_is_that_in_memory(transform):
     weight = np.maximum(WEIGHT, 1.0)
     encoder = TabularEncoder(numeric_transform=transform)

@@ -111,7 +111,7 @@ DOCUMENTED = {
     "callbacks": [[]],
     "net_params": [{"optimizer__betas": (0.9, 0.99)}],
     "categorical_features": [None, [0], [True, False], ["a"], [-1], "a"],
-    "numeric_transform": ["standard", None],
+    "numeric_transform": ["standard", "robust", None],
     "min_frequency": [0.0, 1, 3, 0.5],
     "num_embeddings": "plr plr-lite ple linear",
     "backbone": ["resnet20"],

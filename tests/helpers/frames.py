@@ -25,4 +25,4 @@ def mixed_frame(n=400, seed=0):
     return X
 
 
-TRANSFORMS = ["quantile", "standard", None]
+TRANSFORMS = ["quantile", "standard", "robust", None]

@@ -58,7 +58,7 @@ def test_a_scale_is_found_whatever_the_unit():
         np.testing.assert_allclose(encoded, want, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("transform", ["standard", None])
+@pytest.mark.parametrize("transform", ["standard", "robust", None])
 @pytest.mark.parametrize("name", COLUMNS)
 def test_other_transforms_are_finite_and_monotone(name, transform):
     encoder = TabularEncoder(numeric_transform=transform).fit(COLUMNS[name][:, None])
@@ -80,7 +80,7 @@ TABLE = np.column_stack([*COLUMNS.values(), RNG.normal(size=300)])
 LABEL = (TABLE[:, -1] + RNG.normal(size=300) > 1).astype(int)
 
 
-@pytest.mark.parametrize("transform", ["quantile", "standard", None])
+@pytest.mark.parametrize("transform", ["quantile", "standard", "robust", None])
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_probabilities_are_finite(name, transform):
     clf = CLASSIFIERS[name].set_params(numeric_transform=transform)

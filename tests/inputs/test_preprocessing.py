@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:X has columns without a value")
     [
         TabularEncoder(),
         TabularEncoder(numeric_transform="standard"),
+        TabularEncoder(numeric_transform="robust"),
         TabularEncoder(numeric_transform=None, category_encoding="onehot"),
     ]
 )

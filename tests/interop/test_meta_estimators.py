@@ -86,7 +86,7 @@ def test_selection_of_columns_of_a_frame():
     assert roc_auc_score(Y, p) > 0.7
 
 
-@pytest.mark.parametrize("transform", ["quantile", "standard", None])
+@pytest.mark.parametrize("transform", ["quantile", "standard", "robust", None])
 def test_importances_are_those_of_the_columns_that_matter(transform):
     rng = np.random.default_rng(0)
     table = rng.normal(size=(800, 4))

@@ -70,7 +70,7 @@ def test_embeddings_of_padded_folds_equal_grid_search(num_embeddings):
         {"n_members": [1, 2], "random_state": [0, 1]},
         {"target_prior": ["train", "uniform", None], "sampler": ["sqrt"]},
         {"validation_fraction": [0.1, 0.3]},
-        {"numeric_transform": ["quantile", "standard", None]},
+        {"numeric_transform": ["quantile", "standard", "robust", None]},
         {"categorical_features": ["from_dtype"], "min_frequency": [0.0005, 10]},
     ],
     ids=lambda grid: "-".join(grid),
