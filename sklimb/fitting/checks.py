@@ -31,6 +31,8 @@ def check_same_network(estimator):
         there["dtype"] = estimator.dtype_
     for name in ("frequency_scale", "n_bins", "categorical_features", "n_numeric"):
         there.pop(name, None)
+    if getattr(estimator, "numeric_transform", None) == "auto":
+        there.pop("numeric_transform")  # the encoder keeps its own
     there.pop("pretrained", None)  # where the weights came from
     if getattr(estimator, "channels_last", None) == "auto":
         there.pop("channels_last", None)  # the network keeps its own

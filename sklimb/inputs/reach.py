@@ -3,8 +3,8 @@
 import numpy as np
 
 # Where "robust" numbers end, in scales from the centre; and beyond what, in scales,
-# they are there already: their squares would overflow.
-REACH, FAR = 3.0, 1e100
+# they are there already (their squares would overflow); float32 holds both, for graphs.
+REACH, FAR = 3.0, 2.0**100
 
 
 def within_reach(values):

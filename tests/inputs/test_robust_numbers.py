@@ -131,6 +131,17 @@ def test_partial_fit_which_sees_more_rows_later_is_quantile():
     X, y = table(80)
     clf = TabularMLPClassifier(**SHORT).partial_fit(X, y, classes=[0, 1])
     assert clf.encoder_.numeric_transform == "quantile"
+    clf.partial_fit(X, y)
+
+
+def test_what_goes_on_keeps_its_encoder():
+    X, y = table(80)
+    clf = TabularMLPClassifier(**SHORT).fit(X, y)
+    clf.partial_fit(X, y)
+    assert clf.encoder_.numeric_transform == "robust"
+    clf.set_params(numeric_transform="quantile")
+    with pytest.raises(ValueError, match="cannot change from 'robust' to 'quantile'"):
+        clf.partial_fit(X, y)
 
 
 def test_it_changes_what_is_learned():
