@@ -26,9 +26,10 @@ _ROWS_OF_OTHERS = 10
 class TabularMLPClassifier(ColumnParameters, BaseNeuralClassifier):
     """Multi-layer perceptron for class-imbalanced tables.
 
-    Numbers are made Gaussian and embedded (Gorishniy et al., 2022), categories get
-    learned embeddings, missing values an indicator. Imbalance strategies are
-    parameters; each has an off value, and most can be combined.
+    Numbers are made Gaussian (those of few rows: scaled by quartiles) and embedded
+    (Gorishniy et al., 2022), categories get learned embeddings, missing values an
+    indicator. Imbalance strategies are parameters; each has an off value, and most can
+    be combined.
 
     References
     ----------
