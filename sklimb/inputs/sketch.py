@@ -1,9 +1,10 @@
 """What an encoder learns of rows that come in blocks, in one pass.
 
 Counts, weights, ranges, means and shares of missing values are exact, and so are the
-weights of categories. Quantiles, of "robust" numbers too, are those of a uniform sample of rows: with 131,072 of
-them the rank of a quantile is off by at most 0.0075 in all but one of a million columns
-(Dvoretzky, Kiefer and Wolfowitz, 1956, with Massart's constant), and by 0.001 usually.
+weights of categories. Quantiles (of "robust" numbers too) are those of a uniform sample
+of rows: with 131,072 of them the rank of a quantile is off by at most 0.0075 in all but
+one of a million columns (Dvoretzky, Kiefer and Wolfowitz, 1956, with Massart's
+constant), and by 0.001 usually.
 """
 
 import numpy as np
