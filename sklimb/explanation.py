@@ -22,7 +22,6 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklimb._messages import listed, short
-from sklimb.inputs.reach import out_of_reach
 from sklimb.nn import PackedCategoryEmbeddings, PackedPeriodicEmbeddings
 
 __all__ = ["baseline_values"]
@@ -66,28 +65,12 @@ def baseline_values(classifier):
     values = [np.nan] * encoder.n_features_in_
     for j, i in enumerate(encoder.numeric_columns_.tolist()):
         if i not in missing:
-            values[i] = _number(encoder._columns[i], row[j], encoder.numeric_transform)
+            column = encoder._columns[i]
+            values[i] = column.decode(row[j], encoder.numeric_transform)
     for j, i in enumerate(encoder.categorical_columns_.tolist()):
         code = int(row[n + j])
         values[i] = encoder._columns[i].kept[code - 1] if code else "(rare)"
     return values
-
-
-def _number(column, z, transform):
-    """The number in the units of X that is encoded as z."""
-    if column.scale == 0:
-        return column.low if column.low <= column.high else np.nan
-    if transform == "quantile":
-        x, knots = column.knots
-        nearest = np.abs(knots - z).argmin()
-        if abs(knots[nearest] - z) < 1e-6:  # a value of the training rows, in float32
-            return float(x[nearest])
-        return float(np.interp(z, knots, x * 0.25) * 4)
-    if transform == "robust":
-        # Rounding of the last digits would take it far out.
-        value = out_of_reach(z) * column.scale + column.center
-        return float(np.clip(value, column.low, column.high))
-    return z * column.scale + column.center if transform == "standard" else float(z)
 
 
 def check_explain(classifier, method, target, n_steps):

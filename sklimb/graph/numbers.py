@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sklimb.graph.search import Search, entries
-from sklimb.inputs.reach import FAR, REACH
+from sklimb.inputs.number_scales import FAR, REACH
 
 _HUGE = 2.0**450
 

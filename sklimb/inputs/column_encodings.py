@@ -4,23 +4,25 @@ from decimal import Decimal
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import ndtri
 
 from sklimb._messages import short
 from sklimb.inputs.category_texts import CodesByText, add_texts_to_numbers, twins_of
 from sklimb.inputs.category_values import tagged, untagged
-from sklimb.inputs.reach import within_reach
+from sklimb.inputs.number_scales import (
+    PLAIN_EXPONENT,
+    distinct_values,
+    gaussian_knots,
+    has_plain_slopes,
+    interpolate,
+    mean_and_scale,
+    middle_and_spread,
+    out_of_reach,
+    within_reach,
+)
 from sklimb.inputs.table import column_label, hash_values
 
-# A flag set in one row of a hundred has this standard deviation.
-_SMALLEST_SCALE = 0.25
-_SMALLEST_P = 2.0**-53
-# Half of the values lie within so many standard deviations of normal ones.
-_QUARTILES_APART = 2 * 0.6744897501960817
 # Others that a value needs beside it to crowd them.
 _CROWD = 5
-# Squares and differences of numbers within 2**-+900 neither overflow nor vanish.
-_PLAIN_EXPONENT = 450
 _SMALLEST_FLOAT = np.nextafter(0.0, 1.0)
 
 
@@ -49,8 +51,8 @@ class NumericColumn:
     def __init__(self, stats, knots, crowded=0.0):
         self.low, self.high, self.center, self.scale, self.missing = map(float, stats)
         self.knots, self.crowded = knots, crowded
-        fits = max(-self.low, self.high) < 2.0**_PLAIN_EXPONENT
-        self.is_plain = fits and (knots.size == 0 or _has_plain_slopes(knots[0]))
+        fits = max(-self.low, self.high) < 2.0**PLAIN_EXPONENT
+        self.is_plain = fits and (knots.size == 0 or has_plain_slopes(knots[0]))
 
     @classmethod
     def fit(cls, values, weights, total, transform, n_quantiles):
@@ -115,6 +117,22 @@ class NumericColumn:
             values -= center
             values /= scale
         return values
+
+    def decode(self, z, transform):
+        """The number that is encoded as z, in the units of X."""
+        if self.scale == 0:
+            return np.nan if self.is_empty else self.low
+        if transform == "quantile":
+            x, knots = self.knots
+            nearest = np.abs(knots - z).argmin()
+            if abs(knots[nearest] - z) < 1e-6:  # a training value, in float32
+                return float(x[nearest])
+            return float(np.interp(z, knots, x * 0.25) * 4)
+        if transform == "robust":
+            # Rounding of the last digits would take it far out.
+            value = out_of_reach(z) * self.scale + self.center
+            return float(np.clip(value, self.low, self.high))
+        return z * self.scale + self.center if transform == "standard" else float(z)
 
     def compare(self, values):
         """The column's row of TabularEncoder.input_report."""
@@ -218,103 +236,6 @@ def _share_of_others(sums):
     if len(sums) <= _CROWD or largest < 0.5 * total:
         return 0.0
     return float((total - largest) / (len(sums) - 1) / total)
-
-
-def distinct_values(values, weights=None):
-    """Sorted distinct values as float64, with their summed weights."""
-    values = np.asarray(values, dtype=np.float64)
-    if weights is None:
-        values = np.sort(values)
-    else:
-        order = np.argsort(values)
-        values, weights = values[order], weights[order]
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-    # Counts and sums of whole weights are exact, hence equal to the last bit.
-    if weights is None:
-        sums = np.diff(starts, append=len(values)).astype(np.float64)
-    else:
-        sums = np.add.reduceat(weights, starts)
-    return values[starts], sums
-
-
-def mean_and_scale(values, weights):
-    """Weighted mean and standard deviation, of numbers of any size."""
-    exponent = int(np.frexp(np.abs(values).max())[1])
-    if abs(exponent) > _PLAIN_EXPONENT:
-        found = mean_and_scale(np.ldexp(values, -exponent), weights)
-        return tuple(np.ldexp(number, exponent) for number in found)
-    total = weights.sum()
-    mean = (weights * values).sum() / total
-    return mean, np.sqrt((weights * (values - mean) ** 2).sum() / total)
-
-
-def middle_and_spread(values, weights):
-    """Weighted median, and the quartiles' distance as a standard deviation.
-
-    From the mid-ranks of `distinct_values`. Where one value has half of the weight,
-    which is where quartiles say nothing of the others, mean and standard deviation.
-    """
-    cumulative = np.cumsum(weights)
-    total = cumulative[-1]
-    if weights.max() >= total / 2:
-        return mean_and_scale(values, weights)
-    ranks = (cumulative - weights / 2) / total
-    low, center, high = interpolate(np.array([0.25, 0.5, 0.75]), ranks, values * 0.25)
-    # Quarters of numbers, whose differences do not overflow.
-    scale = min((high - low) / _QUARTILES_APART, np.finfo(float).max / 8)
-    return center * 4, scale * 4
-
-
-def gaussian_knots(values, weights, n_quantiles):
-    """Knots (x, z) that give a column mean 0, variance at most 1 and a Gaussian shape.
-
-    values and weights come from distinct_values; z is the normal quantile of the
-    mid-rank of x, standardised over the column.
-    """
-    cumulative = np.cumsum(weights)
-    p = (cumulative - weights / 2) / cumulative[-1]
-    x = values
-    if len(x) > n_quantiles:
-        keep = np.searchsorted(p, np.linspace(p[0], p[-1], n_quantiles))
-        keep[0], keep[-1] = 0, len(x) - 1
-        keep = np.unique(keep)
-        x, p = x[keep], p[keep]
-    z = ndtri(np.clip(p, _SMALLEST_P, 1 - _SMALLEST_P))
-    mean, scale = mean_and_scale(interpolate(values, x, z), weights)
-    # Without the bound a flag that is set once in 300,000 rows is encoded as 550.
-    return np.stack([x, (z - mean) / max(scale, _SMALLEST_SCALE)])
-
-
-def interpolate(values, x, z):
-    """np.interp, which is many times faster where each value is near the last one."""
-    if not _has_plain_slopes(x):
-        return _interpolate_shares(values, x, z)
-    if len(values) < 1024 or len(x) < 32:
-        return np.interp(values, x, z)
-    # Half of a float32 tells values apart well enough, and is sorted by its digits.
-    with np.errstate(over="ignore"):
-        near = (values - x[len(x) // 2]).astype(np.float32)
-    order = np.argsort((near.view(np.uint32) >> 16).astype(np.uint16), kind="stable")
-    result = np.empty(len(values))
-    result[order] = np.interp(values[order], x, z)
-    return result
-
-
-def _has_plain_slopes(x):
-    """Whether no difference of knots overflows, and no slope between them."""
-    largest = 2.0**_PLAIN_EXPONENT
-    fits = -largest < x[0] and x[-1] < largest
-    return fits and (len(x) < 2 or np.diff(x).min() > 1 / largest**2)
-
-
-def _interpolate_shares(values, x, z):
-    """np.interp by shares of intervals instead of slopes, which may be infinite."""
-    values = np.clip(values, x[0], x[-1])
-    i = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
-    ends = x[i], x[i + 1]
-    exponent = np.frexp(np.maximum(np.abs(ends[0]), np.abs(ends[1])))[1]
-    low, high, own = (np.ldexp(t, -exponent) for t in (*ends, values))
-    return z[i] + (own - low) / (high - low) * (z[i + 1] - z[i])
 
 
 def sorted_values(values):

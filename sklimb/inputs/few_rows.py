@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklimb.inputs.column_readers import FLOAT32_MAX, Categories, is_plain
-from sklimb.inputs.reach import within_reach
+from sklimb.inputs.number_scales import within_reach
 
 # Up to here the work per column outweighs that per value.
 FEW_ROWS = 32

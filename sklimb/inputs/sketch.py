@@ -9,12 +9,9 @@ constant), and by 0.001 usually.
 
 import numpy as np
 
-from sklimb.inputs.column_encodings import (
-    CategoricalColumn,
-    NumericColumn,
-    gaussian_knots,
-)
+from sklimb.inputs.column_encodings import CategoricalColumn, NumericColumn
 from sklimb.inputs.column_readers import Categories
+from sklimb.inputs.number_scales import gaussian_knots
 
 SAMPLE_ROWS = 131_072
 

@@ -11,7 +11,7 @@ from sklimb import TabularMLPClassifier
 from sklimb._threads import in_threads
 from sklimb.exceptions import InputWarning
 from sklimb.inputs import encoded_table
-from sklimb.inputs.column_encodings import interpolate
+from sklimb.inputs.number_scales import interpolate
 from sklimb.preprocessing import TabularEncoder
 from sklimb.training import net
 

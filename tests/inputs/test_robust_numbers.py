@@ -10,7 +10,7 @@ from sklimb import TabularEncoder, TabularMLPClassifier, TabularResNetClassifier
 from sklimb.explanation import baseline_values
 from sklimb.fitting import schedule
 from sklimb.fitting.budget import NETWORKS
-from sklimb.inputs.reach import out_of_reach, within_reach
+from sklimb.inputs.number_scales import out_of_reach, within_reach
 from sklimb.model_selection import PackedSearchCV
 from sklimb.selfsup import SelfSupervisedPretrainer
 
