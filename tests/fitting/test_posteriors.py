@@ -68,6 +68,9 @@ def fit(problem, loss, sampler, **more):
     params = {**COMMON, **params, "loss": loss, "sampler": sampler, **more}
     if loss in MARGINS:  # close to a step of x, so single networks differ by much
         params["n_members"] = 3
+    if (problem, sampler) == ("transactions", "smote"):
+        # One network: 0.014 on one kind of processor, below 0.012 on another.
+        params["n_members"] = 3
     if sampler == "under":  # few rows are left of an epoch
         n *= 2
         params |= {"batch_size": 128, "max_epochs": 60, "n_iter_no_change": 12}
